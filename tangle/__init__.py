@@ -1,0 +1,1 @@
+"""Tangle: a node for a DAG ledger that learns."""

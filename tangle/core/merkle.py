@@ -1,0 +1,98 @@
+"""Merkle trees in the shape of RFC 6962: roots and inclusion proofs.
+
+Leaves hash with a 0x00 prefix and nodes with 0x01, so no leaf can pass as a node; a list of n leaves splits at the
+largest power of two below n. The number of leaves is bound by the caller (checkpoints carry it). The root of an
+empty list is the hash of the empty string.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tangle.core.errors import InvalidProof
+from tangle.core.hashing import MERKLE, compute_hash
+from tangle.core.types import Digest, Natural
+
+
+class InclusionProof(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Evidence that one leaf stands at one place of a tree. Source: RFC 6962 section 2.1.1."""
+
+    index: Natural
+    """Position of the leaf, from 0."""
+
+    size: Natural
+    """Number of leaves in the tree."""
+
+    path: tuple[Digest, ...]
+    """Sibling hashes from the leaf up to the root."""
+
+
+def compute_leaf_hash(leaf: bytes) -> Digest:
+    """Hash of a leaf: ``H(0x00 || leaf)``."""
+    return compute_hash(MERKLE, b"\x00" + leaf)
+
+
+def compute_node_hash(left: Digest, right: Digest) -> Digest:
+    """Hash of an inner node: ``H(0x01 || left || right)``."""
+    return compute_hash(MERKLE, b"\x01" + left + right)
+
+
+def compute_merkle_root(leaves: Sequence[bytes]) -> Digest:
+    """Root over ``leaves`` (raw bytes) in order."""
+    level = [compute_leaf_hash(leaf) for leaf in leaves]
+    if not level:
+        return compute_hash(MERKLE, b"")
+    while len(level) > 1:
+        level = _compute_parents(level)
+    return level[0]
+
+
+def compute_inclusion_proof(leaves: Sequence[bytes], index: int) -> InclusionProof:
+    """Proof that ``leaves[index]`` is at ``index``.
+
+    :raises InvalidProof: no such index.
+    """
+    if not 0 <= index < len(leaves):
+        raise InvalidProof(f"leaf {index} of {len(leaves)} does not exist")
+    level = [compute_leaf_hash(leaf) for leaf in leaves]
+    path = []
+    place = index
+    while len(level) > 1:
+        sibling = place ^ 1
+        if sibling < len(level):
+            path.append(level[sibling])
+        level = _compute_parents(level)
+        place >>= 1
+    return InclusionProof(index, len(leaves), tuple(path))
+
+
+def verify_inclusion(root: Digest, leaf: bytes, proof: InclusionProof) -> None:
+    """Check that ``leaf`` stands at ``proof.index`` of the tree with ``root`` and ``proof.size`` leaves.
+
+    :raises InvalidProof: it does not. Source: RFC 9162 section 2.1.3.2.
+    """
+    if proof.index >= proof.size:
+        raise InvalidProof(f"leaf {proof.index} of {proof.size} does not exist")
+    computed = compute_leaf_hash(leaf)
+    place, last = proof.index, proof.size - 1
+    path = iter(proof.path)
+    while last:
+        if place & 1 or place < last:
+            sibling = next(path, None)
+            if sibling is None:
+                raise InvalidProof("the path is too short")
+            computed = compute_node_hash(sibling, computed) if place & 1 else compute_node_hash(computed, sibling)
+        place >>= 1
+        last >>= 1
+    if next(path, None) is not None:
+        raise InvalidProof("the path is too long")
+    if computed != root:
+        raise InvalidProof("the path leads to another root")
+
+
+def _compute_parents(level: list[Digest]) -> list[Digest]:
+    # An odd node at the end rises unchanged: this is the RFC's split at a power of two, seen from below.
+    parents = [compute_node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+    if len(level) % 2:
+        parents.append(level[-1])
+    return parents
