@@ -1,0 +1,16 @@
+"""Settings every test shares: the backends of async tests and how hypothesis searches."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ci",
+    derandomize=True,  # the same examples on every machine and every run
+    database=None,
+    deadline=None,  # a busy machine is not a failure; the timeout of pytest is
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],  # the same reason as the deadline
+)
+settings.register_profile("explore", parent=settings.get_profile("ci"), derandomize=False, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
