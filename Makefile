@@ -1,0 +1,46 @@
+# The one list of commands. Each does all the set-up it needs; a second run skips it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := tangle poi aivm shards tui simnet tests tools benchmarks
+LINTED = $(wildcard $(SOURCES))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test test-slow lint fmt type bench clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/ready: pyproject.toml constraints.txt tools/set_up.py tools/ensure_clang.py
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "tangle: there is no $(PYTHON); on Debian run: sudo apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) tools/set_up.py
+
+setup: .venv/ready ## make .venv: packages at their pinned versions and a C compiler
+
+up: .venv/ready ## run four nodes on this machine, with wallets and a modest load; Ctrl-C stops them
+	@$(BIN)/tangle devnet up --nodes 4 --load 20
+
+test: lint ## lint, then the tests that take seconds
+	$(BIN)/pytest -q -n 2
+
+test-slow: .venv/ready ## every test, also those that take minutes
+	$(BIN)/pytest -q -m "" --timeout 600
+
+lint: type ## style, formatting, types and floors
+	@$(BIN)/ruff check $(LINTED)
+	@$(BIN)/ruff format --check $(LINTED)
+	@$(BIN)/lint-imports --no-logo
+
+type: .venv/ready ## types alone
+	@$(BIN)/mypy $(LINTED)
+
+fmt: .venv/ready ## put code into the house format
+	@$(BIN)/ruff check --select I --fix $(LINTED)
+	@$(BIN)/ruff format $(LINTED)
+
+bench: .venv/ready ## measure on this machine
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean: ## remove .venv and every cache; never a node's data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
