@@ -1,12 +1,13 @@
 """Addresses: how a public key is written for people.
 
-An address is the bech32m text (BIP-350) of a version byte and the 32 bytes of an ed25519 public key, under a
-prefix that names the network, 63 or 64 characters in all. The prefix keeps a test address from being paid on the
-main network; the checksum finds every error of up to four characters, and a single wrong one is pointed at.
+An address is the bech32m text (BIP-350) of a version byte and the 32 bytes of an ed25519 public key, under
+a prefix that names the network, 63 or 64 characters in all. The prefix keeps a test address from being paid
+on the main network; the checksum finds every error of up to four characters, and a single wrong one is
+pointed at.
 
 Bech32m works on *symbols*: numbers of 5 bits, each written as one of 32 characters. The codec for symbols
-(``encode_bech32m``, ``decode_bech32m``) knows nothing of accounts and is checked by the vectors of BIP-350; the
-two functions for addresses stand on top of it.
+(``encode_bech32m``, ``decode_bech32m``) knows nothing of accounts and is checked by the vectors of BIP-350;
+the two functions for addresses stand on top of it.
 """
 
 from typing import Final
@@ -44,7 +45,7 @@ _PUBLIC_KEY_SIZE: Final = 32
 
 
 class InvalidAddress(TangleError):
-    """A text that is not an address; ``position`` is the index of the offending character, where it is known."""
+    """A text that is not an address; ``position`` is the index of the offending character, if known."""
 
     code = "address-invalid"
 
@@ -53,7 +54,7 @@ class InvalidAddress(TangleError):
         self.reason = reason
         self.position = position
         shown = text if len(text) <= TEXT_LENGTH_MAX else f"{text[:TEXT_LENGTH_MAX]}..."
-        super().__init__(f"{shown!r} is not an address: {reason}")
+        super().__init__(f"address {shown!r} is refused: {reason}")
 
 
 class AddressOfOtherNetwork(InvalidAddress):
