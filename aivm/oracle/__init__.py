@@ -1,0 +1,1 @@
+"""The definition of the arithmetic: short, slow, plain numpy in 64-bit integers."""
