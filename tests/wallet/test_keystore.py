@@ -1,15 +1,19 @@
 """Encrypted keystores: the right password opens, anything else is refused for its own reason."""
 
+import hashlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt
+from nacl.pwhash import argon2id
 
 from tangle.core.address import encode_address
 from tangle.core.signing import SigningKey
@@ -273,3 +277,30 @@ except InsufficientMemory as error:
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == str(1024**3)
+
+
+def test_file_opens_by_its_published_description_alone() -> None:
+    """Follows docs/wallet.md step by step, without the code under test."""
+    fields = msgspec.json.decode(STORED)
+    kdf, cipher = fields["kdf"], fields["cipher"]
+    derived = argon2id.kdf(
+        64, PASSWORD.encode(), bytes.fromhex(kdf["salt"]), kdf["operations"], kdf["memory_bytes"]
+    )
+    assert (
+        hashlib.blake2b(derived[32:], digest_size=32, person=b"tangle/keystore").hexdigest() == kdf["check"]
+    )
+    texts = [fields[name].encode() for name in ("uuid", "label", "path", "public_key", "address")]
+    kdf_fields = [kdf[name] for name in ("function", "operations", "memory_bytes", "salt", "check")]
+    associated = cbor2.dumps(
+        [
+            b"tangle/keystore",
+            fields["version"],
+            fields["created_ms"],
+            texts,
+            [field.encode() if isinstance(field, str) else field for field in kdf_fields],
+        ]
+    )
+    opened = crypto_aead_xchacha20poly1305_ietf_decrypt(
+        bytes.fromhex(cipher["ciphertext"]), associated, bytes.fromhex(cipher["nonce"]), derived[:32]
+    )
+    assert opened == SECRET
