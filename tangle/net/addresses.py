@@ -1,0 +1,55 @@
+"""Where a peer can be reached: a host and a port, the same record in memory and on the wire."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from tangle.net.errors import InvalidAddress
+
+HOST_SIZE_MAX: Final = 253
+"""Longest host name that the domain name system allows (RFC 1035 section 2.3.4, written out)."""
+
+_HOST_CHARACTERS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:%")
+
+
+class Address(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, order=True):
+    """A host and a TCP port."""
+
+    host: Annotated[bytes, Meta(min_length=1, max_length=HOST_SIZE_MAX)]
+    """ASCII: an IPv4 or IPv6 literal (without brackets), or a name."""
+
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+    """TCP port."""
+
+    def __str__(self) -> str:
+        host = self.host.decode("ascii", "replace")
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Read ``host:port`` or ``[ipv6]:port``.
+
+    :raises InvalidAddress: it is neither.
+    """
+    host, separator, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise InvalidAddress(text, "an IPv6 host stands in brackets")
+    if not separator:
+        raise InvalidAddress(text, "the port is missing")
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
+        raise InvalidAddress(text, "a port is a number from 1 to 65535")
+    if not 1 <= len(host) <= HOST_SIZE_MAX:
+        raise InvalidAddress(text, f"a host has 1 to {HOST_SIZE_MAX} characters")
+    return check_address(Address(host.encode("utf-8"), int(port)))
+
+
+def check_address(address: Address) -> Address:
+    """The address, if its host holds only characters that a host can have. A peer may send anything.
+
+    :raises InvalidAddress: it does not.
+    """
+    if not _HOST_CHARACTERS.issuperset(address.host):
+        raise InvalidAddress(str(address), "a host is letters, digits, dots, dashes and colons")
+    return address

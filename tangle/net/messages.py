@@ -1,0 +1,400 @@
+"""What peers say to each other: a closed union of small records, canonical CBOR with an integer tag first.
+
+Transactions and blocks are opaque bytes here; what they mean is decided on a lower floor. Every type has its
+own size limit, checked before decoding, and its own limits on items, checked while decoding. Three kinds:
+
+- news: sent without being asked (``Transactions``, ``Blocks``, ``Announce``, ``PeerList``, ...),
+- requests: carry a number that the session chooses, and are answered by exactly one response,
+- responses: ``TransactionItems``, ``BlockItems``, ``OrderedItems``, ``OwnLatest``, ``Refused``.
+
+A response never exceeds one frame. Where more exists than fits, ``is_last`` is false (or the items end early)
+and the asker asks again from where it stands: the asker sets the pace, and nobody buffers a whole catch-up.
+"""
+
+from enum import IntEnum
+from typing import Annotated, Any, Final, get_args
+
+from msgspec import Meta, Struct
+
+from tangle.core.encoding import decode, encode
+from tangle.core.transactions import TRANSACTION_SIZE_MAX
+from tangle.core.types import Digest, Natural, PublicKey, Shard, TransactionId
+from tangle.net.addresses import Address
+from tangle.net.errors import UnknownMessage
+from tangle.net.frames import PAYLOAD_SIZE_MAX
+
+TRANSACTIONS_MAX: Final = 240
+"""Most transactions of one message: at their largest they fit into one frame."""
+
+IDS_MAX: Final = 1_024
+"""Most transaction ids of one announcement."""
+
+BLOCK_SIZE_MAX: Final = 65_536
+"""Longest committee block: 256 ancestors, 32 tips and 32 attestations take about 17 KiB."""
+
+BLOCKS_MAX: Final = 256
+"""Most blocks of one message: one round of the largest committee, if they are of ordinary size."""
+
+ROUNDS_MAX: Final = 256
+"""Most rounds of one request for a range."""
+
+SHARDS_MAX: Final = 256
+"""Most shards that one node serves; the protocol has no more."""
+
+ADDRESSES_MAX: Final = 64
+"""Most addresses of one peer list: enough to find the network, too few to fill an address book."""
+
+AGENT_SIZE_MAX: Final = 64
+"""Longest name and version of the peer's software."""
+
+CODE_SIZE_MAX: Final = 64
+"""Longest code of a refusal or goodbye."""
+
+RequestId = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
+"""Number that pairs a response with its request, chosen by the asker; the session fills it in."""
+
+TransactionBytes = Annotated[bytes, Meta(min_length=1, max_length=TRANSACTION_SIZE_MAX)]
+"""An encoded transaction."""
+
+BlockBytes = Annotated[bytes, Meta(min_length=1, max_length=BLOCK_SIZE_MAX)]
+"""An encoded, signed committee block."""
+
+Code = Annotated[bytes, Meta(max_length=CODE_SIZE_MAX)]
+"""A stable error code in ASCII."""
+
+TransactionIds = Annotated[tuple[TransactionId, ...], Meta(min_length=1, max_length=IDS_MAX)]
+"""Some transactions by id."""
+
+
+class ShardStatus(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """How far a node is in one shard."""
+
+    shard: Shard
+    """Which shard."""
+
+    checkpoint: Natural
+    """Index of the latest checkpoint that the node has a certificate for."""
+
+    round: Natural
+    """Highest round of which the node has accepted a block."""
+
+
+class BlockReference(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A committee block by its slot and digest."""
+
+    round: Natural
+    """Round of the block."""
+
+    author: Annotated[int, Meta(ge=0, le=65_535)]
+    """Index of its author in the committee."""
+
+    digest: Digest
+    """Its hash."""
+
+
+class Hello(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1):
+    """First message of each side, and again whenever its content changed much."""
+
+    version: Natural
+    """Protocol version of the node."""
+
+    shards: Annotated[tuple[ShardStatus, ...], Meta(min_length=1, max_length=SHARDS_MAX)]
+    """The shards that it serves, and how far it is in each."""
+
+    listen_port: Annotated[int, Meta(ge=0, le=65_535)]
+    """Port where it takes sessions, 0 when it does not."""
+
+    agent: Annotated[bytes, Meta(max_length=AGENT_SIZE_MAX)]
+    """Name and version of its software, for people."""
+
+    is_validator: bool
+    """Whether it says that it sits on the committee; blocks prove it, this only orders sends."""
+
+
+class Transactions(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2):
+    """New transactions in full."""
+
+    items: Annotated[tuple[TransactionBytes, ...], Meta(min_length=1, max_length=TRANSACTIONS_MAX)]
+    """Encoded transactions, parents before children where both are inside."""
+
+
+class Announce(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
+    """New transactions that the sender has and will give when asked."""
+
+    ids: TransactionIds
+    """Their ids."""
+
+
+class Blocks(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
+    """New committee blocks in full."""
+
+    items: Annotated[tuple[BlockBytes, ...], Meta(min_length=1, max_length=BLOCKS_MAX)]
+    """Encoded blocks, ancestors before descendants where both are inside."""
+
+
+class Ping(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=5):
+    """Are you there? Sent and answered by the session itself."""
+
+    nonce: Natural
+    """Comes back in the pong."""
+
+
+class Pong(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
+    """The answer to a ping."""
+
+    nonce: Natural
+    """The ping's."""
+
+
+class PeerList(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=7):
+    """Other nodes that the sender has had a session with."""
+
+    addresses: Annotated[tuple[Address, ...], Meta(max_length=ADDRESSES_MAX)]
+    """Where they take sessions."""
+
+
+class GetTransactions(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=8):
+    """Ask for transactions by id; answered by ``TransactionItems``."""
+
+    request: RequestId
+    """Filled in by the session."""
+
+    ids: TransactionIds
+    """Which."""
+
+
+class GetBlocks(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=9):
+    """Ask for blocks by reference; answered by ``BlockItems``."""
+
+    request: RequestId
+    """Filled in by the session."""
+
+    shard: Shard
+    """Whose committee."""
+
+    references: Annotated[tuple[BlockReference, ...], Meta(min_length=1, max_length=BLOCKS_MAX)]
+    """Which."""
+
+
+class GetRounds(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=10):
+    """Ask for every accepted block of a range of rounds; answered by ``BlockItems`` in order of rounds."""
+
+    request: RequestId
+    """Filled in by the session."""
+
+    shard: Shard
+    """Whose committee."""
+
+    first_round: Natural
+    """First round wanted."""
+
+    last_round: Natural
+    """Last round wanted, at most ``ROUNDS_MAX`` - 1 after the first; a responder stops earlier when it
+    likes."""
+
+
+class GetOrdered(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=11):
+    """Ask for transactions in the order that the committee gave them; answered by ``OrderedItems``."""
+
+    request: RequestId
+    """Filled in by the session."""
+
+    shard: Shard
+    """Which shard."""
+
+    first_index: Natural
+    """Ordered index of the first one wanted."""
+
+    limit: Annotated[int, Meta(ge=1, le=TRANSACTIONS_MAX)]
+    """Most of them."""
+
+
+class GetOwnLatest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=12):
+    """Ask which is the latest block of an author; a validator that lost its disk asks it about itself."""
+
+    request: RequestId
+    """Filled in by the session."""
+
+    shard: Shard
+    """Whose committee."""
+
+    public_key: PublicKey
+    """The author."""
+
+
+class TransactionItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=13):
+    """Those of the transactions asked for that the sender has."""
+
+    request: RequestId
+    """The request that is answered."""
+
+    items: Annotated[tuple[TransactionBytes, ...], Meta(max_length=TRANSACTIONS_MAX)]
+    """Encoded transactions; missing ones are left out."""
+
+
+class BlockItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=14):
+    """Those of the blocks asked for that the sender has, as many as fit."""
+
+    request: RequestId
+    """The request that is answered."""
+
+    items: Annotated[tuple[BlockBytes, ...], Meta(max_length=BLOCKS_MAX)]
+    """Encoded blocks."""
+
+    is_last: bool
+    """False when the sender has more of what was asked; ask again for the rest."""
+
+
+class OrderedItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=15):
+    """A run of transactions in committee order."""
+
+    request: RequestId
+    """The request that is answered."""
+
+    first_index: Natural
+    """Ordered index of the first item."""
+
+    items: Annotated[tuple[TransactionBytes, ...], Meta(max_length=TRANSACTIONS_MAX)]
+    """Encoded transactions; none when the sender knows no such index."""
+
+
+class OwnLatest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=16):
+    """The latest block that the sender knows of an author."""
+
+    request: RequestId
+    """The request that is answered."""
+
+    round: Natural
+    """Its round, 0 when the sender knows none."""
+
+    digest: Digest
+    """Its hash, zeros when the sender knows none."""
+
+
+class Refused(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=17):
+    """A request that the sender will not or cannot answer."""
+
+    request: RequestId
+    """The request that is answered."""
+
+    code: Code
+    """Why."""
+
+
+class Goodbye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=18):
+    """The last message of a session in good order."""
+
+    code: Code
+    """Why the sender leaves."""
+
+
+News = Hello | Transactions | Announce | Blocks | PeerList
+"""What arrives without being asked for."""
+
+Request = GetTransactions | GetBlocks | GetRounds | GetOrdered | GetOwnLatest
+"""What expects a response."""
+
+Response = TransactionItems | BlockItems | OrderedItems | OwnLatest | Refused
+"""What answers a request."""
+
+Message = News | Request | Response | Ping | Pong | Goodbye
+"""Everything that a frame may hold."""
+
+EXPECTED_RESPONSE: Final[dict[type[Request], type[Response]]] = {
+    GetTransactions: TransactionItems,
+    GetBlocks: BlockItems,
+    GetRounds: BlockItems,
+    GetOrdered: OrderedItems,
+    GetOwnLatest: OwnLatest,
+}
+"""The kind of response that each request gets, unless it is refused."""
+
+SMALL: Final = 128
+"""Limit in bytes of messages of a few integers and a code."""
+
+SIZE_MAX: Final[dict[type[Message], int]] = {
+    Hello: 8_192,
+    Announce: 36_864,
+    PeerList: 20_480,
+    GetTransactions: 36_864,
+    GetBlocks: 16_384,
+    Transactions: PAYLOAD_SIZE_MAX,
+    Blocks: PAYLOAD_SIZE_MAX,
+    TransactionItems: PAYLOAD_SIZE_MAX,
+    BlockItems: PAYLOAD_SIZE_MAX,
+    OrderedItems: PAYLOAD_SIZE_MAX,
+    Ping: SMALL,
+    Pong: SMALL,
+    GetRounds: SMALL,
+    GetOrdered: SMALL,
+    GetOwnLatest: SMALL,
+    OwnLatest: SMALL,
+    Refused: SMALL,
+    Goodbye: SMALL,
+}
+"""Longest encoding of each type, a little above what its item limits allow, and never above one frame."""
+
+
+class Lane(IntEnum):
+    """Order of sending: a lower lane is emptied first, so that blocks overtake transactions."""
+
+    CONTROL = 0
+    BLOCKS = 1
+    BULK = 2
+
+
+_LANES: Final[dict[type[Message], Lane]] = {
+    Transactions: Lane.BULK,
+    Announce: Lane.BULK,
+    PeerList: Lane.BULK,
+    TransactionItems: Lane.BULK,
+    OrderedItems: Lane.BULK,
+    Blocks: Lane.BLOCKS,
+    BlockItems: Lane.BLOCKS,
+}
+
+_ARRAY_HEADS: Final = range(0x81, 0x98)
+"""CBOR heads of arrays of 1 to 23 items; every message is one, with its tag in the byte that follows."""
+
+_BY_TAG: Final[dict[int, type[Message]]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
+
+
+class Prepared(Struct, frozen=True):
+    """A message encoded once, to be sent to many peers."""
+
+    payload: bytes
+    """Its canonical encoding."""
+
+    lane: Lane
+    """The lane that it goes by."""
+
+
+def get_lane(message: Message) -> Lane:
+    """The lane of a message: control (requests and small answers), blocks, or bulk."""
+    return _LANES.get(type(message), Lane.CONTROL)
+
+
+def prepare_message(message: Message) -> Prepared:
+    """Encode a message for sending.
+
+    Its fields are the sender's to keep within their limits: a receiver closes the session over any that is
+    not.
+    """
+    return Prepared(encode(message), get_lane(message))
+
+
+def decode_message(data: bytes) -> Message:
+    """Decode one frame's payload strictly.
+
+    :raises UnknownMessage: it does not start like any message of this version.
+    :raises OversizeEncoding, MalformedEncoding: over its type's limit, or not canonical; both name the type.
+    """
+    kind = _BY_TAG.get(data[1]) if len(data) >= 2 and data[0] in _ARRAY_HEADS else None
+    if kind is None:
+        raise UnknownMessage(data[:2])
+    message: Any = decode(kind, data, limit=SIZE_MAX[kind])
+    return message  # type: ignore[no-any-return]  # `kind` is one of the union's members, which a dict cannot say
+
+
+for _kind in get_args(Message):
+    assert SIZE_MAX[_kind] <= PAYLOAD_SIZE_MAX, "every message fits into a frame"

@@ -1,0 +1,214 @@
+"""Messages: every type survives the wire, has one encoding, and keeps its own limits."""
+
+from typing import get_args
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tangle.core.encoding import encode
+from tangle.core.errors import MalformedEncoding, OversizeEncoding
+from tangle.core.transactions import TRANSACTION_SIZE_MAX
+from tangle.core.types import Digest, PublicKey, Shard, TransactionId
+from tangle.net import messages
+from tangle.net.addresses import Address
+from tangle.net.errors import UnknownMessage
+from tangle.net.frames import PAYLOAD_SIZE_MAX
+from tangle.net.messages import (
+    Announce,
+    BlockItems,
+    BlockReference,
+    Blocks,
+    GetBlocks,
+    GetOrdered,
+    GetOwnLatest,
+    GetRounds,
+    GetTransactions,
+    Goodbye,
+    Hello,
+    Lane,
+    Message,
+    OrderedItems,
+    OwnLatest,
+    PeerList,
+    Ping,
+    Pong,
+    Refused,
+    ShardStatus,
+    TransactionItems,
+    Transactions,
+    decode_message,
+    get_lane,
+    prepare_message,
+)
+
+ID = TransactionId(b"\x07" * 32)
+EXAMPLES: list[Message] = [
+    Hello(1, (ShardStatus(Shard(0), 12, 345),), 15600, b"tangle/0.1.0", True),
+    Transactions((b"a transaction", b"b")),
+    Announce((ID,)),
+    Blocks((b"a block",)),
+    Ping(3),
+    Pong(3),
+    PeerList((Address(b"192.0.2.1", 15600), Address(b"2001:db8::1", 1))),
+    GetTransactions(1, (ID, ID)),
+    GetBlocks(2, Shard(0), (BlockReference(4, 3, Digest(b"\x01" * 32)),)),
+    GetRounds(3, Shard(1), 10, 20),
+    GetOrdered(4, Shard(0), 0, 100),
+    GetOwnLatest(5, Shard(0), PublicKey(b"\x02" * 32)),
+    TransactionItems(6, ()),
+    BlockItems(7, (b"block",), False),
+    OrderedItems(8, 99, (b"x",)),
+    OwnLatest(9, 0, Digest(bytes(32))),
+    Refused(10, b"not-served"),
+    Goodbye(b"shutdown"),
+]
+NAMES = [type(example).__name__ for example in EXAMPLES]
+
+
+def encode_message(message: Message) -> bytes:
+    return prepare_message(message).payload
+
+
+def test_there_is_an_example_of_every_message() -> None:
+    assert {type(example) for example in EXAMPLES} == set(get_args(Message))
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=NAMES)
+def test_every_message_survives_the_wire(message: Message) -> None:
+    assert decode_message(encode_message(message)) == message
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=NAMES)
+def test_every_truncation_and_trailing_byte_is_refused(message: Message) -> None:
+    data = encode_message(message)
+    for size in range(len(data)):
+        with pytest.raises((MalformedEncoding, UnknownMessage)):
+            decode_message(data[:size])
+    with pytest.raises((MalformedEncoding, OversizeEncoding)):
+        decode_message(data + b"\x00")
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=NAMES)
+def test_over_the_limit_of_its_type_is_refused_by_name(message: Message) -> None:
+    limit = messages.SIZE_MAX[type(message)]
+    data = encode_message(message)
+    with pytest.raises(OversizeEncoding) as caught:
+        decode_message(data + bytes(limit + 1 - len(data)))
+    assert caught.value.record == type(message).__name__
+    assert caught.value.limit == limit
+
+
+@given(st.binary(max_size=100))
+def test_random_bytes_are_refused_or_canonical(data: bytes) -> None:
+    try:
+        message = decode_message(data)
+    except (MalformedEncoding, OversizeEncoding, UnknownMessage):
+        return
+    assert encode_message(message) == data
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x81", b"\x00\x01", b"\x80\x05", b"\x81\x00", b"\x81\x13", b"\xa1\x05\x03"]
+)
+def test_no_message_starts_like_this(data: bytes) -> None:
+    with pytest.raises(UnknownMessage):
+        decode_message(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes.fromhex("82051803"),  # the nonce 3 in two bytes
+        bytes.fromhex("83050300"),  # a field too many
+        bytes.fromhex("8105"),  # a field too few
+        bytes.fromhex("820520"),  # a negative nonce
+        bytes.fromhex("82054103"),  # bytes where a number belongs
+        bytes.fromhex("8205c24103"),  # a big-number tag
+        bytes.fromhex("82050300"),  # a byte after the end
+        bytes.fromhex("9f0503ff"),  # an array of indefinite length
+        bytes.fromhex("8205f5"),  # true where a number belongs
+    ],
+    ids=["long", "extra", "missing", "negative", "bytes", "tagged", "trailing", "indefinite", "boolean"],
+)
+def test_malleable_and_mistyped_pings_are_refused(data: bytes) -> None:
+    with pytest.raises(MalformedEncoding) as caught:
+        decode_message(data)
+    assert caught.value.record == "Ping"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (Transactions, [[]]),
+        (Transactions, [[b""]]),
+        (Transactions, [[bytes(TRANSACTION_SIZE_MAX + 1)]]),
+        (Transactions, [[b"x"] * (messages.TRANSACTIONS_MAX + 1)]),
+        (Announce, [[]]),
+        (Announce, [[bytes(31)]]),
+        (Announce, [[bytes(32)] * (messages.IDS_MAX + 1)]),
+        (Blocks, [[bytes(messages.BLOCK_SIZE_MAX + 1)]]),
+        (Blocks, [[b"x"] * (messages.BLOCKS_MAX + 1)]),
+        (PeerList, [[[b"h", 1]] * (messages.ADDRESSES_MAX + 1)]),
+        (PeerList, [[[b"h", 0]]]),
+        (PeerList, [[[b"", 1]]]),
+        (GetOrdered, [1, 0, 0, messages.TRANSACTIONS_MAX + 1]),
+        (GetOrdered, [1, 0, 0, 0]),
+        (GetRounds, [2**32, 0, 0, 0]),
+        (GetOwnLatest, [1, 65_536, bytes(32)]),
+        (Hello, [1, [], 0, b"", False]),
+        (Hello, [1, [[0, 0, 0]], 65_536, b"", False]),
+        (Goodbye, [bytes(messages.CODE_SIZE_MAX + 1)]),
+    ],
+)
+def test_items_over_their_limits_are_refused(kind: type[Message], fields: list[object]) -> None:
+    data = cbor2.dumps([kind.__struct_config__.tag, *fields])
+    assert len(data) <= messages.SIZE_MAX[kind]
+    with pytest.raises(MalformedEncoding) as caught:
+        decode_message(data)
+    assert caught.value.record == kind.__name__
+
+
+def test_deep_nesting_is_refused() -> None:
+    with pytest.raises(MalformedEncoding):
+        decode_message(b"\x82\x02" + b"\x81" * 5_000 + b"\x00")
+
+
+def test_the_largest_honest_batches_fit_into_a_frame() -> None:
+    transactions = (bytes(TRANSACTION_SIZE_MAX),) * messages.TRANSACTIONS_MAX
+    for message in (
+        Transactions(transactions),
+        OrderedItems(2**32 - 1, 2**63 - 1, transactions),
+        Announce((ID,) * messages.IDS_MAX),
+        GetTransactions(2**32 - 1, (ID,) * messages.IDS_MAX),
+        GetBlocks(
+            2**32 - 1,
+            Shard(65_535),
+            (BlockReference(2**63 - 1, 65_535, Digest(bytes(32))),) * messages.BLOCKS_MAX,
+        ),
+        PeerList((Address(b"h" * 253, 65_535),) * messages.ADDRESSES_MAX),
+        Hello(
+            1,
+            (ShardStatus(Shard(65_535), 2**63 - 1, 2**63 - 1),) * messages.SHARDS_MAX,
+            65_535,
+            b"a" * 64,
+            True,
+        ),
+        Refused(2**32 - 1, b"c" * messages.CODE_SIZE_MAX),
+    ):
+        data = encode_message(message)
+        assert len(data) <= messages.SIZE_MAX[type(message)] <= PAYLOAD_SIZE_MAX
+        assert decode_message(data) == message
+
+
+def test_blocks_go_before_transactions_and_requests_before_both() -> None:
+    assert get_lane(Ping(1)) is get_lane(GetBlocks(1, Shard(0), ())) is Lane.CONTROL
+    assert get_lane(Blocks((b"x",))) is get_lane(BlockItems(1, (), True)) is Lane.BLOCKS
+    assert get_lane(Transactions((b"x",))) is get_lane(OrderedItems(1, 0, ())) is Lane.BULK
+    assert Lane.CONTROL < Lane.BLOCKS < Lane.BULK
+
+
+def test_tags_never_change() -> None:
+    """Tags are on the wire: a new message takes the next number."""
+    assert [encode(example)[1] for example in EXAMPLES] == list(range(1, 19))

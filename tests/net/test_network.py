@@ -1,0 +1,68 @@
+"""Addresses as people write them, and the TCP twin of the network."""
+
+import anyio
+import pytest
+from anyio.abc import ByteStream, SocketAttribute
+
+from tangle.net.addresses import Address, check_address, parse_address
+from tangle.net.errors import DialFailed, InvalidAddress, ListenFailed
+from tangle.net.network import TcpNetwork, get_remote_host
+
+
+@pytest.mark.parametrize(
+    "text", ["192.0.2.1:15600", "[2001:db8::1]:15600", "node-3.example:1", "localhost:65535"]
+)
+def test_addresses_read_back_as_written(text: str) -> None:
+    assert str(parse_address(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "host",
+        "host:",
+        "host:0",
+        "host:65536",
+        "host:+1",
+        ":1",
+        "::1:80",
+        "a b:1",
+        "\u00e9:1",
+        "h" * 254 + ":1",
+        "host:\u0661",
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(InvalidAddress):
+        parse_address(text)
+
+
+def test_a_host_from_a_peer_is_checked() -> None:
+    with pytest.raises(InvalidAddress):
+        check_address(Address(b"evil\nhost", 1))
+
+
+async def test_a_stream_carries_bytes_both_ways_over_tcp() -> None:
+    network = TcpNetwork()
+    listener = await network.listen(Address(b"127.0.0.1", 0))  # port 0: the system chooses a free one
+
+    async def echo(stream: ByteStream) -> None:
+        async with stream:
+            assert get_remote_host(stream) == "127.0.0.1"
+            await stream.send(await stream.receive())
+
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, echo)
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's typed attributes, no database
+        async with await network.dial(Address(b"127.0.0.1", port)) as stream:
+            await stream.send(b"hello")
+            assert await stream.receive() == b"hello"
+        with pytest.raises(ListenFailed):
+            await network.listen(Address(b"127.0.0.1", port))
+        tasks.cancel_scope.cancel()
+
+
+async def test_dialling_where_nobody_listens_fails_by_name() -> None:
+    with pytest.raises(DialFailed):
+        await TcpNetwork().dial(Address(b"127.0.0.1", 1))
