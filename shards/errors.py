@@ -1,0 +1,125 @@
+"""Faults of the committee's records and rules; every one is narrow and carries what offended."""
+
+from tangle.core.errors import TangleError
+
+
+class InvalidBlock(TangleError):
+    """A block that breaks a rule whatever else exists; no accepted block can descend from it."""
+
+    code = "block-invalid"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the block is invalid: {reason}")
+
+
+class WrongEpoch(InvalidBlock):
+    """A block of another epoch."""
+
+    code = "block-epoch-wrong"
+
+    def __init__(self, found: int, expected: int) -> None:
+        self.found = found
+        self.expected = expected
+        super().__init__(f"made in epoch {found}, the committee is of epoch {expected}")
+
+
+class UnknownAuthor(InvalidBlock):
+    """An author outside the committee."""
+
+    code = "block-author-unknown"
+
+    def __init__(self, author: int, committee_size: int) -> None:
+        self.author = author
+        self.committee_size = committee_size
+        super().__init__(f"author {author} is not one of the {committee_size} validators")
+
+
+class InvalidAncestors(InvalidBlock):
+    """Ancestors that break one of the rules for them."""
+
+    code = "block-ancestors-invalid"
+
+
+class BelowThreshold(InvalidBlock):
+    """Ancestors of the round before that weigh less than a quorum."""
+
+    code = "block-below-threshold"
+
+    def __init__(self, round_number: int, weight: int, quorum: int) -> None:
+        self.round_number = round_number
+        self.weight = weight
+        self.quorum = quorum
+        super().__init__(f"names weight {weight} of round {round_number - 1}, a quorum is {quorum}")
+
+
+class InvalidPayload(InvalidBlock):
+    """Payload over a limit, repeated, or of a kind that version 1 does not have."""
+
+    code = "block-payload-invalid"
+
+
+class FaultBoundBroken(TangleError):
+    """The DAG proves a third of the weight or more faulty. The node stops; it never chooses a side."""
+
+    code = "fault-bound-broken"
+
+    def __init__(self, round_number: int, author: int, digests: tuple[bytes, ...], reason: str) -> None:
+        self.round_number = round_number
+        self.author = author
+        self.digests = digests
+        super().__init__(f"a third of the weight is faulty: round {round_number}, author {author}: {reason}")
+
+
+class BrokenCommitChain(TangleError):
+    """Stored commit records that do not follow each other."""
+
+    code = "commit-chain-broken"
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        super().__init__(f"stored commit {index} does not follow the one before it; restore the store")
+
+
+class ProposalNotDue(TangleError):
+    """A proposal asked for in a round that this validator has signed already, or of an observer."""
+
+    code = "proposal-not-due"
+
+    def __init__(self, clock_round: int, last_round: int) -> None:
+        self.clock_round = clock_round
+        self.last_round = last_round
+        super().__init__(f"the clock is at round {clock_round}, round {last_round} was signed before")
+
+
+class WouldEquivocate(TangleError):
+    """A second signature for a round at or below the last signed one."""
+
+    code = "would-equivocate"
+
+    def __init__(self, round_number: int, last_round: int) -> None:
+        self.round_number = round_number
+        self.last_round = last_round
+        super().__init__(f"round {round_number} may be signed already: the last signed is {last_round}")
+
+
+class SupplyBroken(TangleError):
+    """Totals that do not add up: money appeared or vanished. The node stops before it signs."""
+
+    code = "supply-broken"
+
+    def __init__(self, issued: int, held: int) -> None:
+        self.issued = issued
+        self.held = held
+        super().__init__(f"{issued} grains are in circulation, {held} are held; execution has a fault")
+
+
+class InvalidCertificate(TangleError):
+    """Signatures that do not make a quorum for the stated checkpoint."""
+
+    code = "certificate-invalid"
+
+    def __init__(self, index: int, reason: str) -> None:
+        self.index = index
+        self.reason = reason
+        super().__init__(f"the certificate of checkpoint {index} does not hold: {reason}")
