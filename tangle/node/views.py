@@ -1,0 +1,470 @@
+"""What a node shows to its doors: small frozen records and the one interface that serves them.
+
+The API, and through it the client, the command line and the dashboard, know a node only by ``NodeService``. Every
+answer is a snapshot: it may be kept, compared and sent without a lock. Amounts are grains, times are milliseconds.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+
+from shards.checkpoints import Certificate, Checkpoint
+from tangle.core.errors import TangleError
+from tangle.core.genesis import Genesis
+from tangle.core.transactions import Transaction, Work
+from tangle.core.types import ChainId, Digest, JobId, PublicKey, TransactionId
+
+
+class TransactionStatus(StrEnum):
+    """Where a transaction is on its way. ``CHECKPOINTED`` is final and has a proof; so has ``CONFLICTING``."""
+
+    WAITING = "waiting"
+    """Known, but a parent or its anchor is not here yet."""
+
+    ATTACHED = "attached"
+    """Verified and in the sub-DAG."""
+
+    ORDERED = "ordered"
+    """Ordered and executed; the checkpoint awaits its certificate."""
+
+    CHECKPOINTED = "checkpointed"
+    """Applied under a certified checkpoint: final."""
+
+    CONFLICTING = "conflicting"
+    """Ordered, but not applied; ``reason`` says why. Final once ``checkpoint`` is certified."""
+
+    EXPIRED = "expired"
+    """Never ordered in time; it can no longer apply."""
+
+
+class TransactionView(Struct, frozen=True):
+    """A transaction and what became of it."""
+
+    transaction: Transaction
+    """The decoded transaction."""
+
+    status: TransactionStatus
+    """Where it is."""
+
+    reason: str | None
+    """Why it conflicts or expired, for people."""
+
+    reason_code: str | None
+    """The same for machines: ``sequence``, ``funds``, ``fee``, ``expired``, ..."""
+
+    fee: int | None
+    """Grains paid, once ordered."""
+
+    is_work_counted: bool | None
+    """Whether its work was counted, once ordered."""
+
+    ordered_index: int | None
+    """Its place in the shard's history."""
+
+    checkpoint: int | None
+    """Index of the checkpoint that holds it."""
+
+    is_final: bool
+    """Whether that checkpoint is certified."""
+
+
+class SubmitOutcome(Struct, frozen=True):
+    """The answer to one submitted transaction."""
+
+    id: TransactionId | None
+    """Its id; none when the bytes did not decode."""
+
+    is_new: bool
+    """False when this node knew it already."""
+
+    status: TransactionStatus | None
+    """Where it is now; none when refused."""
+
+    error: TangleError | None
+    """Why it was refused."""
+
+
+class PreparedTransaction(Struct, frozen=True):
+    """Everything a wallet needs to build its next transaction."""
+
+    chain: ChainId
+    shard: int
+    issuer: PublicKey
+    sequence: int
+    """Next free number, pending transactions counted."""
+
+    anchor: int
+    parents: tuple[TransactionId, ...]
+    price: int
+    """Grains per weight now."""
+
+    difficulty: int
+    """Evaluations to carry."""
+
+    suggested_max_fee: int
+    """Enough for a transfer even if the price rises for a while."""
+
+    job: JobId
+    generation: int
+    work: Work | None
+    """The finished work, when it was asked for."""
+
+    work_ms: float | None
+    """Milliseconds that the work took."""
+
+
+class AccountView(Struct, frozen=True):
+    """An account at the latest executed checkpoint."""
+
+    account: PublicKey
+    balance: int
+    sequence: int
+    stake: int
+    pending: int
+    """Transactions of this issuer that are attached and not yet ordered."""
+
+    checkpoint: int
+    """Executed checkpoint that this was read at."""
+
+
+class HistoryPage(Struct, frozen=True):
+    """One page of an account's transactions, newest first."""
+
+    items: tuple[TransactionView, ...]
+    next_before: int | None
+    """Pass it as ``before`` for the next page; none at the end."""
+
+
+class CheckpointView(Struct, frozen=True):
+    """A checkpoint with its certificate, when it has one."""
+
+    checkpoint: Checkpoint
+    digest: Digest
+    certificate: Certificate | None
+
+
+class GenerationView(Struct, frozen=True):
+    """One generation of a standing job's model."""
+
+    generation: int
+    score: int
+    """Correct answers on the holdout."""
+
+    evaluations: int
+    """Evaluations folded into it (0 for the initial weights)."""
+
+    weights_digest: Digest
+    checkpoint: int
+    """Checkpoint that closed the generation before it (0 for the initial weights)."""
+
+    timestamp_ms: int
+
+
+class ModelView(Struct, frozen=True):
+    """A standing job and how far its model has come."""
+
+    job: JobId
+    name: str
+    layer_sizes: tuple[int, ...]
+    budget: int
+    holdout_rows: int
+    population: int
+    current: GenerationView
+    counted_total: int
+    """Evaluations counted since genesis."""
+
+    counted_open: int
+    """Evaluations counted for the generation that is open now."""
+
+
+class LineageItem(Struct, frozen=True):
+    """One counted evaluation."""
+
+    ordered_index: int
+    checkpoint: int
+    """Checkpoint that ordered it; with its commit time, what ``poi.replay`` needs to group evaluations."""
+
+    timestamp_ms: int
+    """Commit time of that checkpoint."""
+
+    transaction: TransactionId
+    issuer: PublicKey
+    sequence: int
+    generation: int
+    """Generation that was evaluated (folds into a later one when it was late)."""
+
+    results: tuple[int, ...]
+
+
+class PeerView(Struct, frozen=True):
+    """One connected peer."""
+
+    public_key: PublicKey
+    address: str
+    is_outbound: bool
+    is_validator: bool
+    agent: str
+    round_trip_ms: float | None
+    score: float
+    checkpoint: int
+    """Latest checkpoint that it told us."""
+
+    bytes_in: int
+    bytes_out: int
+    connected_s: float
+
+
+class ValidatorView(Struct, frozen=True):
+    """One member of the committee as this node sees it."""
+
+    index: int
+    public_key: PublicKey
+    weight: int
+    round: int
+    """Highest accepted round of its blocks."""
+
+    attested: int
+    """Highest checkpoint that it attested."""
+
+    votes: tuple[bool, ...]
+    """For the last rounds, oldest first: whether a block of it was accepted."""
+
+    is_self: bool
+    is_leader: bool
+    """Whether it leads the current round."""
+
+
+class CommitteeView(Struct, frozen=True):
+    """The committee's progress."""
+
+    shard: int
+    epoch: int
+    round: int
+    commit: int
+    """Index of the last commit."""
+
+    quorum: int
+    total_weight: int
+    validators: tuple[ValidatorView, ...]
+    equivocations: int
+    """Pieces of evidence kept."""
+
+
+class ReadinessCheck(Struct, frozen=True):
+    """One named condition of being ready."""
+
+    name: str
+    is_met: bool
+    detail: str
+    """The figure behind it, for people."""
+
+
+class LatencySummary(Struct, frozen=True):
+    """Quantiles over the last minute, in milliseconds; none without samples."""
+
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    samples: int
+
+
+class StatusView(Struct, frozen=True):
+    """One screen about the node."""
+
+    name: str
+    version: str
+    network: str
+    chain: ChainId
+    role: str
+    """``validator`` or ``observer``."""
+
+    node_key: PublicKey
+    uptime_s: float
+    is_ready: bool
+    checkpoint_executed: int
+    checkpoint_certified: int
+    checkpoint_age_ms: int
+    """Age of the last certified checkpoint by this node's clock."""
+
+    round: int
+    peers: int
+    tips: int
+    pending: int
+    """Attached and not yet ordered."""
+
+    waiting: int
+    """Waiting for parents or anchors."""
+
+    ordered_total: int
+    rate_in: float
+    """Transactions attached a second, over the last ten seconds."""
+
+    rate_final: float
+    """Transactions final a second, over the last ten seconds."""
+
+    finality: LatencySummary
+    """Attached here to certified here."""
+
+    price: int
+    difficulty: int
+    model_name: str
+    generation: int
+    score: int
+    holdout_rows: int
+    device: str
+    """Where this node computes work."""
+
+    resident_bytes: int
+    database_bytes: int
+    queues: dict[str, int]
+    """Length of each bounded queue."""
+
+
+class Event(Struct, frozen=True):
+    """One entry of the gapless, stored event log."""
+
+    id: int
+    """Consecutive from 1."""
+
+    topic: str
+    """``transaction``, ``checkpoint``, ``model``, ``peer``, ``committee`` or ``log``."""
+
+    shard: int
+    timestamp_ms: int
+    accounts: tuple[PublicKey, ...]
+    """Accounts that it concerns."""
+
+    body: bytes
+    """JSON object."""
+
+
+class NodeService(Protocol):
+    """What a running node answers. Reads raise ``NotFound`` for what does not exist."""
+
+    genesis: Genesis
+    chain: ChainId
+    metrics: CollectorRegistry
+    has_faucet: bool
+
+    async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
+        """Take encoded transactions in; answers once each is attached or waiting and on disk, or refused.
+
+        :raises Overloaded: the intake queue is full; carries ``retry_after_s``.
+        """
+
+    async def prepare(
+        self, issuer: PublicKey, *, with_work: bool, worker: PublicKey | None = None, sequence: int | None = None
+    ) -> PreparedTransaction:
+        """Sequence, anchor, parents, price and assigned work; with the work done when asked."""
+
+    async def faucet(self, recipient: PublicKey) -> TransactionId:
+        """Send the faucet's portion (devnet only)."""
+
+    def get_transaction(self, identity: TransactionId) -> TransactionView:
+        """Status and effect."""
+
+    async def wait_transaction(
+        self, identity: TransactionId, status: TransactionStatus, timeout_s: float
+    ) -> TransactionView:
+        """Wait until the transaction has come at least as far as ``status`` or failed; or until the time is up."""
+
+    def get_transaction_proof(self, identity: TransactionId) -> bytes:
+        """Canonical proof of a final transaction, checkable offline."""
+
+    def get_neighbours(self, identity: TransactionId, depth: int) -> tuple[TransactionView, ...]:
+        """Parents and known children up to ``depth`` steps away (at most 3, at most 200 answers)."""
+
+    def get_recent(self, limit: int) -> tuple[TransactionView, ...]:
+        """The transactions attached last, oldest first (at most 500)."""
+
+    def get_account(self, account: PublicKey) -> AccountView:
+        """Balance, sequence and stake; zeros for an account that never held a grain."""
+
+    def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> HistoryPage:
+        """Ordered transactions that touched the account, newest first."""
+
+    async def wait_checkpoint(self, index: int, timeout_s: float) -> None:
+        """Wait until checkpoint ``index`` is executed here; raises ``WaitTimeout``."""
+
+    def get_checkpoint(self, shard: int, index: int | None) -> CheckpointView:
+        """A checkpoint; the latest certified one for none."""
+
+    def get_models(self) -> tuple[ModelView, ...]:
+        """Standing jobs."""
+
+    def get_model(self, job: JobId) -> ModelView:
+        """One standing job."""
+
+    def get_generations(self, job: JobId, first: int, limit: int) -> tuple[GenerationView, ...]:
+        """Score curve from generation ``first`` on."""
+
+    def get_weights(self, job: JobId, generation: int | None) -> bytes:
+        """Master weights of a generation: int32, little-endian, layer by layer, row-major."""
+
+    def get_lineage(self, job: JobId, after: int, limit: int) -> tuple[LineageItem, ...]:
+        """Counted evaluations with ordered index >= ``after``, in order."""
+
+    def get_committee(self, shard: int) -> CommitteeView:
+        """Rounds and votes."""
+
+    def get_peers(self) -> tuple[PeerView, ...]:
+        """Connected peers."""
+
+    def get_status(self) -> StatusView:
+        """One screen."""
+
+    def get_readiness(self) -> tuple[ReadinessCheck, ...]:
+        """Named conditions; ready when all are met."""
+
+    def get_events(self, after: int, limit: int) -> tuple[Event, ...]:
+        """Stored events with id > ``after``."""
+
+    def subscribe_events(self, after: int | None) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Events from ``after`` on (from now for none), without gaps; a reader too slow gets ``SlowConsumer``."""
+
+
+class NotFound(TangleError):
+    """Nothing of that name here."""
+
+    code = "not-found"
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(f"no {kind} {name} is known to this node")
+
+
+class Overloaded(TangleError):
+    """A bounded queue is full."""
+
+    code = "overloaded"
+
+    def __init__(self, queue: str, retry_after_s: float) -> None:
+        self.queue = queue
+        self.retry_after_s = retry_after_s
+        super().__init__(f"the {queue} queue is full; retry in {retry_after_s:.1f} s")
+
+
+class WaitTimeout(TangleError):
+    """The awaited state did not come in time; it may still come."""
+
+    code = "wait-timeout"
+
+    def __init__(self, awaited: str, timeout_s: float) -> None:
+        self.awaited = awaited
+        self.timeout_s = timeout_s
+        super().__init__(f"{awaited} did not happen within {timeout_s:g} s; ask again to go on waiting")
+
+
+class SlowConsumer(TangleError):
+    """A subscriber fell too far behind; it can resume from the last id it saw."""
+
+    code = "slow-consumer"
+
+    def __init__(self, last_id: int) -> None:
+        self.last_id = last_id
+        super().__init__(f"the subscriber is too slow; resume after event {last_id}")
