@@ -1,0 +1,104 @@
+"""The waiting room: transactions whose parents have not arrived.
+
+Bounded in all and per source; every operation costs time in proportion to the transactions that it touches.
+"""
+
+from collections.abc import Iterator
+
+from tangle.core.transactions import Transaction
+from tangle.core.types import TransactionId
+from tangle.ledger.errors import WaitingRoomFull
+from tangle.ledger.limits import SubDagLimits
+
+
+class WaitingTransaction:
+    """One transaction in the room. Mutable, never leaves this package."""
+
+    __slots__ = ("missing", "since", "source", "transaction")
+
+    def __init__(
+        self, transaction: Transaction, missing: set[TransactionId], source: bytes, since: int
+    ) -> None:
+        self.transaction = transaction
+        self.missing = missing
+        """Parents that are neither attached nor known as ordered."""
+        self.source = source
+        """Who sent it."""
+        self.since = since
+        """Executed checkpoint at its arrival."""
+
+
+class WaitingRoom:
+    """Waiting transactions by id and by missing parent."""
+
+    def __init__(self, limits: SubDagLimits) -> None:
+        self._limits = limits
+        self._entries: dict[TransactionId, WaitingTransaction] = {}
+        self._children: dict[TransactionId, list[TransactionId]] = {}
+        self._counts: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, transaction_id: TransactionId) -> bool:
+        return transaction_id in self._entries
+
+    def check_room(self, source: bytes, *, is_needed: bool) -> None:
+        """Check that one more transaction may wait.
+
+        :raises WaitingRoomFull: the room, or this source's part of it, is full.
+        """
+        limits = self._limits
+        reserve = limits.needed_reserve if is_needed else 0
+        if len(self._entries) >= limits.waiting_max + reserve:
+            raise WaitingRoomFull("waiting transactions", limits.waiting_max)
+        if self._counts.get(source, 0) >= limits.waiting_per_source_max + reserve:
+            raise WaitingRoomFull("waiting transactions of one source", limits.waiting_per_source_max)
+
+    def add(self, entry: WaitingTransaction) -> None:
+        """Let ``entry`` wait for each of ``entry.missing``."""
+        identity = entry.transaction.id
+        self._entries[identity] = entry
+        self._counts[entry.source] = self._counts.get(entry.source, 0) + 1
+        for parent in entry.missing:
+            self._children.setdefault(parent, []).append(identity)
+
+    def has_children(self, parent: TransactionId) -> bool:
+        """Whether anything waits for ``parent``."""
+        return parent in self._children
+
+    def pop_children(self, parent: TransactionId) -> Iterator[WaitingTransaction]:
+        """Every transaction that waited for ``parent``, in order of arrival; they wait for it no longer."""
+        for identity in self._children.pop(parent, ()):
+            entry = self._entries.get(identity)
+            if entry is not None:
+                entry.missing.discard(parent)
+                yield entry
+
+    def remove(self, entry: WaitingTransaction) -> None:
+        """Take ``entry`` out of the room, whatever it still waits for."""
+        identity = entry.transaction.id
+        del self._entries[identity]
+        left = self._counts[entry.source] - 1
+        if left:
+            self._counts[entry.source] = left
+        else:
+            del self._counts[entry.source]
+        for parent in entry.missing:
+            siblings = self._children[parent]
+            siblings.remove(identity)
+            if not siblings:
+                del self._children[parent]
+
+    def get_missing(self) -> tuple[TransactionId, ...]:
+        """Parents that nobody has sent yet: what to fetch, in the order in which they were first missed."""
+        return tuple(parent for parent in self._children if parent not in self._entries)
+
+    def get_expired(self, before: int) -> list[WaitingTransaction]:
+        """Those that have waited since before checkpoint ``before``, oldest first."""
+        expired = []
+        for entry in self._entries.values():  # in order of arrival, so the first young one ends the search
+            if entry.since >= before:
+                break
+            expired.append(entry)
+        return expired
