@@ -1,0 +1,1 @@
+"""Data that ships with the package; `PROVENANCE.md` beside this file says where it comes from."""
