@@ -1,12 +1,13 @@
-"""Keys of a node, in the clear: ``node.key`` and ``validator.key``.
+"""Keys of a node, in the clear: ``node.key``, ``validator.key`` and a development network's ``faucet.key``.
 
-A node must start without a person at the keyboard, so these two files are not encrypted; the file's
+A node must start without a person at the keyboard, so these files are not encrypted; the file's
 permissions protect them, and a file that others can read is refused. Each file says what it is for and for
 which chain, so that a validator's key cannot be put to work as a node's key, nor in the home of another
 chain.
 
 The node key names the node to its peers and can be replaced at any time. The validator key signs blocks,
 and signing with it on two machines at once is punished: it is a separate file that is moved, never copied.
+The faucet key owns the coins that a development network gives away; it is worth nothing anywhere else.
 """
 
 from enum import StrEnum
@@ -34,7 +35,13 @@ class KeyKind(StrEnum):
     """What a key is for."""
 
     NODE = "node"
+    """Names the node to its peers."""
+
     VALIDATOR = "validator"
+    """Signs blocks and attestations."""
+
+    FAUCET = "faucet"
+    """Owns the coins that a development network gives away."""
 
 
 class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,15 +82,13 @@ def generate_key_file(path: Path, kind: KeyKind, chain: str, entropy: bytes) -> 
     return public_key
 
 
-def load_key_file(path: Path, kind: KeyKind, chain: str) -> SigningKey:
-    """Read the key at ``path``, which must be of ``kind`` and for ``chain``.
+def read_key_file(path: Path) -> KeyFile:
+    """Read and check the key file at ``path``, of whatever kind and chain.
 
     :raises KeyFileMissing: no such file.
     :raises UnsafePermissions: group or others have access to the file.
     :raises KeyFileUnusable: the system refuses, or it is no key file at all.
     :raises CorruptKeyFile: its content is damaged.
-    :raises WrongKeyKind: it is for another purpose.
-    :raises WrongKeyChain: it is for another chain.
     """
     data = read_secret_file(path, is_private=True)
     try:
@@ -93,11 +98,21 @@ def load_key_file(path: Path, kind: KeyKind, chain: str) -> SigningKey:
         raise CorruptKeyFile(path, str(error)) from None
     if record.version != VERSION:
         raise CorruptKeyFile(path, f"its version is {record.version}, known is {VERSION}")
+    if SigningKey(bytes.fromhex(record.secret)).public_key.hex() != record.public_key:
+        raise CorruptKeyFile(path, "its secret and its public key do not belong together")
+    return record
+
+
+def load_key_file(path: Path, kind: KeyKind, chain: str) -> SigningKey:
+    """Read the key at ``path``, which must be of ``kind`` and for ``chain``.
+
+    :raises WrongKeyKind: it is for another purpose.
+    :raises WrongKeyChain: it is for another chain.
+    :raises KeyFileError: as ``read_key_file``.
+    """
+    record = read_key_file(path)
     if record.kind is not kind:
         raise WrongKeyKind(path, record.kind, kind)
     if record.chain != chain:
         raise WrongKeyChain(path, record.chain, chain)
-    key = SigningKey(bytes.fromhex(record.secret))
-    if key.public_key.hex() != record.public_key:
-        raise CorruptKeyFile(path, "its secret and its public key do not belong together")
-    return key
+    return SigningKey(bytes.fromhex(record.secret))

@@ -19,7 +19,7 @@ from tangle.wallet.errors import (
     WrongKeyKind,
 )
 from tangle.wallet.files import FILE_SIZE_MAX, create_secret_file, replace_secret_file
-from tangle.wallet.keyfile import KeyFile, KeyKind, generate_key_file, load_key_file
+from tangle.wallet.keyfile import KeyFile, KeyKind, generate_key_file, load_key_file, read_key_file
 
 SEED = bytes(range(32))
 CHAIN = "tangle-devnet"
@@ -45,6 +45,21 @@ def test_round_trip(tmp_path: Path, kind: KeyKind) -> None:
     path = tmp_path / f"{kind}.key"
     public_key = generate_key_file(path, kind, CHAIN, SEED)
     assert load_key_file(path, kind, CHAIN).public_key == public_key == SigningKey(SEED).public_key
+
+
+@pytest.mark.parametrize("kind", KeyKind)
+def test_a_file_tells_what_it_is(tmp_path: Path, kind: KeyKind) -> None:
+    path = tmp_path / "some.key"
+    public_key = generate_key_file(path, kind, CHAIN, SEED)
+    record = read_key_file(path)
+    assert (record.kind, record.chain, record.public_key) == (kind, CHAIN, public_key.hex())
+
+
+def test_a_faucet_key_does_no_other_work(tmp_path: Path) -> None:
+    path = tmp_path / "faucet.key"
+    generate_key_file(path, KeyKind.FAUCET, CHAIN, SEED)
+    with pytest.raises(WrongKeyKind, match="this is a faucet key, expected is a validator key"):
+        load_key_file(path, KeyKind.VALIDATOR, CHAIN)
 
 
 def test_only_the_owner_has_access(path: Path) -> None:
