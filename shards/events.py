@@ -92,7 +92,7 @@ class SubDagCommitted(Struct, frozen=True):
 
 
 class ProposalDue(Struct, frozen=True):
-    """It is time to call ``propose``. Said once per round."""
+    """It is time to call ``propose``. Said once per round; a node that is catching up may let it pass."""
 
     round: int
     """Round of the block to make."""

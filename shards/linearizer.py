@@ -7,7 +7,7 @@ what a commit contains depends on the sequence of leaders alone, not on what a n
 
 from collections.abc import Sequence
 
-from shards.blocks import GENESIS_ROUND, Block
+from shards.blocks import GENESIS_ROUND, Block, BlockReference
 from shards.commits import CommitRecord, compute_commit_digest
 from shards.dag import Dag
 from shards.errors import BrokenCommitChain
@@ -30,6 +30,10 @@ class Linearizer:
         if self.last is None:
             return GENESIS_ROUND
         return max(GENESIS_ROUND, self.last.leader.round - self._commit_depth)
+
+    def is_committed(self, reference: BlockReference) -> bool:
+        """Whether a block above the horizon is in some commit already."""
+        return reference.digest in self._committed.get(reference.round, ())
 
     def recover(self, records: Sequence[CommitRecord]) -> None:
         """Continue after stored records: all whose leader is above the horizon of the last, in order.
@@ -70,7 +74,7 @@ class Linearizer:
             for reference in pending.pop().body.ancestors:
                 if reference.round <= horizon or reference.digest in seen:
                     continue
-                if reference.digest in self._committed.get(reference.round, ()):
+                if self.is_committed(reference):
                     continue
                 ancestor = self._dag.get_block(reference.digest)
                 assert ancestor is not None, (

@@ -1,0 +1,302 @@
+"""The committee core: the one object that a shell owns for one shard and one epoch.
+
+Blocks, attached transactions and deadlines go in, events come out; the shell stores, sends and executes.
+Nothing here reads a clock or a store, so the same inputs give the same events on every machine. Source:
+protocol 4.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from shards.blocks import Attestation, Block, BlockReference, check_block, sign_block
+from shards.commit_rule import FIRST_SLOT, Commit, Slot, make_commit_rule
+from shards.commits import CommitRecord, compute_first_commit_digest
+from shards.committee import Committee
+from shards.committer import Committer
+from shards.dag import Dag
+from shards.errors import ProposalNotDue
+from shards.events import (
+    BlockAccepted,
+    BlockDropped,
+    BlockSuspended,
+    CommitteeEvent,
+    DropReason,
+    EquivocationSeen,
+    Missing,
+    Pace,
+    ProposalDue,
+    RecoveredState,
+    SubDagCommitted,
+)
+from shards.linearizer import Linearizer
+from shards.proposer import Proposer
+from shards.waiting import WaitingRoom
+from tangle.core.parameters import Parameters
+from tangle.core.signing import SigningKey
+from tangle.core.types import ChainId, Digest, Shard, TransactionId
+
+TWINS_PER_SLOT_MAX: Final = 4
+"""Blocks of one slot that are taken unasked. A faulty author can sign any number; more are taken only when
+blocks of other authors build on them."""
+
+EARLY_PER_AUTHOR_MAX: Final = 16
+"""Blocks from the future that one author may have waiting: about a second of a clock that runs ahead."""
+
+MISSING_MAX: Final = 1000
+"""Most blocks and most transactions that are asked for at a time: one fetch request."""
+
+
+class CommitteeCore:
+    """Consensus of one shard as one validator (or an observer) sees it."""
+
+    def __init__(
+        self,
+        committee: Committee,
+        parameters: Parameters,
+        chain: ChainId,
+        shard: Shard,
+        own_index: int | None,
+        pace: Pace,
+        is_attached: Callable[[TransactionId], bool],
+        recovered: RecoveredState | None,
+    ) -> None:
+        """:param own_index: place in the committee; ``None`` observes and never proposes.
+        :param is_attached: whether a transaction is present and verified.
+        :param recovered: what a store held; ``None`` on the very first start.
+        """
+        self._committee = committee
+        self._parameters = parameters
+        self._chain = chain
+        self._shard = shard
+        self._own_index = own_index
+        self._is_attached = is_attached
+        commits = recovered.commits if recovered else ()
+        horizon = max(0, commits[-1].leader.round - parameters.commit_depth) if commits else 0
+        self._dag = Dag(committee, horizon)
+        self._waiting = WaitingRoom(len(committee))
+        rule = make_commit_rule(committee, parameters.leaders_per_round)
+        self._committer = Committer(self._dag, committee, rule, self.get_leaders)
+        first_digest = compute_first_commit_digest(chain, committee.epoch, shard)
+        self._linearizer = Linearizer(self._dag, parameters.commit_depth, first_digest)
+        self._last_decided = FIRST_SLOT
+        self._proposer: Proposer | None = None
+        if own_index is not None:
+            last_signed_round = recovered.last_signed_round if recovered else 0
+            self._proposer = Proposer(
+                self._dag, committee, own_index, pace, self.get_leaders, chain, shard, last_signed_round
+            )
+        self._early: list[tuple[int, BlockReference, Block]] = []
+        self._unordered: dict[Digest, int] = {}
+        self._is_payload_waiting = False
+        self._announced_round = 0
+        self._is_started = False
+        if recovered:
+            self._recover(recovered)
+
+    @property
+    def clock_round(self) -> int:
+        """Round of the threshold clock: the next one to propose in."""
+        return self._dag.threshold_round
+
+    @property
+    def highest_round(self) -> int:
+        """Highest round of any accepted block."""
+        return self._dag.highest_round
+
+    @property
+    def horizon(self) -> int:
+        """Last round that is forgotten; blocks up to it need not be kept for consensus."""
+        return self._dag.horizon
+
+    @property
+    def last_commit(self) -> CommitRecord | None:
+        """The newest commit record."""
+        return self._linearizer.last
+
+    def get_leaders(self, round_number: int) -> tuple[int, ...]:
+        """Leaders of a round, best rank first."""
+        return self._committee.get_leaders(self._shard, round_number, self._parameters.leaders_per_round)
+
+    def get_round(self, round_number: int) -> tuple[Block, ...]:
+        """Accepted blocks of a round above the horizon, for displays and for peers that ask."""
+        return tuple(self._dag.get_round(round_number))
+
+    def is_known(self, reference: BlockReference) -> bool:
+        """Whether a block needs no fetching: accepted, waiting, or too old to matter."""
+        return (
+            self._dag.is_present(reference)
+            or reference in self._waiting
+            or any(early == reference for _, early, _ in self._early)
+        )
+
+    def get_missing(self) -> Missing:
+        """What waiting blocks lack, at most ``MISSING_MAX`` of each, lowest rounds first."""
+        blocks = [
+            reference for reference in self._waiting.get_missing_blocks() if not self.is_known(reference)
+        ]
+        return Missing(tuple(blocks[:MISSING_MAX]), tuple(self._waiting.get_missing_tips()[:MISSING_MAX]))
+
+    def get_deadline_ms(self) -> int | None:
+        """When ``on_deadline`` wants to be called; 0 before the first call of all."""
+        if not self._is_started:
+            return 0
+        deadlines = [self._early[0][0]] if self._early else []
+        due_ms = self._get_proposal_due_ms()
+        if due_ms is not None:
+            deadlines.append(due_ms)
+        return min(deadlines, default=None)
+
+    def process_block(self, block: Block, now_ms: int) -> tuple[CommitteeEvent, ...]:
+        """Take in a block that passed ``check_block`` and whose signatures are verified."""
+        events: list[CommitteeEvent] = []
+        reference = block.reference
+        if reference.round <= self._dag.horizon:
+            events.append(BlockDropped(reference, DropReason.BELOW_HORIZON))
+        elif not self.is_known(reference):
+            due_ms = block.body.timestamp_ms - self._parameters.block_drift_ms
+            if self._is_needless_twin(reference):
+                events.append(BlockDropped(reference, DropReason.TWIN))
+            elif due_ms <= now_ms:
+                self._place(block, events)
+            elif self._is_room_for_early(reference.author):
+                heapq.heappush(self._early, (due_ms, reference, block))
+            else:
+                events.append(BlockDropped(reference, DropReason.TOO_FAR_AHEAD))
+        return self._settle(now_ms, events)
+
+    def process_attached(self, tips: Iterable[TransactionId], now_ms: int) -> tuple[CommitteeEvent, ...]:
+        """Transactions became present: blocks that waited for them may go on."""
+        events: list[CommitteeEvent] = []
+        for tip in tips:
+            for block in self._waiting.process_attached(tip):
+                self._accept(block, events)
+        return self._settle(now_ms, events)
+
+    def process_payload(self, *, is_waiting: bool, now_ms: int) -> tuple[CommitteeEvent, ...]:
+        """Whether the shell holds tips or attestations for the next own block; ends an idle delay.
+
+        A proposal sets it back to nothing; say again what is left over.
+        """
+        self._is_payload_waiting = is_waiting
+        return self._settle(now_ms, [])
+
+    def on_deadline(self, now_ms: int) -> tuple[CommitteeEvent, ...]:
+        """The deadline passed. Calling early or twice does no harm."""
+        return self._settle(now_ms, [])
+
+    def propose(
+        self,
+        now_ms: int,
+        tips: Sequence[TransactionId],
+        attestations: Sequence[Attestation],
+        key: SigningKey,
+    ) -> tuple[Block, tuple[CommitteeEvent, ...]]:
+        """Make and accept the own block of the clock's round. The shell stores it, then sends it.
+
+        :param tips: attached transactions that no own block named before, at most ``tips_per_block``.
+        :param attestations: own, by ascending checkpoint, at most ``attestations_per_block``.
+        :raises ProposalNotDue: the round is signed already, or this node observes.
+        :raises InvalidPayload: over a limit or repeated.
+        """
+        if self._proposer is None or self.clock_round <= self._proposer.last_round:
+            raise ProposalNotDue(self.clock_round, self._proposer.last_round if self._proposer else 0)
+        body = self._proposer.propose(now_ms, tips, attestations)
+        block = sign_block(body, key)
+        check_block(block, self._committee, self._chain, self._shard, self._parameters)
+        self._is_payload_waiting = False
+        events: list[CommitteeEvent] = []
+        self._accept(block, events)
+        return block, self._settle(now_ms, events)
+
+    def _settle(self, now_ms: int, events: list[CommitteeEvent]) -> tuple[CommitteeEvent, ...]:
+        self._is_started = True
+        while self._early and self._early[0][0] <= now_ms:
+            self._place(heapq.heappop(self._early)[2], events)
+        while decided := self._committer.decide(self._last_decided):
+            for status in decided:
+                self._last_decided = status.slot
+                if isinstance(status, Commit):
+                    self._commit(status.block, events)
+            self._committer.forget(self._last_decided)
+        if self._proposer is not None:
+            self._proposer.on_clock(now_ms)
+            due_ms = self._get_proposal_due_ms()
+            if due_ms is not None and due_ms <= now_ms:
+                self._announced_round = self.clock_round
+                events.append(ProposalDue(self.clock_round))
+        return tuple(events)
+
+    def _commit(self, leader: Block, events: list[CommitteeEvent]) -> None:
+        record, blocks = self._linearizer.commit(leader)
+        events.append(SubDagCommitted(record, blocks))
+        for reference in record.blocks:
+            self._unordered.pop(reference.digest, None)
+        horizon = self._linearizer.get_horizon()
+        if horizon <= self._dag.horizon:
+            return
+        self._dag.prune(horizon)
+        for digest in [digest for digest, round_number in self._unordered.items() if round_number <= horizon]:
+            del self._unordered[digest]
+        for block in self._waiting.process_horizon(horizon):
+            self._accept(block, events)
+
+    def _place(self, block: Block, events: list[CommitteeEvent]) -> None:
+        if self._dag.is_present(block.reference):
+            return
+        ancestors = [ancestor for ancestor in block.body.ancestors if not self._dag.is_present(ancestor)]
+        tips = [tip for tip in block.body.tips if not self._is_attached(tip)]
+        if not ancestors and not tips:
+            self._accept(block, events)
+            return
+        dropped = self._waiting.hold(block, ancestors, tips)
+        if dropped is not block:
+            unknown = tuple(ancestor for ancestor in ancestors if not self.is_known(ancestor))
+            events.append(BlockSuspended(block.reference, unknown, tuple(tips)))
+        if dropped is not None:
+            events.append(BlockDropped(dropped.reference, DropReason.WAITING_ROOM_FULL))
+
+    def _accept(self, block: Block, events: list[CommitteeEvent]) -> None:
+        ready = deque([block])
+        while ready:
+            block = ready.popleft()
+            if self._dag.is_present(block.reference):
+                continue
+            twin = self._add(block)
+            events.append(BlockAccepted(block))
+            if twin is not None:
+                events.append(EquivocationSeen(twin, block))
+            ready.extend(self._waiting.process_accepted(block.reference))
+
+    def _add(self, block: Block) -> Block | None:
+        if block.body.tips and not self._linearizer.is_committed(block.reference):
+            self._unordered[block.reference.digest] = block.reference.round
+        twin = self._dag.add(block)
+        if self._proposer is not None and block.reference.author == self._own_index:
+            self._proposer.on_own_accepted(block)
+        return twin
+
+    def _recover(self, recovered: RecoveredState) -> None:
+        self._linearizer.recover(recovered.commits)
+        last = self._linearizer.last
+        if last is not None:
+            rank = self.get_leaders(last.leader.round).index(last.leader.author)
+            self._last_decided = Slot(last.leader.round, rank, last.leader.author)
+        for block in sorted(recovered.blocks, key=lambda block: block.reference):
+            if self._linearizer.is_committed(block.reference) and not self._dag.is_present(block.reference):
+                self._add(block)  # its transactions are ordered; the ledger may have let them go
+            else:
+                self._place(block, [])
+
+    def _get_proposal_due_ms(self) -> int | None:
+        if self._proposer is None or self._announced_round >= self.clock_round:
+            return None
+        return self._proposer.get_due_ms(is_busy=self._is_payload_waiting or bool(self._unordered))
+
+    def _is_needless_twin(self, reference: BlockReference) -> bool:
+        twins = self._dag.get_slot(reference.round, reference.author)
+        return len(twins) >= TWINS_PER_SLOT_MAX and not self._waiting.is_wanted(reference)
+
+    def _is_room_for_early(self, author: int) -> bool:
+        return sum(early.author == author for _, early, _ in self._early) < EARLY_PER_AUTHOR_MAX

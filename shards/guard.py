@@ -1,0 +1,65 @@
+"""The last-signed guard: a validator never signs two blocks for one slot, whatever its database forgets.
+
+The record lives in a small file of its own, synced before a block is sent; this module is its format and
+its one rule. Source: protocol 4, architecture 7.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from shards.errors import WouldEquivocate
+from tangle.core.encoding import decode, encode
+from tangle.core.types import ChainId, Digest, Natural, Shard
+
+LAST_SIGNED_SIZE_MAX: Final = 128
+"""Longest encoded record in bytes; its fields need at most 73."""
+
+
+class LastSigned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The newest block that a validator signed."""
+
+    chain: ChainId
+    """Chain that the validator serves."""
+
+    epoch: Natural
+    """Epoch of the committee."""
+
+    shard: Shard
+    """Shard that the committee orders."""
+
+    round: Natural
+    """Round of the block, 0 before the first."""
+
+    digest: Digest
+    """Digest of the block; all zero before the first."""
+
+
+def make_last_signed(chain: ChainId, epoch: Natural, shard: Shard) -> LastSigned:
+    """The record of a validator that has signed nothing yet."""
+    return LastSigned(chain, epoch, shard, 0, Digest(bytes(32)))
+
+
+def advance(record: LastSigned, round_number: int, digest: Digest) -> LastSigned:
+    """The record after signing a block; unchanged for the block that it names, which may be sent again.
+
+    :raises WouldEquivocate: the round is not above the last one, and it is another block.
+    """
+    if (round_number, digest) == (record.round, record.digest):
+        return record
+    if round_number <= record.round:
+        raise WouldEquivocate(round_number, record.round)
+    return LastSigned(record.chain, record.epoch, record.shard, round_number, digest)
+
+
+def encode_last_signed(record: LastSigned) -> bytes:
+    """The canonical bytes of a record."""
+    return encode(record)
+
+
+def decode_last_signed(data: bytes) -> LastSigned:
+    """Decode a stored record.
+
+    :raises MalformedEncoding, OversizeEncoding: see each.
+    """
+    return decode(LastSigned, data, limit=LAST_SIGNED_SIZE_MAX)

@@ -1,0 +1,133 @@
+"""When a validator makes its next block, and what the block builds on.
+
+The threshold clock is at round r once blocks of round r - 1 from a quorum are accepted. A block for r is
+due when the leaders of r - 1 are here too, or the leader timeout has passed, and never sooner after the
+last one than the pace allows. Timing is each node's own affair: it decides how fast commits come, never
+what they are.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shards.blocks import (
+    BLOCK_VERSION,
+    Attestation,
+    Block,
+    BlockBody,
+    BlockReference,
+    compute_genesis_references,
+)
+from shards.committee import Committee
+from shards.committer import LeaderSchedule
+from shards.dag import Dag
+from shards.events import Pace
+from tangle.core.types import ChainId, Milliseconds, Shard, TransactionId
+
+LEADER_ABSENCE_ROUNDS: Final = 8
+"""A leader without a block in this many rounds is not waited for: a stopped validator would slow every
+round that it leads by the whole timeout. It is waited for again once its blocks are back."""
+
+
+class Proposer:
+    """The proposing side of one validator."""
+
+    def __init__(
+        self,
+        dag: Dag,
+        committee: Committee,
+        own_index: int,
+        pace: Pace,
+        get_leaders: LeaderSchedule,
+        chain: ChainId,
+        shard: Shard,
+        last_signed_round: int,
+    ) -> None:
+        """:param last_signed_round: no block is made for this round or an earlier one."""
+        self.last_round = last_signed_round
+        self._dag = dag
+        self._committee = committee
+        self._own_index = own_index
+        self._pace = pace
+        self._get_leaders = get_leaders
+        self._chain = chain
+        self._shard = shard
+        self._genesis = compute_genesis_references(committee, chain, shard)
+        self._included = [0] * len(committee)
+        self._clock_round = 0
+        self._clock_since_ms = 0
+        self._last_proposal_ms: int | None = None
+
+    def on_clock(self, now_ms: int) -> None:
+        """Note when the threshold clock moved; to be called after blocks were accepted."""
+        if self._dag.threshold_round != self._clock_round:
+            self._clock_round = self._dag.threshold_round
+            self._clock_since_ms = now_ms
+
+    def on_own_accepted(self, block: Block) -> None:
+        """An own block, made now or before a restart, is in the DAG: never sign its round again."""
+        self.last_round = max(self.last_round, block.reference.round)
+        for ancestor in block.body.ancestors:
+            self._included[ancestor.author] = max(self._included[ancestor.author], ancestor.round)
+
+    def get_due_ms(self, *, is_busy: bool) -> int | None:
+        """When the block of the clock's round is due; none while that round is signed already.
+
+        :param is_busy: something waits to be ordered or to be sent, so the idle delay does not apply.
+        """
+        if self._clock_round <= self.last_round:
+            return None
+        due_ms = self._clock_since_ms
+        if self._is_leader_of_last_round_missing():
+            due_ms += self._pace.leader_timeout_ms
+        if self._last_proposal_ms is None:
+            return due_ms
+        delay_ms = self._pace.min_round_delay_ms if is_busy else self._pace.idle_round_delay_ms
+        return max(due_ms, self._last_proposal_ms + delay_ms)
+
+    def propose(
+        self, now_ms: int, tips: Sequence[TransactionId], attestations: Sequence[Attestation]
+    ) -> BlockBody:
+        """Fields of the block for the clock's round."""
+        self._last_proposal_ms = now_ms
+        ancestors = self._collect_ancestors()
+        known = (self._dag.get_block(ancestor.digest) for ancestor in ancestors)
+        youngest_ms = max((block.body.timestamp_ms for block in known if block is not None), default=0)
+        return BlockBody(
+            version=BLOCK_VERSION,
+            chain=self._chain,
+            epoch=self._committee.epoch,
+            shard=self._shard,
+            round=self._clock_round,
+            author=self._own_index,
+            timestamp_ms=Milliseconds(max(now_ms, youngest_ms)),
+            ancestors=ancestors,
+            tips=tuple(tips),
+            attestations=tuple(attestations),
+            rejects=(),
+        )
+
+    def _collect_ancestors(self) -> tuple[BlockReference, ...]:
+        own = self._dag.get_latest_before(self._own_index, self._clock_round)
+        # A validator that was away so long that its last block is forgotten starts again from its genesis block.
+        ancestors = [self._genesis[self._own_index] if own is None else own.reference]
+        for author in range(len(self._committee)):
+            if author == self._own_index:
+                continue
+            latest = self._dag.get_latest_before(author, self._clock_round)
+            if latest is not None and latest.reference.round > self._included[author]:
+                ancestors.append(latest.reference)
+            elif self._clock_round == 1:
+                ancestors.append(self._genesis[author])
+        return tuple(ancestors)
+
+    def _is_leader_of_last_round_missing(self) -> bool:
+        last_round = self._clock_round - 1
+        if last_round < 1:
+            return False
+        oldest_round = last_round - LEADER_ABSENCE_ROUNDS
+        return any(
+            leader != self._own_index
+            and not self._dag.get_slot(last_round, leader)
+            and (oldest_round <= 0 or self._dag.get_latest_round(leader) > oldest_round)
+            for leader in self._get_leaders(last_round)
+        )
