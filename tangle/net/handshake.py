@@ -159,13 +159,9 @@ class Handshake:
         self._secret = b""
         return answer
 
-    def close(self) -> None:
-        """The peer hung up.
-
-        :raises HandshakeTruncated: before the end.
-        """
-        if self.established is None:
-            raise HandshakeTruncated(self._received)
+    def compute_truncation(self) -> HandshakeTruncated:
+        """The fault of a peer that hung up before the end."""
+        return HandshakeTruncated(self._received)
 
     def _agree(self, opening: bytes) -> "_Keys":
         ephemeral = self._check_opening(opening)
