@@ -12,7 +12,8 @@ from typing import Protocol
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from shards.checkpoints import Certificate, Checkpoint
+from shards.certificates import Certificate
+from shards.checkpoints import Checkpoint
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.transactions import Transaction, Work
@@ -357,7 +358,12 @@ class NodeService(Protocol):
         """
 
     async def prepare(
-        self, issuer: PublicKey, *, with_work: bool, worker: PublicKey | None = None, sequence: int | None = None
+        self,
+        issuer: PublicKey,
+        *,
+        with_work: bool,
+        worker: PublicKey | None = None,
+        sequence: int | None = None,
     ) -> PreparedTransaction:
         """Sequence, anchor, parents, price and assigned work; with the work done when asked."""
 
@@ -419,6 +425,9 @@ class NodeService(Protocol):
 
     def get_readiness(self) -> tuple[ReadinessCheck, ...]:
         """Named conditions; ready when all are met."""
+
+    def get_last_event_id(self) -> int:
+        """Id of the latest stored event; 0 before the first."""
 
     def get_events(self, after: int, limit: int) -> tuple[Event, ...]:
         """Stored events with id > ``after``."""

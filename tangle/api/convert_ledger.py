@@ -1,0 +1,73 @@
+"""From the node's views of accounts and checkpoints to the API's answers."""
+
+import msgspec
+
+from tangle.api.accounts import AccountCodec
+from tangle.api.schemas.ledger import (
+    AccountAnswer,
+    CheckpointAnswer,
+    CheckpointLeaderAnswer,
+    CheckpointModelAnswer,
+    CheckpointValidatorAnswer,
+    SignatureAnswer,
+    SupplyAnswer,
+)
+from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
+from tangle.node.views import AccountView, CheckpointView
+
+
+def make_account_answer(view: AccountView, accounts: AccountCodec) -> AccountAnswer:
+    """The answer's form of an account."""
+    return AccountAnswer(
+        address=accounts.encode(view.account),
+        public_key=HexDigest(view.account),
+        balance=Quantity(view.balance),
+        sequence=Quantity(view.sequence),
+        stake=Quantity(view.stake),
+        pending=view.pending,
+        checkpoint=Quantity(view.checkpoint),
+    )
+
+
+def make_checkpoint_answer(view: CheckpointView) -> CheckpointAnswer:
+    """The answer's form of a checkpoint."""
+    checkpoint, leader = view.checkpoint, view.checkpoint.leader
+    return CheckpointAnswer(
+        shard=checkpoint.shard,
+        index=Quantity(checkpoint.index),
+        digest=HexDigest(view.digest),
+        epoch=Quantity(checkpoint.epoch),
+        previous=HexDigest(checkpoint.previous),
+        leader=CheckpointLeaderAnswer(Quantity(leader.round), leader.author, HexDigest(leader.digest)),
+        timestamp_ms=Quantity(checkpoint.timestamp_ms),
+        ordered_total=Quantity(checkpoint.ordered_total),
+        ordered_count=Quantity(checkpoint.ordered_count),
+        ordered_root=HexDigest(checkpoint.ordered_root),
+        effects_root=HexDigest(checkpoint.effects_root),
+        receipts_root=HexDigest(checkpoint.receipts_root),
+        state_digest=HexDigest(checkpoint.state_digest),
+        accounts_root=HexDigest(checkpoint.accounts_root),
+        price=Quantity(checkpoint.price),
+        difficulty=checkpoint.difficulty,
+        supply=SupplyAnswer(*map(Quantity, msgspec.structs.astuple(checkpoint.supply))),
+        models=tuple(
+            CheckpointModelAnswer(
+                HexDigest(model.job),
+                Quantity(model.generation),
+                HexDigest(model.weights_digest),
+                SignedQuantity(model.score),
+            )
+            for model in checkpoint.models
+        ),
+        next_committee=tuple(
+            CheckpointValidatorAnswer(HexDigest(validator.public_key), validator.weight)
+            for validator in checkpoint.next_committee
+        ),
+        certificate=_make_signatures(view),
+    )
+
+
+def _make_signatures(view: CheckpointView) -> tuple[SignatureAnswer, ...] | None:
+    if view.certificate is None:
+        return None
+    return tuple(SignatureAnswer(part.author, HexBytes(part.signature)) for part in view.certificate.signatures)

@@ -1,0 +1,82 @@
+"""From the node's views of transactions to the API's answers."""
+
+from tangle.api.accounts import AccountCodec
+from tangle.api.schemas.transactions import (
+    BatchItemAnswer,
+    BatchOutcome,
+    PreparedAnswer,
+    TransactionAnswer,
+    TransferAnswer,
+    WorkAnswer,
+)
+from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
+from tangle.core.transactions import Work
+from tangle.node.views import PreparedTransaction, SubmitOutcome, TransactionView
+
+
+def make_quantity(value: int | None) -> Quantity | None:
+    """The wire form of a number that may be absent."""
+    return None if value is None else Quantity(value)
+
+
+def make_work_answer(work: Work, accounts: AccountCodec) -> WorkAnswer:
+    """The answer's form of AI work."""
+    return WorkAnswer(
+        kind=work.kind,
+        job=HexDigest(work.job),
+        generation=Quantity(work.generation),
+        worker=accounts.encode(work.worker),
+        results=tuple(map(SignedQuantity, work.results)),
+    )
+
+
+def make_prepared_answer(prepared: PreparedTransaction, accounts: AccountCodec) -> PreparedAnswer:
+    """The answer's form of what a wallet needs."""
+    return PreparedAnswer(
+        chain=HexBytes(prepared.chain),
+        shard=prepared.shard,
+        issuer=accounts.encode(prepared.issuer),
+        sequence=Quantity(prepared.sequence),
+        anchor=Quantity(prepared.anchor),
+        parents=tuple(map(HexDigest, prepared.parents)),
+        price=Quantity(prepared.price),
+        difficulty=prepared.difficulty,
+        suggested_max_fee=Quantity(prepared.suggested_max_fee),
+        job=HexDigest(prepared.job),
+        generation=Quantity(prepared.generation),
+        work=None if prepared.work is None else make_work_answer(prepared.work, accounts),
+        work_ms=prepared.work_ms,
+    )
+
+
+def make_transaction_answer(view: TransactionView, accounts: AccountCodec) -> TransactionAnswer:
+    """The answer's form of a transaction."""
+    body = view.transaction.body
+    return TransactionAnswer(
+        id=HexDigest(view.transaction.id),
+        status=view.status,
+        is_final=view.is_final,
+        shard=body.shard,
+        issuer=accounts.encode(body.issuer),
+        sequence=Quantity(body.sequence),
+        anchor=Quantity(body.anchor),
+        parents=tuple(map(HexDigest, body.parents)),
+        operation=TransferAnswer(accounts.encode(body.operation.recipient), Quantity(body.operation.amount)),
+        work=make_work_answer(body.work, accounts),
+        max_fee=Quantity(body.max_fee),
+        fee=make_quantity(view.fee),
+        is_work_counted=view.is_work_counted,
+        ordered_index=make_quantity(view.ordered_index),
+        checkpoint=make_quantity(view.checkpoint),
+        reason=view.reason,
+        reason_code=view.reason_code,
+    )
+
+
+def make_batch_item_answer(outcome: SubmitOutcome) -> BatchItemAnswer:
+    """The answer to one item of a batch."""
+    identity = None if outcome.id is None else HexDigest(outcome.id)
+    if outcome.error is not None:
+        return BatchItemAnswer(BatchOutcome.REFUSED, identity, None, outcome.error.code, str(outcome.error))
+    result = BatchOutcome.NEW if outcome.is_new else BatchOutcome.KNOWN
+    return BatchItemAnswer(result, identity, outcome.status, None, None)

@@ -1,0 +1,118 @@
+"""From an HTTP request to a handler and back: routing, limits, typed inputs, problems, metrics, one log line.
+
+This is the only place where faults become answers. A programming error is logged with its traceback and
+answered with a bare ``internal``; nothing of the inside reaches a client.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import anyio
+import structlog
+from aiohttp import web
+
+from tangle.api.context import ApiContext
+from tangle.api.errors import InternalFault, MethodNotAllowed, UnknownRoute
+from tangle.api.meters import ApiMeters
+from tangle.api.problems import make_problem_response
+from tangle.api.registry import JSON, Call, RawReply, Reply, Result, Route
+from tangle.api.requests import read_body, read_inputs
+from tangle.api.schemas.common import AnswerMeta, Envelope
+from tangle.api.wire import HexBytes, encode_json
+from tangle.core.errors import TangleError
+
+log: Final = structlog.get_logger(__name__)
+
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SAFETY_FIELDS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Answers are of the moment and are what their type says."""
+
+PATH_FIELDS: Final = "path_fields"
+"""Under this name a request carries the fields of its path to the endpoint."""
+
+UNMATCHED: Final = "unmatched"
+"""Label of requests for no route: their paths are the client's invention and unbounded."""
+
+
+class Dispatcher:
+    """Answers every request of one server."""
+
+    def __init__(self, context: ApiContext, routes: Sequence[Route], meters: ApiMeters) -> None:
+        self._context = context
+        self._meters = meters
+        self._router = web.UrlDispatcher()
+        for route in routes:
+            endpoint = self._make_endpoint(route)
+            self._router.add_route(route.method, route.path, endpoint)
+            if route.method == "GET" and not route.is_long:
+                self._router.add_route("HEAD", route.path, endpoint)
+        self._router.freeze()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer ``request``; never raises for anything that a client can send."""
+        assert isinstance(request, web.Request)
+        started_s = anyio.current_time()
+        template = UNMATCHED
+        fields: dict[str, str] = {}
+        try:
+            fields = self._context.limiter.spend(request.remote or "", 1)
+            match = await self._match(request)
+            template = match.route.resource.canonical if match.route.resource else UNMATCHED
+            request[PATH_FIELDS] = dict(match)
+            response = await match.handler(request)
+        except TangleError as error:
+            response = make_problem_response(error, request.path)
+        except (ConnectionError, web.HTTPException):
+            raise
+        except Exception:
+            log.exception("api.internal", method=request.method, path=request.path)
+            response = make_problem_response(InternalFault(), request.path)
+        if not response.prepared:
+            response.headers.update(SAFETY_FIELDS)
+            response.headers.update(fields)
+        elapsed_s = anyio.current_time() - started_s
+        self._meters.on_answer(request.method, template, response.status, elapsed_s)
+        log.debug(
+            "api.answer", method=request.method, route=template, status=response.status, elapsed_s=elapsed_s
+        )
+        return response
+
+    async def _match(self, request: web.Request) -> web.UrlMappingMatchInfo:
+        found = await self._router.resolve(request)
+        refusal = found.http_exception
+        if isinstance(refusal, web.HTTPMethodNotAllowed):
+            raise MethodNotAllowed(request.method, tuple(refusal.allowed_methods))
+        if refusal is not None:
+            raise UnknownRoute(request.path)
+        await found.expect_handler(request)
+        return found
+
+    def _make_endpoint(self, route: Route) -> Endpoint:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await self._answer(route, request)
+
+        return answer
+
+    async def _answer(self, route: Route, request: web.Request) -> web.StreamResponse:
+        context = self._context
+        inputs = read_inputs(route.inputs, request[PATH_FIELDS], request)
+        body = None
+        if route.body is not None:
+            body = await read_body(route.body, request, context.config.body_timeout_s)
+        call = Call(context, inputs, body, request)
+        if route.is_long:
+            return self._make_response(await route.handler(call))
+        with context.limit_answer():
+            return self._make_response(await route.handler(call))
+        raise AssertionError("an answer that is too late raises")
+
+    def _make_response(self, result: Result) -> web.StreamResponse:
+        match result:
+            case Reply(data=data, status=status, next_cursor=next_cursor):
+                meta = AnswerMeta(HexBytes(self._context.service.chain), next_cursor)
+                return web.Response(status=status, body=encode_json(Envelope(data, meta)), content_type=JSON)
+            case RawReply(content=content, media_type=media_type, status=status, headers=headers):
+                return web.Response(status=status, body=content, content_type=media_type, headers=headers)
+            case _:
+                return result

@@ -1,0 +1,103 @@
+"""Problem documents (RFC 9457): the one place where faults become HTTP answers."""
+
+import math
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from tangle.api.errors import InvalidRequest, MethodNotAllowed, NotReady
+from tangle.api.schemas.common import Problem, ProblemItem
+from tangle.api.wire import encode_json
+from tangle.core.errors import TangleError
+
+PROBLEM_TYPE: Final = "application/problem+json"
+"""Media type of every refusal."""
+
+DETAIL_LENGTH_MAX: Final = 1_000
+"""Longest detail in characters: a hostile value that is quoted back stays short."""
+
+DEFAULT_STATUS: Final = HTTPStatus.UNPROCESSABLE_ENTITY
+"""A rule of the ledger refused the request: every code that is not in the table."""
+
+PROBLEM_STATUS: Final = {
+    "address-invalid": HTTPStatus.BAD_REQUEST,
+    "address-network": HTTPStatus.BAD_REQUEST,
+    "batch-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "body-malformed": HTTPStatus.BAD_REQUEST,
+    "body-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "body-timeout": HTTPStatus.REQUEST_TIMEOUT,
+    "cursor-invalid": HTTPStatus.BAD_REQUEST,
+    "encoding-malformed": HTTPStatus.BAD_REQUEST,
+    "encoding-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "event-ahead": HTTPStatus.CONFLICT,
+    "faucet-absent": HTTPStatus.NOT_FOUND,
+    "http-malformed": HTTPStatus.BAD_REQUEST,
+    "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "json-malformed": HTTPStatus.BAD_REQUEST,
+    "media-type-unsupported": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "method-not-allowed": HTTPStatus.METHOD_NOT_ALLOWED,
+    "node-stopping": HTTPStatus.SERVICE_UNAVAILABLE,
+    "not-found": HTTPStatus.NOT_FOUND,
+    "not-ready": HTTPStatus.SERVICE_UNAVAILABLE,
+    "overloaded": HTTPStatus.TOO_MANY_REQUESTS,
+    "rate-limited": HTTPStatus.TOO_MANY_REQUESTS,
+    "request-invalid": HTTPStatus.BAD_REQUEST,
+    "route-unknown": HTTPStatus.NOT_FOUND,
+    "timeout": HTTPStatus.GATEWAY_TIMEOUT,
+    "wait-timeout": HTTPStatus.CONFLICT,
+    "waits-exhausted": HTTPStatus.TOO_MANY_REQUESTS,
+}
+"""HTTP status by code. A wait that was not fulfilled is no fault of the node: the state is not there yet."""
+
+
+def get_status(error: TangleError) -> HTTPStatus:
+    """HTTP status of a fault."""
+    return PROBLEM_STATUS.get(error.code, DEFAULT_STATUS)
+
+
+def make_problem(error: TangleError, instance: str) -> Problem:
+    """The problem document of a fault.
+
+    :param instance: path of the request.
+    """
+    items: tuple[ProblemItem, ...] = ()
+    if isinstance(error, InvalidRequest | NotReady):
+        items = tuple(ProblemItem(_clean(item.path), _clean(item.message)) for item in error.items)
+    return Problem(
+        type=f"urn:tangle:problem:{error.code}",
+        title=error.code.replace("-", " ").capitalize(),
+        status=get_status(error),
+        detail=_clean(str(error)),
+        instance=_clean(instance),
+        code=error.code,
+        errors=items,
+        retry_after_s=get_retry_after_s(error),
+    )
+
+
+def get_retry_after_s(error: TangleError) -> float | None:
+    """Seconds after which the same request may succeed, where the fault knows."""
+    found = getattr(error, "retry_after_s", None)
+    return float(found) if isinstance(found, int | float) else None
+
+
+def make_problem_response(error: TangleError, instance: str) -> web.Response:
+    """The HTTP answer to a fault, with ``Retry-After`` and ``Allow`` where they belong."""
+    problem = make_problem(error, instance)
+    headers = {}
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
+    response = web.Response(
+        status=problem.status, body=encode_json(problem), content_type=PROBLEM_TYPE, headers=headers
+    )
+    if problem.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+        response.force_close()  # the rest of the body is not worth reading
+    return response
+
+
+def _clean(text: str) -> str:
+    # Hostile header and path bytes arrive as lone surrogates, which have no UTF-8 form.
+    return text[:DETAIL_LENGTH_MAX].encode("utf-8", "replace").decode()

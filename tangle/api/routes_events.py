@@ -1,0 +1,150 @@
+"""The event log: as pages, and as a stream that resumes without gaps."""
+
+from contextlib import suppress
+from typing import Annotated, Final
+
+import anyio
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+from msgspec import Meta, Struct
+
+from tangle.api.convert_network import make_event_answer
+from tangle.api.errors import EventAhead, InvalidRequest
+from tangle.api.event_frames import EventFilter, make_ending, make_opening, make_progress
+from tangle.api.registry import EVENT_STREAM, Call, Reply, RouteTable
+from tangle.api.schemas.common import ProblemItem
+from tangle.api.schemas.network import EventAnswer
+from tangle.api.wire import Quantity, decode_value
+from tangle.core.errors import TangleError
+
+routes: Final = RouteTable("events")
+
+LAST_EVENT_ID: Final = "Last-Event-ID"
+"""Header in which a client that connects again names the last event that it saw."""
+
+PAGE_MAX: Final = 1_000
+"""Most events of one page."""
+
+FILTER_MAX: Final = 64
+"""Most topics or accounts of one filter."""
+
+SKIPPED_MAX: Final = 1_000
+"""After this many unwanted events the client's resume point is moved on, so that resuming stays cheap."""
+
+
+class StreamInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a stream begins and what it carries."""
+
+    after: Quantity | None = None
+    """Begin after this event; from now on for none. ``Last-Event-ID`` goes before it."""
+
+    topics: str | None = None
+    """Topics, separated by commas; all for none."""
+
+    accounts: str | None = None
+    """Accounts, separated by commas; all for none."""
+
+    shard: Annotated[int, Meta(ge=0, le=255)] | None = None
+    """A shard; all for none."""
+
+
+class PageInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """One page of the log."""
+
+    after: Quantity = Quantity(0)
+    """Begin after this event."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 100
+    """Most events to return."""
+
+
+@routes.get("/v1/events", StreamInputs, media_types=(EVENT_STREAM,), is_long=True)
+async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
+    """Stored events as server-sent events; ids are gapless, and ``Last-Event-ID`` resumes after any of them.
+
+    A client that is too slow gets a last event ``error`` with the problem ``slow-consumer`` and is cut off.
+    """
+    context, config = call.context, call.context.config
+    wanted = _make_filter(call)
+    after = _get_resume_point(call)
+    response = EventSourceResponse(
+        ping_interval=config.ping_interval_s, send_timeout=config.send_timeout_s, sep="\n"
+    )
+    try:
+        with context.streams.take(call.address):
+            await response.prepare(call.request)
+            async with response:
+                await _pump(call, response, wanted, after)
+    except TangleError as error:
+        if not response.prepared:
+            raise
+        with suppress(ConnectionError):
+            await _send(call, response, make_ending(error, call.request.path))
+    except ConnectionError:
+        pass  # the client went away, as clients do
+    return response
+
+
+@routes.get("/v1/events/log", PageInputs, answer=tuple[EventAnswer, ...])
+async def list_events(call: Call[PageInputs, None]) -> Reply:
+    """One page of the event log, oldest first."""
+    context = call.context
+    events = context.service.get_events(call.inputs.after, call.inputs.limit)
+    return Reply(tuple(make_event_answer(event, context.accounts) for event in events))
+
+
+async def _pump(
+    call: Call[StreamInputs, None], response: EventSourceResponse, wanted: EventFilter, after: int
+) -> None:
+    frames = call.context.frames
+    skipped = 0
+    async with call.context.service.subscribe_events(after) as events:
+        await _send(call, response, make_opening(after))
+        async for event in events:
+            if wanted.is_wanted(event):
+                skipped = 0
+                await _send(call, response, frames.get_frame(event))
+                continue
+            skipped += 1
+            if skipped >= SKIPPED_MAX:
+                skipped = 0
+                await _send(call, response, make_progress(event.id))
+
+
+async def _send(call: Call[StreamInputs, None], response: EventSourceResponse, frame: bytes) -> None:
+    with anyio.move_on_after(call.context.config.send_timeout_s) as scope:
+        await response.write(frame)
+    if scope.cancelled_caught:
+        if call.request.transport is not None:
+            call.request.transport.abort()  # a polite close would wait for the client to read
+        raise ConnectionAbortedError
+
+
+def _get_resume_point(call: Call[StreamInputs, None]) -> int:
+    latest = call.context.service.get_last_event_id()
+    stated = call.request.headers.get(LAST_EVENT_ID)
+    after: int | None = call.inputs.after
+    if stated is not None:
+        try:
+            after = int(str(decode_value(Quantity, stated)))
+        except ValueError as error:
+            raise InvalidRequest((ProblemItem(LAST_EVENT_ID, str(error)),)) from None
+    if after is None:
+        return latest
+    if after > latest:
+        raise EventAhead(after, latest)
+    return after
+
+
+def _make_filter(call: Call[StreamInputs, None]) -> EventFilter:
+    inputs = call.inputs
+    topics = _split("topics", inputs.topics)
+    accounts = map(call.context.accounts.decode, _split("accounts", inputs.accounts))
+    return EventFilter(frozenset(topics), frozenset(accounts), inputs.shard)
+
+
+def _split(name: str, text: str | None) -> list[str]:
+    items = text.split(",") if text else []
+    if len(items) > FILTER_MAX:
+        raise InvalidRequest((ProblemItem(name, f"{len(items)} items, the most is {FILTER_MAX}"),))
+    return items

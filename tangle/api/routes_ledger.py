@@ -1,0 +1,134 @@
+"""Routes about accounts, checkpoints, shards and the genesis."""
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+from tangle.api.convert_ledger import make_account_answer, make_checkpoint_answer
+from tangle.api.convert_transactions import make_transaction_answer
+from tangle.api.cursors import HISTORY, decode_cursor, encode_cursor
+from tangle.api.registry import CBOR, Call, NoInputs, RawReply, Reply, RouteTable
+from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, ShardAnswer
+from tangle.api.schemas.transactions import TransactionAnswer
+from tangle.api.wire import HexDigest, Quantity
+from tangle.core.encoding import encode
+from tangle.core.genesis import compute_shard_genesis_id, encode_genesis
+from tangle.core.types import Shard
+from tangle.node.views import CheckpointView
+
+routes: Final = RouteTable("ledger")
+
+PAGE_MAX: Final = 200
+"""Most transactions of one page of an account's history: about 200 kB of JSON."""
+
+ShardIndex = Annotated[int, Meta(ge=0, le=255)]
+
+
+class AccountInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """An account, read after a checkpoint."""
+
+    address: str
+    """The account: an address, or its public key in hex."""
+
+    min_checkpoint: Quantity | None = None
+    """Wait until this checkpoint is executed, so that a client reads its own writes."""
+
+    timeout_s: Annotated[float, Meta(ge=0, le=60)] = 10.0
+    """Longest wait in seconds."""
+
+
+class HistoryInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """One page of an account's history."""
+
+    address: str
+    """The account: an address, or its public key in hex."""
+
+    cursor: str | None = None
+    """``next_cursor`` of the page before."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
+    """Most transactions to return."""
+
+
+class ShardInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """A shard."""
+
+    shard: ShardIndex
+    """Its index."""
+
+
+class CheckpointInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """A checkpoint of a shard."""
+
+    shard: ShardIndex
+    """The shard."""
+
+    index: Quantity
+    """The checkpoint's number."""
+
+
+@routes.get("/v1/accounts/{address}", AccountInputs, answer=AccountAnswer, is_long=True)
+async def get_account(call: Call[AccountInputs, None]) -> Reply:
+    """Balance, sequence and stake of an account; zeros for one that never held a grain."""
+    context, inputs = call.context, call.inputs
+    account = context.accounts.decode(inputs.address)
+    if inputs.min_checkpoint is not None:
+        timeout_s = min(inputs.timeout_s, context.config.wait_timeout_s_max)
+        with context.waits.take(call.address):
+            await context.service.wait_checkpoint(inputs.min_checkpoint, timeout_s)
+    return Reply(make_account_answer(context.service.get_account(account), context.accounts))
+
+
+@routes.get("/v1/accounts/{address}/transactions", HistoryInputs, answer=tuple[TransactionAnswer, ...])
+async def get_account_transactions(call: Call[HistoryInputs, None]) -> Reply:
+    """Ordered transactions that touched an account, newest first; pages are stable under new transactions."""
+    context, inputs = call.context, call.inputs
+    before = decode_cursor(HISTORY, inputs.cursor)
+    page = context.service.get_account_history(context.accounts.decode(inputs.address), before, inputs.limit)
+    answers = tuple(make_transaction_answer(view, context.accounts) for view in page.items)
+    return Reply(answers, next_cursor=encode_cursor(HISTORY, page.next_before))
+
+
+@routes.get("/v1/checkpoints/{shard}/latest", ShardInputs, answer=CheckpointAnswer, media_types=(CBOR,))
+async def get_latest_checkpoint(call: Call[ShardInputs, None]) -> Reply | RawReply:
+    """The latest certified checkpoint of a shard."""
+    return _reply_checkpoint(call, call.context.service.get_checkpoint(call.inputs.shard, None))
+
+
+@routes.get("/v1/checkpoints/{shard}/{index}", CheckpointInputs, answer=CheckpointAnswer, media_types=(CBOR,))
+async def get_checkpoint(call: Call[CheckpointInputs, None]) -> Reply | RawReply:
+    """A checkpoint of a shard; with ``Accept: application/cbor`` the array of checkpoint and certificates."""
+    inputs = call.inputs
+    return _reply_checkpoint(call, call.context.service.get_checkpoint(inputs.shard, inputs.index))
+
+
+@routes.get("/v1/shards", NoInputs, answer=tuple[ShardAnswer, ...])
+async def list_shards(call: Call[NoInputs, None]) -> Reply:
+    """All shards and how far each has come."""
+    service = call.context.service
+    answers = []
+    for shard in range(1 << service.genesis.parameters.shard_bits):
+        latest = service.get_checkpoint(shard, None)
+        answers.append(
+            ShardAnswer(
+                shard=shard,
+                origin=HexDigest(compute_shard_genesis_id(service.chain, Shard(shard))),
+                checkpoint=Quantity(latest.checkpoint.index),
+                checkpoint_digest=HexDigest(latest.digest),
+                ordered_total=Quantity(latest.checkpoint.ordered_total),
+            )
+        )
+    return Reply(tuple(answers))
+
+
+@routes.get("/v1/genesis", NoInputs, media_types=(CBOR,))
+async def get_genesis(call: Call[NoInputs, None]) -> RawReply:
+    """The genesis that names this network; its hash begins with the chain id."""
+    return RawReply(encode_genesis(call.context.service.genesis), CBOR)
+
+
+def _reply_checkpoint(call: Call[Any, None], view: CheckpointView) -> Reply | RawReply:
+    if call.is_accepted(CBOR):
+        certificates = [] if view.certificate is None else [view.certificate]
+        return RawReply(encode([view.checkpoint, certificates]), CBOR)
+    return Reply(make_checkpoint_answer(view))

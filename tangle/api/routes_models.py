@@ -1,0 +1,90 @@
+"""Routes about standing jobs: what the ledger learns, and from which evaluations."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from tangle.api.convert_models import make_generation_answer, make_lineage_answer, make_model_answer
+from tangle.api.cursors import LINEAGE, decode_cursor, encode_cursor
+from tangle.api.registry import OCTETS, Call, NoInputs, RawReply, Reply, RouteTable
+from tangle.api.schemas.models import LineageItemAnswer, ModelAnswer, ModelDetailAnswer
+from tangle.api.wire import HexDigest, Quantity
+from tangle.core.types import JobId
+
+routes: Final = RouteTable("models")
+
+CURVE_MAX: Final = 1_000
+"""Most generations of one piece of a learning curve."""
+
+LINEAGE_MAX: Final = 1_000
+"""Most evaluations of one page of a lineage."""
+
+
+class ModelInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """A standing job and a piece of its learning curve."""
+
+    job: HexDigest
+    """The job."""
+
+    first: Quantity = Quantity(0)
+    """First generation of the curve."""
+
+    limit: Annotated[int, Meta(ge=1, le=CURVE_MAX)] = CURVE_MAX
+    """Most generations of the curve."""
+
+
+class WeightsInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """A standing job and one of its generations."""
+
+    job: HexDigest
+    """The job."""
+
+    generation: Quantity | None = None
+    """The generation; the current one for none."""
+
+
+class LineageInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """A standing job and one page of its evaluations."""
+
+    job: HexDigest
+    """The job."""
+
+    cursor: str | None = None
+    """``next_cursor`` of the page before."""
+
+    limit: Annotated[int, Meta(ge=1, le=LINEAGE_MAX)] = 500
+    """Most evaluations to return."""
+
+
+@routes.get("/v1/models", NoInputs, answer=tuple[ModelAnswer, ...])
+async def list_models(call: Call[NoInputs, None]) -> Reply:
+    """All standing jobs."""
+    return Reply(tuple(map(make_model_answer, call.context.service.get_models())))
+
+
+@routes.get("/v1/models/{job}", ModelInputs, answer=ModelDetailAnswer)
+async def get_model(call: Call[ModelInputs, None]) -> Reply:
+    """A standing job with its learning curve."""
+    service, inputs = call.context.service, call.inputs
+    job = JobId(inputs.job)
+    model = make_model_answer(service.get_model(job))
+    generations = service.get_generations(job, inputs.first, inputs.limit)
+    return Reply(ModelDetailAnswer(model, tuple(map(make_generation_answer, generations))))
+
+
+@routes.get("/v1/models/{job}/weights", WeightsInputs, media_types=(OCTETS,))
+async def get_weights(call: Call[WeightsInputs, None]) -> RawReply:
+    """Master weights of a generation: int32, little-endian, layer by layer, row-major."""
+    weights = call.context.service.get_weights(JobId(call.inputs.job), call.inputs.generation)
+    return RawReply(weights, OCTETS)
+
+
+@routes.get("/v1/models/{job}/lineage", LineageInputs, answer=tuple[LineageItemAnswer, ...])
+async def get_lineage(call: Call[LineageInputs, None]) -> Reply:
+    """The counted evaluations that made a model, in order."""
+    context, inputs = call.context, call.inputs
+    after = decode_cursor(LINEAGE, inputs.cursor) or 0
+    items = context.service.get_lineage(JobId(inputs.job), after, inputs.limit)
+    answers = tuple(make_lineage_answer(item, context.accounts) for item in items)
+    following = items[-1].ordered_index + 1 if len(items) == inputs.limit else None
+    return Reply(answers, next_cursor=encode_cursor(LINEAGE, following))

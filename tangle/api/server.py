@@ -1,0 +1,103 @@
+"""The API server: joins the routes, listens, and stops within a deadline."""
+
+from typing import Any, Final
+
+import anyio
+import structlog
+from aiohttp import web
+from anyio.abc import TaskStatus
+from msgspec import Struct
+
+from tangle.api import (
+    routes_events,
+    routes_ledger,
+    routes_meta,
+    routes_models,
+    routes_network,
+    routes_transactions,
+)
+from tangle.api.config import ApiConfig
+from tangle.api.connections import ConnectionServer
+from tangle.api.context import ApiContext
+from tangle.api.dispatch import Dispatcher
+from tangle.api.meters import ApiMeters
+from tangle.api.metrics_page import MetricsPage
+from tangle.api.openapi import make_openapi
+from tangle.api.registry import Route
+from tangle.node.views import NodeService
+
+log: Final = structlog.get_logger(__name__)
+
+ROUTES: Final[tuple[Route, ...]] = tuple(
+    route
+    for module in (
+        routes_transactions,
+        routes_ledger,
+        routes_models,
+        routes_network,
+        routes_events,
+        routes_meta,
+    )
+    for route in module.routes.routes
+)
+"""Every route, in the order of the document."""
+
+
+class ApiAddresses(Struct, frozen=True):
+    """Where the server listens."""
+
+    api: str
+    """Base URL of the API."""
+
+    metrics: str | None
+    """URL of the metrics page, if it is served."""
+
+
+class ApiServer:
+    """The HTTP door of one node."""
+
+    def __init__(self, service: NodeService, config: ApiConfig, *, version: str) -> None:
+        """:param version: version of the program, for the OpenAPI document."""
+        self._config = config
+        self._context = ApiContext(service, config)
+        self._context.document = make_openapi(ROUTES, version)
+        self._dispatcher = Dispatcher(self._context, ROUTES, ApiMeters(service.metrics, self._context))
+        self._metrics = MetricsPage(service.metrics)
+
+    async def serve(self, *, task_status: TaskStatus[ApiAddresses] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled, then let requests in flight finish within ``stop_timeout_s``.
+
+        Start it with ``await task_group.start(server.serve)``, which returns the ``ApiAddresses``.
+
+        :raises OSError: a port is taken.
+        """
+        config = self._config
+        runners: list[web.ServerRunner] = []
+        try:
+            handler = ConnectionServer(self._dispatcher.handle, config)
+            api = await self._listen(runners, handler, config.host, config.port)
+            metrics = None
+            if config.metrics_port is not None:
+                page = ConnectionServer(self._metrics.handle, config)
+                metrics = await self._listen(runners, page, config.metrics_host, config.metrics_port)
+            addresses = ApiAddresses(api, metrics)
+            log.info("api.serving", api=addresses.api, metrics=addresses.metrics)
+            task_status.started(addresses)
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                self._context.close()
+                for runner in runners:
+                    await runner.cleanup()
+                log.info("api.stopped")
+
+    async def _listen(
+        self, runners: list[web.ServerRunner], handler: ConnectionServer, host: str, port: int
+    ) -> str:
+        runner = web.ServerRunner(handler, shutdown_timeout=self._config.stop_timeout_s)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, host, port).start()
+        found: tuple[Any, ...] = runner.addresses[0]
+        shown = f"[{found[0]}]" if ":" in str(found[0]) else found[0]
+        return f"http://{shown}:{found[1]}"
