@@ -1,1 +1,1 @@
-"""Floor 4: the operator's dashboard in a terminal, fed by the HTTP API alone."""
+"""The terminal dashboard: one immutable snapshot a tick goes in, and widgets draw it."""

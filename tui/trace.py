@@ -1,0 +1,115 @@
+"""What a source remembers between two looks: rates, the learning curve, where transactions stand.
+
+The node tells only how things are; the memory of how they came to be so is kept here, bounded, without I/O.
+"""
+
+import zlib
+from collections import deque
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tui.snapshot import CURVE_POINTS, HISTORY_POINTS, CurvePoint, Vertex, VertexState
+
+TRACE_VERTICES = 600
+"""Transactions remembered for the picture: more than the widest shows and one answer brings (500)."""
+
+LANE_PULL = 0.62
+"""How much a transaction's lane follows its parents; the rest is its own and keeps the picture wide."""
+
+LANE_SPREAD = 2.2
+"""How far beyond the picture a transaction's own wish may reach, so that the rims are used too."""
+
+
+class Sighting(Struct, frozen=True):
+    """A transaction as the node told it."""
+
+    id: str
+    """Its id in hex."""
+
+    parents: tuple[str, ...]
+    """Ids of its parents."""
+
+    state: VertexState
+    """Where it is on its way."""
+
+    checkpoint: int | None
+    """Checkpoint that holds it."""
+
+
+class DagTrace:
+    """Gives each new transaction a layer and a lane, once, and keeps its state up to date."""
+
+    def __init__(self) -> None:
+        self._vertices: dict[str, Vertex] = {}
+
+    def update(self, sightings: Iterable[Sighting]) -> tuple[Vertex, ...]:
+        """Take sightings in, oldest first; answers the remembered transactions in order of arrival."""
+        for sighting in sightings:
+            known = self._vertices.get(sighting.id)
+            if known is None:
+                self._vertices[sighting.id] = self._place(sighting)
+            elif known.state is not sighting.state or known.checkpoint != sighting.checkpoint:
+                self._vertices[sighting.id] = replace(
+                    known, state=sighting.state, checkpoint=sighting.checkpoint
+                )
+        while len(self._vertices) > TRACE_VERTICES:
+            del self._vertices[next(iter(self._vertices))]
+        return tuple(self._vertices.values())
+
+    def _place(self, sighting: Sighting) -> Vertex:
+        """Layer and lane of a new transaction; one without known parents joins the newest layer."""
+        parents = [self._vertices[name] for name in sighting.parents if name in self._vertices]
+        if parents:
+            layer = 1 + max(parent.layer for parent in parents)
+            centre = sum(parent.lane for parent in parents) / len(parents)
+        else:
+            layer = max((vertex.layer for vertex in self._vertices.values()), default=0)
+            centre = 0.5
+        # A checksum of the id is noise that is the same on every screen.
+        noise = zlib.crc32(sighting.id.encode()) / 0xFFFF_FFFF - 0.5
+        wish = 0.5 + LANE_SPREAD * noise
+        lane = min(1.0, max(0.0, LANE_PULL * centre + (1 - LANE_PULL) * wish))
+        return Vertex(
+            id=sighting.id,
+            parents=sighting.parents,
+            layer=layer,
+            lane=lane,
+            state=sighting.state,
+            checkpoint=sighting.checkpoint,
+        )
+
+
+class RateTrace:
+    """The last minute of one rate."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=HISTORY_POINTS)
+
+    def update(self, value: float) -> tuple[float, ...]:
+        """Add a value; answers all that are remembered, oldest first."""
+        self._values.append(value)
+        return tuple(self._values)
+
+
+class CurveTrace:
+    """A learning curve that grows for weeks and stays small: when full, every second old point goes."""
+
+    def __init__(self) -> None:
+        self._points: list[CurvePoint] = []
+
+    @property
+    def next_generation(self) -> int:
+        """First generation that is not known yet."""
+        return self._points[-1].generation + 1 if self._points else 0
+
+    def update(self, points: Iterable[CurvePoint]) -> tuple[CurvePoint, ...]:
+        """Add generations in rising order; what is known already is passed over."""
+        for point in points:
+            if point.generation >= self.next_generation:
+                self._points.append(point)
+        while len(self._points) > CURVE_POINTS:
+            # The first and the last point say where the curve began and where it is.
+            self._points = [*self._points[:-1:2], self._points[-1]]
+        return tuple(self._points)

@@ -1,0 +1,45 @@
+"""The panels that are drawn as a whole: the DAG, the model, the committee."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from tui.drawing.palette import Palette
+from tui.drawing.panels import draw_committee_panel, draw_dag_panel, draw_model_panel
+from tui.snapshot import Snapshot
+from tui.widgets.panel import Panel
+
+
+class DagPanel(Panel):
+    """Pace and picture of the sub-DAG."""
+
+    title = "DAG"
+
+    def draw(self, snapshot: Snapshot, width: int, height: int, palette: Palette) -> Sequence[Text]:
+        """Rates, finality, queues, picture."""
+        return draw_dag_panel(snapshot.dag, width, height, palette)
+
+
+class IntelligencePanel(Panel):
+    """The public model and how it learns."""
+
+    title = "Proof of Intelligence"
+
+    def draw(self, snapshot: Snapshot, width: int, height: int, palette: Palette) -> Sequence[Text]:
+        """Score, learning curve, work, portraits."""
+        if snapshot.model is None:
+            return [Text("this network has no standing job", palette.muted)]
+        return draw_model_panel(snapshot.model, width, height, palette)
+
+
+class CommitteePanel(Panel):
+    """Rounds and votes."""
+
+    title = "Committee"
+
+    def draw(self, snapshot: Snapshot, width: int, height: int, palette: Palette) -> Sequence[Text]:
+        """Round, validators, quorum."""
+        if snapshot.committee is None:
+            return [Text("no committee is known yet", palette.muted)]
+        self.border_title = f"{self.title} · shard {snapshot.committee.shard}"
+        return draw_committee_panel(snapshot.committee, width, height, palette)
