@@ -1,0 +1,124 @@
+"""Effects: what each ordered transaction did, or why it did nothing.
+
+Every ordered transaction has exactly one effect, and every node the same. A conflict costs nothing, changes
+nothing and leaves the transaction's descendants unharmed ("white flag").
+"""
+
+from enum import IntEnum
+from typing import Annotated, Final, assert_never
+
+from msgspec import Meta, Struct
+
+from tangle.core.encoding import decode, encode
+from tangle.core.hashing import EFFECT, compute_hash
+from tangle.core.transactions import TransactionBody
+from tangle.core.types import Digest, Grains, Natural, PublicKey, Sequence, TransactionId
+
+EFFECT_SIZE_MAX: Final = 512
+"""Longest encoded effect in bytes: the longest today has two changes and takes under 200."""
+
+CHANGES_MAX: Final = 4
+"""Most accounts that one operation changes; a transfer changes two."""
+
+
+class Status(IntEnum):
+    """The outcome of an ordered transaction. Checks are made in the order of the values; the first to fail
+    names it.
+    """
+
+    APPLIED = 0
+    """It did what it says."""
+
+    EXPIRED = 1
+    """Ordered more than ``expiry_gap`` checkpoints after its anchor."""
+
+    SEQUENCE = 2
+    """Not the issuer's next number: a gap, or the number was used."""
+
+    FUNDS = 3
+    """The issuer's balance does not cover amount and fee."""
+
+    FEE = 4
+    """The fee is over ``max_fee``."""
+
+    OPERATION = 5
+    """The operation itself is impossible."""
+
+
+class AccountChange(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An account after a transaction."""
+
+    account: PublicKey
+    """Which one."""
+
+    balance: Grains
+    """Its balance now."""
+
+    sequence: Sequence
+    """Its next number now."""
+
+    stake: Grains
+    """Its stake now."""
+
+
+class Effect(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one transaction did."""
+
+    transaction: TransactionId
+    """Which one."""
+
+    status: Status
+    """Applied, or the reason of the conflict."""
+
+    fee: Grains
+    """Grains charged; 0 for a conflict."""
+
+    work_counted: Annotated[int, Meta(ge=0, le=1)]
+    """1 if its work is paid."""
+
+    changes: Annotated[tuple[AccountChange, ...], Meta(max_length=CHANGES_MAX)]
+    """Issuer, then others; empty for a conflict."""
+
+    figures: Annotated[tuple[Natural, ...], Meta(max_length=2)]
+    """Of a conflict, what the ledger found. Expired: checkpoint. Sequence: expected. Funds: balance, fee.
+    Fee: fee."""
+
+
+def encode_effect(effect: Effect) -> bytes:
+    """Canonical bytes, which are the leaf under ``effects_root``."""
+    return encode(effect)
+
+
+def decode_effect(data: bytes) -> Effect:
+    """Read an effect.
+
+    :raises OversizeEncoding, MalformedEncoding: not the canonical encoding of one.
+    """
+    return decode(Effect, data, limit=EFFECT_SIZE_MAX)
+
+
+def compute_effect_digest(effect: Effect) -> Digest:
+    """Hash of an effect, to compare two nodes' effects by."""
+    return compute_hash(EFFECT, encode_effect(effect))
+
+
+def describe_effect(effect: Effect, body: TransactionBody) -> str:
+    """One line for people, such as ``funds: balance 5 is under amount 7 plus fee 1``."""
+    figures = effect.figures
+    match effect.status:
+        case Status.APPLIED:
+            return f"applied: fee {effect.fee}"
+        case Status.EXPIRED:
+            return f"expired: ordered by checkpoint {figures[0]}, too long after anchor {body.anchor}"
+        case Status.SEQUENCE:
+            kind = "was used before" if body.sequence < figures[0] else "leaves a gap"
+            return f"sequence: {body.sequence} {kind}, the account's next is {figures[0]}"
+        case Status.FUNDS:
+            amount = body.operation.amount
+            return f"funds: balance {figures[0]} is under amount {amount} plus fee {figures[1]}"
+        case Status.FEE:
+            return f"fee: {figures[0]} is over the limit of {body.max_fee} that the issuer set"
+        case Status.OPERATION:
+            return "operation: the recipient lives in another shard"
+        case _:
+            assert_never(effect.status)

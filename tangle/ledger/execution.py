@@ -1,0 +1,238 @@
+"""Execution: ordered transactions in, effects and changed accounts out.
+
+A pure function of the ordered prefix. ``execute`` judges each transaction in white-flag order,
+``finish_checkpoint`` closes the checkpoint: emission is paid, the digest and the books are brought up to
+date, price, difficulty and epoch move. Between the two, the work that counted is folded elsewhere, which
+tells what emission is due.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tangle.core.hashing import compute_home_shard
+from tangle.core.multiset import MultisetHash
+from tangle.core.parameters import Parameters
+from tangle.core.transactions import Transaction
+from tangle.core.types import (
+    INTEGER_MAX,
+    CheckpointIndex,
+    Grains,
+    JobId,
+    Milliseconds,
+    PublicKey,
+    Sequence,
+    Shard,
+)
+from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
+from tangle.ledger.effects import AccountChange, Effect, Status
+from tangle.ledger.fees import FeeSplit, Market, compute_market, compute_weight, decay_emission, split_fees
+from tangle.ledger.state import LedgerState, Supply, check_supply
+
+
+class ExecutionContext(Struct, frozen=True):
+    """What execution must know beyond the state and the transactions."""
+
+    parameters: Parameters
+    """The protocol's numbers."""
+
+    shard: Shard
+    """The shard that executes."""
+
+    checkpoint_index: CheckpointIndex
+    """The checkpoint that is being made."""
+
+    timestamp_ms: Milliseconds
+    """Its commit time."""
+
+    leader: PublicKey
+    """Account of the author of the committed leader block."""
+
+    evaluation_macs: Callable[[JobId], int]
+    """Multiply-accumulates of one evaluation of a job; 0 for an unknown one."""
+
+    is_work_counted: Callable[[Transaction], bool]
+    """Whether the work of an applied transaction is paid (its generation is not too far back)."""
+
+
+class Execution(Struct, frozen=True):
+    """What the transactions of one checkpoint did."""
+
+    effects: tuple[Effect, ...]
+    """One for each transaction, in order."""
+
+    changes: dict[PublicKey, Account]
+    """Accounts as they are now, those only that changed; the leader's fees included."""
+
+    fees: FeeSplit
+    """Where the fees went."""
+
+    weight: int
+    """Weight of all ordered transactions, conflicts included: they used the room as well."""
+
+    counted: tuple[Transaction, ...]
+    """Applied transactions whose work is paid, in order."""
+
+
+class FinishedCheckpoint(Struct, frozen=True):
+    """What the shell stores."""
+
+    state: LedgerState
+    """The new state; ``link_checkpoint`` completes it."""
+
+    accounts: dict[PublicKey, Account]
+    """Every account that differs from the last checkpoint."""
+
+
+def execute(
+    transactions: Iterable[Transaction],
+    state: LedgerState,
+    read_account: AccountReader,
+    context: ExecutionContext,
+) -> Execution:
+    """Judge and apply ``transactions`` in order, at the price of ``state``.
+
+    A conflict costs nothing and leaves the issuer's sequence as it is. Fees are split once, over their sum,
+    and the leader is paid after the last transaction.
+    """
+    run = _Run(state.price, read_account, context)
+    effects = tuple([run.process(transaction) for transaction in transactions])
+    fees = split_fees(run.fees, context.parameters)
+    if fees.leader:
+        _credit(run.changes, read_account, context.leader, fees.leader)
+    return Execution(effects, run.changes, fees, run.weight, tuple(run.counted))
+
+
+def finish_checkpoint(
+    state: LedgerState,
+    execution: Execution,
+    read_account: AccountReader,
+    context: ExecutionContext,
+    payments: Mapping[PublicKey, Grains],
+) -> FinishedCheckpoint:
+    """The state after the checkpoint that ``execution`` fills.
+
+    :param read_account: the same as for ``execute``: accounts as of the last checkpoint.
+    :param payments: emission that is due, from ``pay_emission`` at ``state.emission``; usually empty.
+    :raises SupplyBroken: grains were made or lost; the node must stop.
+    """
+    parameters = context.parameters
+    accounts = dict(execution.changes)
+    for worker, amount in payments.items():
+        _credit(accounts, read_account, worker, amount)
+    live = MultisetHash(state.accounts)
+    balances, stakes = 0, 0
+    for key, account in accounts.items():
+        before = read_account(key)
+        balances += account.balance - before.balance
+        stakes += account.stake - before.stake
+        if before != EMPTY_ACCOUNT:
+            live.remove(encode_account_entry(key, before))
+        if account != EMPTY_ACCOUNT:
+            live.add(encode_account_entry(key, account))
+    old = state.supply
+    supply = Supply(
+        genesis=old.genesis,
+        emitted=Grains(old.emitted + sum(payments.values())),
+        burned=Grains(old.burned + execution.fees.burned),
+        balances=Grains(old.balances + balances),
+        stakes=Grains(old.stakes + stakes),
+        escrow=old.escrow,
+        fund=Grains(old.fund + execution.fees.fund),
+        in_flight=old.in_flight,
+    )
+    check_supply(supply)
+    timestamp_ms = max(state.timestamp_ms, context.timestamp_ms)  # commit times never go back
+    market = Market(state.price, state.difficulty, state.window_start_ms, state.window_weight)
+    market = compute_market(market, execution.weight, timestamp_ms, parameters)
+    epoch = (timestamp_ms - state.genesis_timestamp_ms) // parameters.epoch_ms
+    finished = replace(
+        state,
+        ordered_total=state.ordered_total + len(execution.effects),
+        checkpoint_index=context.checkpoint_index,
+        timestamp_ms=timestamp_ms,
+        epoch=epoch,
+        price=market.price,
+        difficulty=market.difficulty,
+        window_start_ms=market.window_start_ms,
+        window_weight=market.window_weight,
+        emission=decay_emission(state.emission, epoch - state.epoch, parameters),
+        supply=supply,
+        accounts=live.get_state(),
+    )
+    return FinishedCheckpoint(finished, accounts)
+
+
+def _credit(
+    changes: dict[PublicKey, Account], read_account: AccountReader, key: PublicKey, amount: Grains
+) -> None:
+    account = changes.get(key) or read_account(key)
+    changes[key] = Account(Grains(account.balance + amount), account.sequence, account.stake)
+
+
+class _Run:
+    """The accounts and sums of one execution while it goes on."""
+
+    __slots__ = ("_context", "_price", "_read_account", "_shard_bits", "changes", "counted", "fees", "weight")
+
+    def __init__(self, price: int, read_account: AccountReader, context: ExecutionContext) -> None:
+        self._price = price
+        self._read_account = read_account
+        self._context = context
+        self._shard_bits = context.parameters.shard_bits
+        self.changes: dict[PublicKey, Account] = {}
+        self.counted: list[Transaction] = []
+        self.fees = 0
+        self.weight = 0
+
+    def process(self, transaction: Transaction) -> Effect:
+        """Judge one transaction and apply it, unless it conflicts."""
+        context, body = self._context, transaction.body
+        work = body.work
+        macs = context.evaluation_macs(work.job) * len(work.results)
+        weight = compute_weight(len(transaction.encoded), macs, context.parameters)
+        self.weight += weight
+        fee = weight * self._price
+        issuer = self.changes.get(body.issuer) or self._read_account(body.issuer)
+        amount = body.operation.amount
+        if context.checkpoint_index - body.anchor > context.parameters.expiry_gap:
+            return _make_conflict(transaction, Status.EXPIRED, context.checkpoint_index)
+        if body.sequence != issuer.sequence:
+            return _make_conflict(transaction, Status.SEQUENCE, issuer.sequence)
+        if issuer.balance < amount + fee:
+            return _make_conflict(transaction, Status.FUNDS, issuer.balance, min(fee, INTEGER_MAX))
+        if fee > body.max_fee:
+            return _make_conflict(transaction, Status.FEE, fee)
+        recipient = body.operation.recipient
+        if self._shard_bits and compute_home_shard(recipient, self._shard_bits) != context.shard:
+            return _make_conflict(transaction, Status.OPERATION)
+        self.fees += fee
+        is_counted = context.is_work_counted(transaction)
+        if is_counted:
+            self.counted.append(transaction)
+        changes = self._transfer(body.issuer, issuer, recipient, amount, fee)
+        return Effect(transaction.id, Status.APPLIED, Grains(fee), int(is_counted), changes, ())
+
+    def _transfer(
+        self, key: PublicKey, issuer: Account, recipient: PublicKey, amount: int, fee: int
+    ) -> tuple[AccountChange, ...]:
+        stake = issuer.stake
+        sequence = Sequence(issuer.sequence + 1)
+        if recipient == key:
+            balance = Grains(issuer.balance - fee)
+            self.changes[key] = Account(balance, sequence, stake)
+            return (AccountChange(key, balance, sequence, stake),)
+        balance = Grains(issuer.balance - amount - fee)
+        self.changes[key] = Account(balance, sequence, stake)
+        before = self.changes.get(recipient) or self._read_account(recipient)
+        credited = Grains(before.balance + amount)
+        self.changes[recipient] = Account(credited, before.sequence, before.stake)
+        return (
+            AccountChange(key, balance, sequence, stake),
+            AccountChange(recipient, credited, before.sequence, before.stake),
+        )
+
+
+def _make_conflict(transaction: Transaction, status: Status, *figures: int) -> Effect:
+    return Effect(transaction.id, status, Grains(0), 0, (), figures)

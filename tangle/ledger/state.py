@@ -1,0 +1,158 @@
+"""The ledger's state apart from the accounts: a few numbers and a running sum over the accounts.
+
+The shell stores it in the same write as the accounts and effects of a checkpoint. Two nodes at the same
+checkpoint have the same bytes.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from tangle.core.encoding import decode, encode
+from tangle.core.genesis import Genesis
+from tangle.core.hashing import HASH_SIZE, STATE, compute_home_shard, compute_record_hash
+from tangle.core.multiset import STATE_SIZE, MultisetHash
+from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Natural, PublicKey, Shard
+from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
+from tangle.ledger.errors import SupplyBroken
+
+LEDGER_STATE_SIZE_MAX = 4_096
+"""Longest encoded state in bytes; half of it is the running sum."""
+
+
+class Supply(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where every grain of a shard is."""
+
+    genesis: Grains
+    """Allocated at the start."""
+
+    emitted: Grains
+    """Paid for work since then."""
+
+    burned: Grains
+    """Taken out of fees for ever."""
+
+    balances: Grains
+    """Sum of all balances."""
+
+    stakes: Grains
+    """Sum of all stakes."""
+
+    escrow: Grains
+    """Held for jobs that users pay for."""
+
+    fund: Grains
+    """Held for the sustainability fund."""
+
+    in_flight: Grains
+    """Debited here, not yet credited in another shard."""
+
+
+class LedgerState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The state of one shard after a checkpoint."""
+
+    ordered_total: Natural
+    """Transactions ordered since genesis."""
+
+    checkpoint_index: CheckpointIndex
+    """The checkpoint that ended in this state; 0 is genesis."""
+
+    previous: Digest
+    """Digest of the latest checkpoint, which the next one names; zero before the first."""
+
+    timestamp_ms: Milliseconds
+    """Commit time of the latest checkpoint."""
+
+    genesis_timestamp_ms: Milliseconds
+    """When the network began; epochs count from here."""
+
+    epoch: Natural
+    """Number of the epoch of ``timestamp_ms``."""
+
+    price: Grains
+    """Grains per weight that the next checkpoint's transactions pay."""
+
+    difficulty: Natural
+    """Evaluations that transactions anchored at this checkpoint must carry."""
+
+    window_start_ms: Milliseconds
+    """Commit time at which the current price interval began."""
+
+    window_weight: Natural
+    """Weight ordered since then."""
+
+    emission: Grains
+    """Grains paid for the evaluations of one generation in this epoch."""
+
+    supply: Supply
+    """Where every grain is."""
+
+    accounts: Annotated[bytes, Meta(min_length=STATE_SIZE, max_length=STATE_SIZE)]
+    """Running sum over the live accounts (``tangle.core.multiset``)."""
+
+
+def encode_ledger_state(state: LedgerState) -> bytes:
+    """Canonical bytes for the store."""
+    return encode(state)
+
+
+def decode_ledger_state(data: bytes) -> LedgerState:
+    """Read a stored state.
+
+    :raises OversizeEncoding, MalformedEncoding: not the canonical encoding of one.
+    """
+    return decode(LedgerState, data, limit=LEDGER_STATE_SIZE_MAX)
+
+
+def compute_state_digest(state: LedgerState) -> Digest:
+    """What a checkpoint commits to: all fields but ``previous``, which would be the checkpoint's own past."""
+    return compute_record_hash(STATE, replace(state, previous=Digest(bytes(HASH_SIZE))))
+
+
+def link_checkpoint(state: LedgerState, digest: Digest) -> LedgerState:
+    """The state once the digest of its checkpoint, which is computed from it, is known."""
+    return replace(state, previous=digest)
+
+
+def check_supply(supply: Supply) -> None:
+    """Check that no grain was made or lost.
+
+    :raises SupplyBroken: genesis + emitted - burned is not the sum of all places.
+    """
+    issued = supply.genesis + supply.emitted - supply.burned
+    held = supply.balances + supply.stakes + supply.escrow + supply.fund + supply.in_flight
+    if issued != held:
+        raise SupplyBroken(issued, held)
+
+
+def make_genesis_state(genesis: Genesis, shard: Shard) -> tuple[LedgerState, dict[PublicKey, Account]]:
+    """The state before the first checkpoint, and the accounts that exist then."""
+    parameters = genesis.parameters
+    accounts = {
+        allocation.account: Account(allocation.amount)
+        for allocation in genesis.allocations
+        if compute_home_shard(allocation.account, parameters.shard_bits) == shard
+    }
+    live = MultisetHash()
+    for key, account in accounts.items():
+        if account != EMPTY_ACCOUNT:
+            live.add(encode_account_entry(key, account))
+    total = Grains(sum(account.balance for account in accounts.values()))
+    none = Grains(0)
+    state = LedgerState(
+        ordered_total=0,
+        checkpoint_index=CheckpointIndex(0),
+        previous=Digest(bytes(HASH_SIZE)),
+        timestamp_ms=genesis.timestamp_ms,
+        genesis_timestamp_ms=genesis.timestamp_ms,
+        epoch=0,
+        price=parameters.price_floor,
+        difficulty=1,
+        window_start_ms=genesis.timestamp_ms,
+        window_weight=0,
+        emission=parameters.emission_per_generation,
+        supply=Supply(total, none, none, total, none, none, none, none),
+        accounts=live.get_state(),
+    )
+    return state, accounts
