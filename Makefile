@@ -1,6 +1,7 @@
 # The one list of commands. Each does all the set-up it needs; a second run skips it.
 
 PYTHON ?= python3
+unexport PYTHON # tinygrad takes a variable of this name for a number: whether to use its device PYTHON
 BIN := .venv/bin
 SOURCES := tangle poi aivm shards tui simnet tests tools benchmarks
 LINTED = $(wildcard $(SOURCES))

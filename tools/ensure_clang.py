@@ -41,8 +41,9 @@ def main() -> None:
     if compiler is None and install_wheel():
         compiler = get_compiler()
     if compiler is None:
-        sys.exit("tangle: no C compiler found and none could be fetched; run: sudo apt-get install clang lld")
-    device = probe("CPU", {**os.environ, "CC": compiler.path})
+        sys.exit("tangle: no C compiler found and none could be fetched; run: sudo apt-get install clang")
+    # Without tinygrad's cache, or a kernel that another compiler made would pass for this one's.
+    device = probe("CPU", {**os.environ, "CC": compiler.path, "CACHELEVEL": "0"})
     if not device.is_usable:
         sys.exit(
             f"tangle: {compiler.path} ({compiler.version}) cannot build kernels: {device.reason}\n"
