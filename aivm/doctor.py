@@ -18,7 +18,7 @@ from aivm.conformance.run import ConformanceReport, run_conformance
 from aivm.errors import CompilerMissing, ConformanceFailure
 from aivm.layered import EvaluationShape, LayeredShape
 
-SPEED_SHAPE: Final = EvaluationShape(LayeredShape((64, 32, 10), (8,)), 4, 32, 20_000, 8_000)
+SPEED_SHAPE: Final = EvaluationShape(LayeredShape((64, 32, 10), (8,)), 8, 64, 8_000, 1_000)
 """Shape that speeds are told for: the standing job of a development network."""
 
 SPEED_EVALUATIONS: Final = 256

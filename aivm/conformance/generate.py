@@ -66,7 +66,7 @@ RECIPES: Final = (
     Recipe("smallest model", (1, 2), (), rows=1, evaluations=1),
     Recipe("one unit in every hidden layer", (1, 1, 1, 2), (0, 3)),
     Recipe("no hidden layer, margins clipped at 0 above", (17, 5), (), margins=(500, 0)),
-    Recipe("digits devnet shape", (64, 32, 10), (8,), rows=8, evaluations=6),
+    Recipe("layers of the digits job", (64, 32, 10), (8,), 8, 6, sigma=8, margins=(8_000, 1_000)),
     Recipe("three matrices, odd widths, more evaluations than one bucket", (13, 7, 11, 3), (6, 5), 5, 17),
     Recipe("eight matrices", (3, 3, 3, 3, 3, 3, 3, 3, 2), (4,) * 7),
     Recipe("most classes", (5, 4, 256), (4,), 2, 2),

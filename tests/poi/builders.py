@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
+from aivm.backends.protocol import Backend
 from aivm.batch import Weights
 from poi.events import Assignment, ClosedGeneration, CountedWork
 from poi.evolution import OpenJob, compute_results, open_job
@@ -29,9 +30,13 @@ def make_assignments(count: int, evaluations: int = 1, first: int = 0) -> list[A
 
 
 def make_works(
-    opened: OpenJob, generation: int, weights: Weights, assignments: Sequence[Assignment]
+    opened: OpenJob,
+    generation: int,
+    weights: Weights,
+    assignments: Sequence[Assignment],
+    backend: Backend = BACKEND,
 ) -> list[CountedWork]:
-    results = compute_results(opened, generation, weights, assignments, BACKEND)
+    results = compute_results(opened, generation, weights, assignments, backend)
     return [
         CountedWork(generation, assignment.issuer, assignment.sequence, found)
         for assignment, found in zip(assignments, results, strict=True)

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from aivm.doctor import SPEED_SHAPE
 from poi.errors import InvalidDataset, InvalidJob, UnknownDataset
 from poi.evolution import open_job
 from poi.job import JOB_SIZE_MAX, StandingJob, compute_evaluation_macs, compute_job_id, decode_job
@@ -17,8 +18,8 @@ CHANGES: list[dict[str, object]] = [
     {"fixed_point_bits": 7},
     {"sigma": 5},
     {"step": 9},
-    {"population": 65},
-    {"rows": 33},
+    {"population": 49},
+    {"rows": 65},
     {"margin_low": 1},
     {"margin_high": 1},
     {"dataset": DIGITS.holdout},
@@ -95,3 +96,7 @@ def test_jobs_need_data_that_are_here_and_fit() -> None:
 def test_cost_of_an_evaluation() -> None:
     weights, signs = 64 * 32 + 32 * 10, 64 + 32 + 32 + 10
     assert compute_evaluation_macs(replace(DIGITS, rows=32)) == 2 * 32 * (weights + signs)
+
+
+def test_speeds_are_told_for_this_job() -> None:
+    assert DIGITS.make_shape() == SPEED_SHAPE
