@@ -1,0 +1,204 @@
+"""The reading half of the client: one method for each reading route."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from tangle.api.schemas.common import Envelope
+from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, ShardAnswer
+from tangle.api.schemas.models import LineageItemAnswer, ModelAnswer, ModelDetailAnswer
+from tangle.api.schemas.network import (
+    CommitteeAnswer,
+    EventAnswer,
+    HealthAnswer,
+    PeerAnswer,
+    StatusAnswer,
+)
+from tangle.api.schemas.transactions import TransactionAnswer
+from tangle.api.wire import encode_json
+from tangle.client.event_stream import EventStream
+from tangle.client.transport import ClientConfig, Transport
+from tangle.core.types import PublicKey
+from tangle.node.views import TransactionStatus
+
+Data = TypeVar("Data")
+
+
+def as_text(account: PublicKey | str) -> str:
+    """An account as requests name it: an address stays, a key becomes hex."""
+    return account if isinstance(account, str) else account.hex()
+
+
+class NodeReader:
+    """Reads from one node; ``TangleClient`` adds sending and verifying."""
+
+    def __init__(
+        self, base_url: str, config: ClientConfig, sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._transport = Transport(base_url, config, sleep)
+        self._sleep = sleep
+
+    @property
+    def base_url(self) -> str:
+        """Where the node is."""
+        return self._transport.base_url
+
+    async def get_transaction(
+        self, identity: bytes, *, wait: TransactionStatus | str | None = None, timeout_s: float = 10.0
+    ) -> TransactionAnswer:
+        """A transaction; with ``wait`` once it has come so far, failed, or the time is up."""
+        query = {} if wait is None else {"wait": str(wait), "timeout_s": f"{timeout_s:.3f}"}
+        wait_s = 0.0 if wait is None else timeout_s
+        path = f"/v1/transactions/{identity.hex()}"
+        return (await self._transport.get(TransactionAnswer, path, query, wait_s)).data
+
+    async def get_transaction_bytes(self, identity: bytes) -> bytes:
+        """A transaction as it was signed."""
+        return await self._get_bytes(f"/v1/transactions/{identity.hex()}", "application/cbor")
+
+    async def get_proof(self, identity: bytes) -> bytes:
+        """The proof of a final transaction, for ``verify_transaction_proof``."""
+        return await self._get_bytes(f"/v1/transactions/{identity.hex()}/proof", "application/cbor")
+
+    async def get_neighbours(self, identity: bytes, depth: int = 1) -> tuple[TransactionAnswer, ...]:
+        """Parents and known children."""
+        path = f"/v1/transactions/{identity.hex()}/neighbours"
+        return await self._get(tuple[TransactionAnswer, ...], path, depth=depth)
+
+    async def get_recent(self, limit: int = 100) -> tuple[TransactionAnswer, ...]:
+        """The transactions attached last, oldest first."""
+        return await self._get(tuple[TransactionAnswer, ...], "/v1/transactions", limit=limit)
+
+    async def get_account(
+        self, account: PublicKey | str, *, min_checkpoint: int | None = None, timeout_s: float = 10.0
+    ) -> AccountAnswer:
+        """Balance, sequence and stake, read at ``min_checkpoint`` or later."""
+        path = f"/v1/accounts/{as_text(account)}"
+        query = {}
+        if min_checkpoint is not None:
+            query = {"min_checkpoint": str(min_checkpoint), "timeout_s": f"{timeout_s:.3f}"}
+        return (await self._transport.get(AccountAnswer, path, query, timeout_s if query else 0.0)).data
+
+    async def get_account_page(
+        self, account: PublicKey | str, *, cursor: str | None = None, limit: int = 50
+    ) -> Envelope[tuple[TransactionAnswer, ...]]:
+        """One page of an account's history, newest first; ``meta.next_cursor`` leads on."""
+        path = f"/v1/accounts/{as_text(account)}/transactions"
+        return await self._get_page(tuple[TransactionAnswer, ...], path, cursor=cursor, limit=limit)
+
+    async def get_account_transactions(
+        self, account: PublicKey | str, *, page_size: int = 50
+    ) -> AsyncIterator[TransactionAnswer]:
+        """An account's whole history, newest first, page by page."""
+        cursor = None
+        while True:
+            page = await self.get_account_page(account, cursor=cursor, limit=page_size)
+            for item in page.data:
+                yield item
+            cursor = page.meta.next_cursor
+            if cursor is None:
+                return
+
+    async def get_checkpoint(self, shard: int = 0, index: int | None = None) -> CheckpointAnswer:
+        """A checkpoint; the latest certified one for none."""
+        place = "latest" if index is None else str(index)
+        return await self._get(CheckpointAnswer, f"/v1/checkpoints/{shard}/{place}")
+
+    async def get_shards(self) -> tuple[ShardAnswer, ...]:
+        """All shards."""
+        return await self._get(tuple[ShardAnswer, ...], "/v1/shards")
+
+    async def get_models(self) -> tuple[ModelAnswer, ...]:
+        """Standing jobs."""
+        return await self._get(tuple[ModelAnswer, ...], "/v1/models")
+
+    async def get_model(self, job: bytes, *, first: int = 0, limit: int = 1_000) -> ModelDetailAnswer:
+        """A standing job with its learning curve from generation ``first`` on."""
+        return await self._get(ModelDetailAnswer, f"/v1/models/{job.hex()}", first=first, limit=limit)
+
+    async def get_weights(self, job: bytes, generation: int | None = None) -> bytes:
+        """Master weights: int32, little-endian, layer by layer, row-major."""
+        query = {} if generation is None else {"generation": generation}
+        return await self._get_bytes(f"/v1/models/{job.hex()}/weights", "application/octet-stream", **query)
+
+    async def get_lineage(self, job: bytes, *, page_size: int = 500) -> AsyncIterator[LineageItemAnswer]:
+        """All counted evaluations of a job, in order, page by page."""
+        cursor = None
+        path = f"/v1/models/{job.hex()}/lineage"
+        while True:
+            page = await self._get_page(tuple[LineageItemAnswer, ...], path, cursor=cursor, limit=page_size)
+            for item in page.data:
+                yield item
+            cursor = page.meta.next_cursor
+            if cursor is None:
+                return
+
+    async def get_committee(self, shard: int = 0) -> CommitteeAnswer:
+        """Rounds and votes."""
+        return await self._get(CommitteeAnswer, "/v1/committee", shard=shard)
+
+    async def get_peers(self) -> tuple[PeerAnswer, ...]:
+        """Connected peers."""
+        return await self._get(tuple[PeerAnswer, ...], "/v1/peers")
+
+    async def get_status(self) -> StatusAnswer:
+        """One screen about the node."""
+        return await self._get(StatusAnswer, "/v1/status")
+
+    async def get_readiness(self) -> HealthAnswer:
+        """The node's readiness conditions.
+
+        :raises ApiProblem: with the code ``not-ready`` and the missing ones under ``errors``.
+        """
+        return await self._get(HealthAnswer, "/readyz", verbose="true")
+
+    async def get_events(self, after: int = 0, limit: int = 100) -> tuple[EventAnswer, ...]:
+        """One page of the event log."""
+        return await self._get(tuple[EventAnswer, ...], "/v1/events/log", after=after, limit=limit)
+
+    async def get_openapi(self) -> bytes:
+        """The node's OpenAPI document in JSON."""
+        return await self._get_bytes("/v1/openapi.json", "application/json")
+
+    def events(
+        self,
+        after: int | None = None,
+        *,
+        topics: Iterable[str] = (),
+        accounts: Iterable[PublicKey | str] = (),
+        shard: int | None = None,
+    ) -> AsyncIterator[EventAnswer]:
+        """Events for ever, without a gap or a repetition, across lost connections and restarts of the node.
+
+        :param after: begin after this event; from now on for none.
+        :raises NodeUnreachable: the node stays away.
+        :raises EventsLost: it came back with another log.
+        """
+        query = {"topics": ",".join(topics), "accounts": ",".join(map(as_text, accounts))}
+        if shard is not None:
+            query["shard"] = str(shard)
+        kept = {name: text for name, text in query.items() if text}
+        return EventStream(self._transport, kept, after, self._sleep).follow()
+
+    async def _get(self, kind: type[Data], path: str, **query: int | str) -> Data:
+        texts = {name: str(value) for name, value in query.items()}
+        return (await self._transport.get(kind, path, texts)).data
+
+    async def _get_page(
+        self, kind: type[Data], path: str, *, cursor: str | None, limit: int
+    ) -> Envelope[Data]:
+        query = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
+        return await self._transport.get(kind, path, query)
+
+    async def _get_bytes(self, path: str, media_type: str, **query: int) -> bytes:
+        texts = {name: str(value) for name, value in query.items()}
+        return (await self._transport.request("GET", path, query=texts, accept=media_type)).content
+
+    async def _get_health(self, path: str) -> HealthAnswer:
+        return await self._get(HealthAnswer, path)
+
+    async def _post_json(
+        self, kind: type[Data], path: str, body: dict[str, Any], *, is_repeatable: bool = True
+    ) -> Envelope[Data]:
+        return await self._transport.post(
+            kind, path, encode_json(body), "application/json", is_repeatable=is_repeatable
+        )
