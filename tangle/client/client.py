@@ -114,7 +114,7 @@ class TangleClient(NodeReader):
         # Two at a time would be prepared for the same sequence number.
         async with self._locks.setdefault(key.public_key, anyio.Lock()):
             prepared = await self.prepare(key.public_key, work=prove is None, worker=worker)
-            if self._chain is not None and prepared.chain != self._chain:
+            if self._chain is not None and bytes(prepared.chain) != self._chain:
                 raise WrongChain(prepared.chain, self._chain)
             if prove is not None:
                 work = await prove(prepared)

@@ -52,7 +52,7 @@ class NotReached(TangleError):
         self.found = found
         self.timeout_s = timeout_s
         super().__init__(
-            f"transaction {identity.hex()} is {found}, not {status}, after {timeout_s:g} s; ask again to go on"
+            f"transaction {identity.hex()} is {found}, not {status}, after {timeout_s:g} s; ask again"
         )
 
 

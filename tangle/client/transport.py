@@ -1,7 +1,7 @@
 """Requests over one pool of connections, with time limits and with retries where a retry is harmless."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
 import anyio
@@ -11,6 +11,7 @@ from msgspec import Struct
 from tangle.api.schemas.common import Envelope, Problem
 from tangle.api.wire import decode_json
 from tangle.client.errors import ApiProblem, NodeUnreachable, UnexpectedAnswer
+from tangle.core.errors import TangleError
 
 Data = TypeVar("Data")
 Texts = Mapping[str, str]
@@ -96,10 +97,13 @@ class Transport:
         return self.read(kind, answer)
 
     async def post(
-        self, kind: type[Data], path: str, body: bytes, media_type: str, **options: Any
+        self, kind: type[Data], path: str, body: bytes, media_type: str, *, is_repeatable: bool = True
     ) -> Envelope[Data]:
-        """Send ``body`` and read a JSON answer; ``options`` as for ``request``."""
-        return self.read(kind, await self.request("POST", path, body=body, media_type=media_type, **options))
+        """Send ``body`` and read a JSON answer; parameters and errors as for ``request`` and ``get``."""
+        answer = await self.request(
+            "POST", path, body=body, media_type=media_type, is_repeatable=is_repeatable
+        )
+        return self.read(kind, answer)
 
     def read(self, kind: type[Data], answer: Answer) -> Envelope[Data]:
         """Read an answer's envelope.
@@ -206,9 +210,7 @@ class Transport:
                 raise UnexpectedAnswer(self.base_url, f"more than {ANSWER_SIZE_MAX} bytes")
         return bytes(content)
 
-    def _make_problem(
-        self, response: aiohttp.ClientResponse, content: bytes
-    ) -> ApiProblem | UnexpectedAnswer:
+    def _make_problem(self, response: aiohttp.ClientResponse, content: bytes) -> TangleError:
         if response.content_type == PROBLEM_TYPE:
             try:
                 return ApiProblem(decode_json(Problem, content))
