@@ -70,6 +70,7 @@ class Dashboard(App[None]):
         self._received_s: float | None = None
         self._outage: Outage | None = None
         self._latest: Snapshot | None = None
+        self._arrangement = Arrangement.COMPACT
 
     # ── what is there ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -128,6 +129,7 @@ class Dashboard(App[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Arrange the panels for the new size."""
+        self._arrangement = compute_arrangement(*event.size)
         self._restyle()
 
     def watch_view(self) -> None:
@@ -139,9 +141,8 @@ class Dashboard(App[None]):
         if not self.screen_stack:
             return
         main = self.screen_stack[0]
-        arrangement = compute_arrangement(*self.size)
         for candidate in Arrangement:
-            main.set_class(candidate is arrangement, f"-{candidate}")
+            main.set_class(candidate is self._arrangement, f"-{candidate}")
         for view in View:
             main.set_class(view is self.view, f"view-{view}")
         main.set_class(self.snapshot is None, "-empty")

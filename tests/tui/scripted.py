@@ -1,4 +1,4 @@
-"""A devnet that exists only on paper: the same snapshots every time, shaped like those of four nodes under load."""
+"""A devnet that exists only on paper: the same snapshots every time, like those of four nodes."""
 
 from collections.abc import Iterator, Sequence
 

@@ -25,6 +25,12 @@ GALLERY_FROM_WIDTH = 48
 BIG_SCORE_FROM_HEIGHT = 16
 """Lines from which the score is written in large figures."""
 
+GALLERY_BESIDE_WIDTH = 44
+"""Columns that the portraits take beside the curve: five of them with their gaps."""
+
+CURVE_BESIDE_WIDTH = 30
+"""Columns that the curve keeps beside the portraits."""
+
 CURVE_MINIMUM_HEIGHT = 7
 """Lines that the learning curve keeps before anything else may have them."""
 
@@ -54,16 +60,28 @@ def draw_model_panel(facts: ModelFacts, width: int, height: int, palette: Palett
     head = _draw_score(facts, width, palette, is_big=height >= BIG_SCORE_FROM_HEIGHT)
     foot = _draw_work(facts, width, palette)
     room = height - len(head) - len(foot)
-    gallery: list[Text] = []
-    if width >= GALLERY_FROM_WIDTH:
-        gallery = draw_gallery(facts.portraits, width, room - CURVE_MINIMUM_HEIGHT - 2, palette)
-        if gallery:
-            gallery = [Text("what each output looks for", palette.muted), *gallery, Text()]
-    curve = draw_curve(facts.curve, facts.holdout_rows, width, room - len(gallery), palette)
-    lines = [*head, *curve, *gallery, *foot]
+    lines = [*head, *_draw_learning(facts, width, room, palette), *foot]
     for line in lines:
         line.truncate(width)
     return lines
+
+
+def _draw_learning(facts: ModelFacts, width: int, height: int, palette: Palette) -> list[Text]:
+    """The learning curve, with the portraits under it, beside it, or left out, as the room allows."""
+    caption = Text("what each output looks for", palette.muted)
+    below = draw_gallery(facts.portraits, width, height - CURVE_MINIMUM_HEIGHT - 2, palette)
+    if below and width >= GALLERY_FROM_WIDTH:
+        curve = draw_curve(facts.curve, facts.holdout_rows, width, height - len(below) - 2, palette)
+        return [*curve, caption, *below, Text()]
+    beside = draw_gallery(facts.portraits, GALLERY_BESIDE_WIDTH, height - 1, palette)
+    if not beside or width < GALLERY_BESIDE_WIDTH + CURVE_BESIDE_WIDTH:
+        return draw_curve(facts.curve, facts.holdout_rows, width, height, palette)
+    curve = draw_curve(facts.curve, facts.holdout_rows, width - GALLERY_BESIDE_WIDTH - 2, height, palette)
+    right = [Text()] * (height - len(beside) - 1) + [caption, *beside]
+    return [
+        join_columns(left, picture, width - GALLERY_BESIDE_WIDTH + picture.cell_len)
+        for left, picture in zip(curve, right, strict=True)
+    ]
 
 
 def _draw_score(facts: ModelFacts, width: int, palette: Palette, *, is_big: bool) -> list[Text]:
@@ -73,7 +91,8 @@ def _draw_score(facts: ModelFacts, width: int, palette: Palette, *, is_big: bool
     if not is_big:
         name = Text(shape, palette.muted).append(f"  {facts.name}", f"bold {palette.special}")
         note = " on the holdout" if width >= GALLERY_FROM_WIDTH else ""
-        return [join_columns(Text(score, f"bold {palette.primary}").append(note, palette.muted), name, width)]
+        left = Text.assemble((score, f"bold {palette.primary}"), (note, palette.muted))
+        return [join_columns(left, name, width)]
     notes = (
         Text(facts.name, f"bold {palette.special}"),
         Text(f"{shape} integer network", palette.muted),

@@ -10,8 +10,8 @@ from tui.snapshot import Portrait
 UPPER_HALF = "▀"
 """Upper pixel in the foreground colour, lower pixel in the background colour."""
 
-GAP = 2
-"""Cells between two pictures."""
+GAP = 1
+"""Cells between two pictures; ten pictures of eight pixels then stand in a row of 89."""
 
 INDIFFERENT = 128
 """Level that means neither wanted nor unwanted."""

@@ -18,9 +18,11 @@ def format_rate(rate: float) -> str:
 
 
 def format_milliseconds(milliseconds: float | None) -> str:
-    """``412 ms``, ``1.24 s``, or a dash for none."""
+    """``1.6 ms``, ``412 ms``, ``1.24 s``, or a dash for none."""
     if milliseconds is None:
         return "-"
+    if milliseconds < 10:
+        return f"{milliseconds:.1f} ms"
     return f"{milliseconds:.0f} ms" if milliseconds < 1_000 else f"{milliseconds / 1_000:.2f} s"
 
 

@@ -35,7 +35,7 @@ def draw_help(palette: Palette) -> Text:
     """All keys with a sentence each, then the glyphs."""
     rows = [(entry.key, entry.help) for entry in VIEW_KEYS] + [(key.shown, key.help) for key in KEYS]
     lines = [
-        Text(f"{name:>{KEY_WIDTH - 2}}  ", f"bold {palette.primary}").append(help_text, palette.text)
+        Text.assemble((f"{name:>{KEY_WIDTH - 2}}  ", f"bold {palette.primary}"), (help_text, palette.text))
         for name, help_text in rows
     ]
     states = tuple(VertexState)

@@ -12,11 +12,8 @@ from tui.widgets.panel import get_palette
 COLUMNS = ("", "peer", "address", "rtt", "score", "checkpoint", "in", "out", "since")
 """Heads of the columns."""
 
-NARROW_COLUMNS = 6
-"""How many of them a narrow panel shows."""
-
-NARROW_BELOW = 74
-"""Width under which a panel is narrow."""
+COLUMNS_BY_WIDTH = ((84, 9), (74, 8), (0, 6))
+"""From how many cells of width on how many of them are shown."""
 
 
 class PeersPanel(DataTable[Text]):
@@ -47,7 +44,7 @@ class PeersPanel(DataTable[Text]):
         if not self.is_mounted or self.snapshot is None:
             return
         palette = get_palette(self)
-        shape = COLUMNS[:NARROW_COLUMNS] if self.size.width < NARROW_BELOW else COLUMNS
+        shape = COLUMNS[: next(count for width, count in COLUMNS_BY_WIDTH if self.size.width >= width)]
         if shape != self._shape:
             self.clear(columns=True)
             for label in shape:

@@ -1,0 +1,77 @@
+"""What the dashboard looks like, at every size and in every state, as stored pictures."""
+
+from functools import cache
+
+import pytest
+
+from tests.tui.screens import check_picture, open_dashboard
+from tests.tui.scripted import record_devnet
+from tui.snapshot import Outage, Snapshot
+
+OUTAGE = Outage(reason="connection refused", attempt=3, retry_s=2.0)
+
+
+@cache
+def get_last() -> Snapshot:
+    return record_devnet(200)[-1]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_overview(size: tuple[int, int]) -> None:
+    async with open_dashboard(size, [get_last()]) as session:
+        check_picture(session, f"overview-{size[0]}x{size[1]}")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("2", "dag"), ("3", "intelligence"), ("4", "committee"), ("5", "log")]
+)
+async def test_single_views(key: str, name: str) -> None:
+    async with open_dashboard(ticks=[get_last()]) as session:
+        await session.press(key)
+        check_picture(session, f"{name}-80x24")
+
+
+async def test_help() -> None:
+    async with open_dashboard(ticks=[get_last()]) as session:
+        await session.press("question_mark")
+        check_picture(session, "help-80x24")
+
+
+async def test_connecting() -> None:
+    async with open_dashboard() as session:
+        await session.wait(3)
+        check_picture(session, "connecting-80x24")
+
+
+async def test_never_reached() -> None:
+    async with open_dashboard(ticks=[OUTAGE]) as session:
+        check_picture(session, "never-reached-80x24")
+
+
+async def test_stale() -> None:
+    async with open_dashboard(ticks=[get_last()]) as session:
+        await session.wait(14)
+        check_picture(session, "stale-80x24")
+
+
+async def test_disconnected() -> None:
+    async with open_dashboard(ticks=[get_last()]) as session:
+        await session.wait(14)
+        await session.tick(OUTAGE)
+        check_picture(session, "disconnected-80x24")
+
+
+async def test_terminal_too_small() -> None:
+    async with open_dashboard((60, 15), [get_last()]) as session:
+        check_picture(session, "too-small-60x15")
+
+
+async def test_a_changed_cell_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TANGLE_UPDATE_PICTURES", raising=False)
+    async with open_dashboard(ticks=[get_last()]) as session:
+        await session.press("p")
+        with pytest.raises(AssertionError, match="differs"):
+            check_picture(session, "overview-80x24")
+    from tests.tui.screens import PICTURES
+
+    (PICTURES / "overview-80x24.found.svg").unlink()
