@@ -1,0 +1,88 @@
+"""Keys and small values of the tables. Integers are big-endian, so that the order of bytes is the order of
+numbers.
+"""
+
+from struct import Struct as Layout
+from typing import Final
+
+from msgspec import Struct
+
+from tangle.core.types import Digest, JobId, PublicKey
+
+UNORDERED: Final = 2**64 - 1
+"""Ordered index of a transaction that has none yet, on disk only."""
+
+_PLACE: Final = Layout(">QQ")
+_SLOT: Final = Layout(">QH")
+_SEQUENCE: Final = Layout(">Q")
+
+
+class TransactionPlace(Struct, frozen=True):
+    """Where a transaction is; the value of ``TRANSACTION_INDEX``."""
+
+    arrival: int
+    """Its key in ``TRANSACTIONS``."""
+
+    ordered: int | None
+    """Its key in ``ORDERED``, none while the committee has not ordered it."""
+
+
+def encode_place(place: TransactionPlace) -> bytes:
+    """16 bytes."""
+    return _PLACE.pack(place.arrival, UNORDERED if place.ordered is None else place.ordered)
+
+
+def decode_place(value: bytes) -> TransactionPlace:
+    """The inverse of ``encode_place``."""
+    arrival, ordered = _PLACE.unpack(value)
+    return TransactionPlace(arrival, None if ordered == UNORDERED else ordered)
+
+
+def compute_sequence_key(number: int) -> bytes:
+    """Key of ``TRANSACTIONS``, ``COMMITS``, ``ORDERED``, ``CHECKPOINTS``, ``CERTIFICATES``, ``EVENTS``: 8
+    bytes.
+    """
+    return _SEQUENCE.pack(number)
+
+
+def parse_sequence_key(key: bytes) -> int:
+    """The inverse of ``compute_sequence_key``."""
+    (number,) = _SEQUENCE.unpack(key)
+    return int(number)
+
+
+def compute_slot_key(round_number: int, author: int) -> bytes:
+    """Key of ``EVIDENCE``, and the start of all keys of one slot in ``BLOCKS``: 10 bytes."""
+    return _SLOT.pack(round_number, author)
+
+
+def compute_block_key(round_number: int, author: int, digest: Digest) -> bytes:
+    """Key of ``BLOCKS``: 42 bytes."""
+    return _SLOT.pack(round_number, author) + digest
+
+
+def parse_block_key(key: bytes) -> tuple[int, int, Digest]:
+    """The inverse of ``compute_block_key``: round, author, digest."""
+    round_number, author = _SLOT.unpack(key[:10])
+    return round_number, author, Digest(key[10:])
+
+
+def compute_account_history_key(account: PublicKey, ordered: int) -> bytes:
+    """Key of ``ACCOUNT_HISTORY``: 40 bytes."""
+    return account + _SEQUENCE.pack(ordered)
+
+
+def compute_generation_key(job: JobId, generation: int) -> bytes:
+    """Key of ``GENERATIONS`` and ``WEIGHTS``: 40 bytes."""
+    return job + _SEQUENCE.pack(generation)
+
+
+def compute_evaluation_key(job: JobId, generation: int, ordered: int) -> bytes:
+    """Key of ``EVALUATIONS``: 48 bytes."""
+    return job + _PLACE.pack(generation, ordered)
+
+
+def compute_prefix_stop(prefix: bytes) -> bytes | None:
+    """The ``stop`` of a scan over all keys that start with ``prefix``; none when nothing lies behind them."""
+    trimmed = prefix.rstrip(b"\xff")
+    return trimmed[:-1] + bytes([trimmed[-1] + 1]) if trimmed else None

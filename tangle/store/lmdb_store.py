@@ -1,0 +1,293 @@
+"""The real store: LMDB, always synced.
+
+One LMDB environment for history and one for live state, each in a directory of its own below the root
+(history's is numbered by epoch, so that pruning can delete whole directories). All writes go through one task
+and, one group at a time, through one worker thread: history first, then live state, each in one LMDB
+transaction that is on the disk when it returns. A crash in between leaves history ahead of the state, never
+behind.
+
+Reads are direct, on the event loop's thread, each in a transaction that ends with the call: no reader
+outlives an await, so LMDB never has to keep old pages. The map grows by doubling when it is full, on that
+same thread, at a moment when no transaction is open.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+import lmdb
+
+from tangle.core.types import ChainId
+from tangle.store.errors import (
+    DiskLow,
+    StorageFailed,
+    StoreOfAnotherChain,
+    StoreUnreadable,
+    WrongSchema,
+)
+from tangle.store.files import sync_directory
+from tangle.store.group_commit import GROUP_WAIT_MS, GroupCommit
+from tangle.store.store import SCHEMA_VERSION, Changes, Environment, StoreStatistics, Table, WriteBatch
+
+FREE_BYTES_MIN: Final = 268_435_456
+"""Free space below which nothing more is written: enough for logs, for a clean stop, and for the person who
+comes."""
+
+MAP_BYTES: Final = 1 << 30
+"""First size of each map: address space, not disk or memory; small machines have that much."""
+
+MAP_BYTES_MAX: Final = 1 << 44
+"""Largest map, 16 TiB: the address space of a process is 128 TiB."""
+
+READERS_MAX: Final = 16
+"""Reader slots: this process needs one, inspection tools beside it need a few."""
+
+_IDENTITY: Final = b"identity"
+_CHAIN: Final = b"chain"
+_SCHEMA: Final = b"schema"
+
+
+class _MapFull(Exception):
+    """An environment's map has no room for the transaction; nothing of it was written."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.environment = environment
+
+
+class LmdbStore:
+    """See ``Store``. Made by ``open_lmdb_store``; ``close`` it when ``run`` has returned."""
+
+    def __init__(
+        self,
+        root: Path,
+        environments: dict[Environment, lmdb.Environment],
+        *,
+        free_bytes_min: int,
+        group_wait_ms: int,
+    ) -> None:
+        """Take over opened environments."""
+        self._root = root
+        self._environments = environments
+        self._tables = {
+            table: environments[table.environment].open_db(table.title.encode()) for table in Table
+        }
+        self._free_bytes_min = free_bytes_min
+        self._group = GroupCommit(self._write, wait_ms=group_wait_ms)
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """See ``Store.get``."""
+        with self._environments[table.environment].begin(db=self._tables[table]) as transaction:
+            value: bytes | None = transaction.get(key)
+        return value
+
+    def scan(
+        self,
+        table: Table,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[tuple[bytes, bytes]]:
+        """See ``Store.scan``."""
+        found: list[tuple[bytes, bytes]] = []
+        environment, database = self._environments[table.environment], self._tables[table]
+        with environment.begin(db=database) as transaction, transaction.cursor() as cursor:
+            is_placed = _place_before(cursor, stop) if reverse else cursor.set_range(start)
+            for key, value in cursor.iterprev() if reverse else cursor.iternext():
+                is_inside = key >= start if reverse else stop is None or key < stop
+                if not is_placed or not is_inside or len(found) >= limit:
+                    break
+                found.append((key, value))
+        return found
+
+    def count(self, table: Table) -> int:
+        """See ``Store.count``."""
+        with self._environments[table.environment].begin() as transaction:
+            return int(transaction.stat(self._tables[table])["entries"])
+
+    async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
+        """See ``Store.commit``."""
+        await self._group.commit(batch, is_urgent=is_urgent)
+
+    async def run(self) -> None:
+        """See ``Store.run``."""
+        await self._group.run()
+
+    def stop(self) -> None:
+        """See ``Store.stop``."""
+        self._group.stop()
+
+    def close(self) -> None:
+        """Close the files. Nothing may be called afterwards."""
+        for environment in self._environments.values():
+            environment.close()
+
+    def statistics(self) -> StoreStatistics:
+        """See ``Store.statistics``."""
+        group = self._group
+        return StoreStatistics(
+            groups=group.groups,
+            batches=group.batches,
+            keys=group.keys,
+            waiting_batches=len(group),
+            waiting_bytes=group.waiting_bytes,
+            last_write_ms=group.last_write_ms,
+            worst_write_ms=group.worst_write_ms,
+            used_bytes={name: _compute_used_bytes(env) for name, env in self._environments.items()},
+        )
+
+    async def _write(self, changes: Changes) -> None:
+        """Make ``changes`` durable, growing maps that are full."""
+        waiting = [name for name in Environment if any(table.environment is name for table in changes)]
+        while waiting:
+            try:
+                await anyio.to_thread.run_sync(self._write_environments, waiting, changes)
+            except _MapFull as full:
+                self._grow(full.environment)
+            except (lmdb.Error, OSError) as error:
+                raise StorageFailed(self._root, str(error)) from error
+
+    def _write_environments(self, waiting: list[Environment], changes: Changes) -> None:
+        """In the worker thread: one transaction for each environment, which leaves ``waiting`` once it is
+        durable.
+        """
+        self._check_space(changes)
+        while waiting:
+            name = waiting[0]
+            try:
+                with self._environments[name].begin(write=True) as transaction:
+                    for table, entries in changes.items():
+                        if table.environment is name:
+                            self._write_table(transaction, table, entries)
+            except lmdb.MapFullError:
+                raise _MapFull(name) from None
+            waiting.pop(0)
+
+    def _write_table(
+        self, transaction: lmdb.Transaction, table: Table, entries: Mapping[bytes, bytes | None]
+    ) -> None:
+        puts = sorted((key, value) for key, value in entries.items() if value is not None)
+        with transaction.cursor(self._tables[table]) as cursor:
+            for key, value in entries.items():
+                if value is None and cursor.set_key(key):
+                    cursor.delete()
+            # Appending fills pages to the brim and skips the search: nine times faster for sequential keys.
+            is_append = bool(puts) and (not cursor.last() or bytes(cursor.key()) < puts[0][0])
+            cursor.putmulti(puts, append=is_append)
+
+    def _check_space(self, changes: Changes) -> None:
+        size = sum(len(value or b"") for entries in changes.values() for value in entries.values())
+        disk = os.statvfs(self._root)
+        free_bytes = disk.f_bavail * disk.f_frsize
+        if free_bytes < self._free_bytes_min + size:
+            raise DiskLow(self._root, free_bytes, self._free_bytes_min + size)
+
+    def _grow(self, name: Environment) -> None:
+        """On the event loop's thread, where all reads are too, between write transactions: no transaction is
+        open.
+        """
+        environment = self._environments[name]
+        size = environment.info()["map_size"] * 2
+        if size > MAP_BYTES_MAX:
+            raise StorageFailed(self._root, f"the {name} database has reached its largest size")
+        try:
+            environment.set_mapsize(size)
+        except (lmdb.Error, OSError) as error:
+            raise StorageFailed(self._root, f"cannot enlarge the {name} database: {error}") from error
+
+
+def open_lmdb_store(
+    root: Path,
+    chain: ChainId,
+    *,
+    epoch: int = 0,
+    free_bytes_min: int = FREE_BYTES_MIN,
+    map_bytes: int = MAP_BYTES,
+    group_wait_ms: int = GROUP_WAIT_MS,
+) -> LmdbStore:
+    """Open the databases below ``root``, making them if they are not there.
+
+    Two processes must not open one root: ``tangle.store.home`` sees to that.
+
+    :param epoch: numbers the directory of history.
+    :raises StoreOfAnotherChain, WrongSchema: made by or for somebody else; nothing was changed.
+    :raises StoreUnreadable: damaged, or not this user's.
+    :raises DiskLow: too little free space to begin with.
+    """
+    directories = {
+        Environment.HISTORY: root / f"history-{epoch:08d}",
+        Environment.LIVE: root / "live",
+    }
+    opened: dict[Environment, lmdb.Environment] = {}
+    try:
+        for name, directory in directories.items():
+            opened[name] = _open_environment(directory, chain, map_bytes)
+        store = LmdbStore(root, opened, free_bytes_min=free_bytes_min, group_wait_ms=group_wait_ms)
+        store._check_space({})
+    except BaseException:
+        for environment in opened.values():
+            environment.close()
+        raise
+    return store
+
+
+def _open_environment(directory: Path, chain: ChainId, map_bytes: int) -> lmdb.Environment:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data = directory / "data.mdb"
+        size = data.stat().st_size if data.exists() else 0
+        environment = lmdb.open(
+            str(directory),
+            map_size=max(map_bytes, 2 * size),
+            max_dbs=len(Table) + 1,
+            max_readers=READERS_MAX,
+            mode=0o600,
+        )
+    except (lmdb.Error, OSError) as error:
+        raise StoreUnreadable(directory, str(error)) from error
+    try:
+        _check_identity(environment, directory, chain)
+        for path in (
+            directory,
+            directory.parent,
+            directory.parent.parent,
+        ):  # a file is as durable as its name
+            sync_directory(path)
+    except (lmdb.Error, OSError) as error:
+        environment.close()
+        raise StoreUnreadable(directory, str(error)) from error
+    except BaseException:
+        environment.close()
+        raise
+    return environment
+
+
+def _check_identity(environment: lmdb.Environment, directory: Path, chain: ChainId) -> None:
+    """Compare what the environment says about itself, or write it into a new one."""
+    identity = environment.open_db(_IDENTITY)
+    with environment.begin(db=identity) as transaction:
+        found, schema = transaction.get(_CHAIN), transaction.get(_SCHEMA)
+    if found is None or schema is None:
+        with environment.begin(write=True, db=identity) as transaction:
+            transaction.put(_CHAIN, bytes(chain))
+            transaction.put(_SCHEMA, SCHEMA_VERSION.to_bytes(4, "big"))
+        return
+    if found != chain:
+        raise StoreOfAnotherChain(directory, found, chain)
+    if int.from_bytes(schema, "big") != SCHEMA_VERSION:
+        raise WrongSchema(directory, int.from_bytes(schema, "big"), SCHEMA_VERSION)
+
+
+def _place_before(cursor: lmdb.Cursor, stop: bytes | None) -> bool:
+    """Place the cursor on the last key below ``stop``."""
+    if stop is None or not cursor.set_range(stop):
+        return bool(cursor.last())
+    return bool(cursor.prev())
+
+
+def _compute_used_bytes(environment: lmdb.Environment) -> int:
+    return int((environment.info()["last_pgno"] + 1) * environment.stat()["psize"])

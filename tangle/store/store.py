@@ -1,0 +1,194 @@
+"""The seam to the disk: named tables, batches of writes that are atomic and durable, short reads.
+
+Two environments. HISTORY holds what was received and decided (append mostly; pruned by deleting whole files);
+LIVE holds the present state. A batch may write to both. Each environment takes its part atomically, HISTORY
+first: after a crash, history may be ahead of the state, never behind it, and the state is brought up by
+executing again.
+
+Batches become durable in the order in which they were handed in, and a batch whose ``commit`` returned is on
+the disk. Reads see only what is durable. Two twins keep these promises: ``LmdbStore`` and ``MemoryStore``.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+KEY_SIZE_MAX: Final = 511
+"""Longest key that LMDB takes as it is built by default."""
+
+SCHEMA_VERSION: Final = 1
+"""Version of the tables below; another one is refused at opening."""
+
+
+class Environment(StrEnum):
+    """Which of the two stores a table lives in."""
+
+    HISTORY = "history"
+    LIVE = "live"
+
+
+class Table(Enum):
+    """Every table: its name on disk and its environment. ``tangle.store.keys`` makes the keys."""
+
+    TRANSACTIONS = ("transactions", Environment.HISTORY)
+    """Arrival sequence -> encoded transaction."""
+
+    TRANSACTION_INDEX = ("transaction_index", Environment.HISTORY)
+    """Transaction id -> arrival sequence and ordered index."""
+
+    BLOCKS = ("blocks", Environment.HISTORY)
+    """Round, author, digest -> encoded committee block."""
+
+    COMMITS = ("commits", Environment.HISTORY)
+    """Commit index -> commit record."""
+
+    ORDERED = ("ordered", Environment.HISTORY)
+    """Ordered index -> transaction id and encoded effect."""
+
+    CHECKPOINTS = ("checkpoints", Environment.HISTORY)
+    """Checkpoint index -> checkpoint."""
+
+    CERTIFICATES = ("certificates", Environment.HISTORY)
+    """Checkpoint index -> certificate."""
+
+    ACCOUNT_HISTORY = ("account_history", Environment.HISTORY)
+    """Public key, ordered index -> nothing."""
+
+    GENERATIONS = ("generations", Environment.HISTORY)
+    """Job, generation -> record of the generation."""
+
+    WEIGHTS = ("weights", Environment.HISTORY)
+    """Job, generation -> weights."""
+
+    EVALUATIONS = ("evaluations", Environment.HISTORY)
+    """Job, generation, ordered index -> counted evaluations."""
+
+    EVENTS = ("events", Environment.HISTORY)
+    """Event id -> event, for resumable streams."""
+
+    EVIDENCE = ("evidence", Environment.HISTORY)
+    """Round, author -> both blocks of an equivocation."""
+
+    ACCOUNTS = ("accounts", Environment.LIVE)
+    """Public key -> balance, stake and sequence, 24 bytes."""
+
+    META = ("meta", Environment.LIVE)
+    """Name -> small facts: how far execution is, the schema."""
+
+    PEERS = ("peers", Environment.LIVE)
+    """Address -> what is remembered of a peer."""
+
+    def __init__(self, title: str, environment: Environment) -> None:
+        self.title = title
+        self.environment = environment
+
+
+Changes = Mapping[Table, Mapping[bytes, bytes | None]]
+"""What to write: per table, the last value of each key, none where it goes."""
+
+
+class WriteBatch:
+    """Writes that become durable together. Writing a key again replaces what the batch said about it."""
+
+    __slots__ = ("changes", "size_bytes")
+
+    def __init__(self) -> None:
+        """Nothing to write yet."""
+        self.changes: dict[Table, dict[bytes, bytes | None]] = {}
+        self.size_bytes = 0
+        """Bytes handed in, replaced ones included; for the limits of the queue in front of the disk."""
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        """Write ``value`` under ``key`` (1 to ``KEY_SIZE_MAX`` bytes)."""
+        assert 1 <= len(key) <= KEY_SIZE_MAX, "a key has 1 to 511 bytes"
+        self.changes.setdefault(table, {})[key] = value
+        self.size_bytes += len(key) + len(value)
+
+    def delete(self, table: Table, key: bytes) -> None:
+        """Remove ``key``, if it is there."""
+        assert 1 <= len(key) <= KEY_SIZE_MAX, "a key has 1 to 511 bytes"
+        self.changes.setdefault(table, {})[key] = None
+        self.size_bytes += len(key)
+
+
+class StoreStatistics(Struct, frozen=True):
+    """Figures of a store, for metrics."""
+
+    groups: int
+    """Groups of batches written."""
+
+    batches: int
+    """Batches written; divided by groups, how well group commit works."""
+
+    keys: int
+    """Keys put or deleted."""
+
+    waiting_batches: int
+    """Batches that wait for the disk."""
+
+    waiting_bytes: int
+    """Their size."""
+
+    last_write_ms: float
+    """Time of the latest group, from hand-over to durability."""
+
+    worst_write_ms: float
+    """The longest of them."""
+
+    used_bytes: Mapping[str, int]
+    """Size of each environment."""
+
+
+class Store(Protocol):
+    """What a node needs of a disk. Reads are short and direct; call them from the event loop's thread
+    only.
+    """
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The durable value of ``key``, none where there is none."""
+        ...
+
+    def scan(
+        self,
+        table: Table,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[tuple[bytes, bytes]]:
+        """Durable keys and values with ``start <= key < stop`` (no ``stop``: to the end), at most ``limit``.
+
+        In order of keys; from the end of the range when ``reverse``.
+        """
+        ...
+
+    def count(self, table: Table) -> int:
+        """How many keys the table has."""
+        ...
+
+    async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
+        """Return when ``batch`` is durable. Cancelled, it may or may not become so.
+
+        :param is_urgent: do not wait for others to share the disk's work with (an own committee block).
+        :raises StorageFailed: the disk failed; no later batch is taken either.
+        :raises StoreClosed: the store was stopped first.
+        """
+        ...
+
+    async def run(self) -> None:
+        """Write batches until ``stop``; exactly one task runs this. Nothing is durable without it.
+
+        :raises StorageFailed: the disk failed; all waiting commits raise it too.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Let ``run`` write what waits, take nothing more, and return."""
+        ...
+
+    def statistics(self) -> StoreStatistics:
+        """Figures of this moment."""
+        ...
