@@ -97,9 +97,13 @@ def get_candidates() -> tuple[str, ...]:
 def probe(name: str, environment: Mapping[str, str]) -> Device:
     """Open one device in a child process and run a kernel there; a crash is an answer, not a fault."""
     command = [sys.executable, "-c", PROBE, name]
+    top = Path(__file__).parents[
+        2
+    ]  # where this package lies, so that the child finds it without being installed
     try:
         child = subprocess.run(
             command,
+            cwd=top,
             env=dict(environment),
             capture_output=True,
             text=True,

@@ -8,6 +8,7 @@ when anything differs.
 
 import ctypes
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
@@ -19,8 +20,11 @@ from tinygrad.uop.ops import Ops
 
 from aivm.errors import UnsupportedCapture
 
-CAPTURE_CALLS: Final = 3
-"""tinygrad runs a function once, captures it the second time and replays it from the third."""
+CAPTURING: Final = 1
+"""State of a TinyJit whose next call is captured; a trial run before it would schedule everything twice."""
+
+VERSION: Final = "0.14.0"
+"""The version whose internals are known here; with any other, kernels are not called by address."""
 
 Run = Callable[[], None]
 
@@ -69,16 +73,17 @@ def capture(build: Callable[[], Tensor]) -> tuple[Any, Tensor]:
     # One thread and no compile pool: the worker process that calls this owns one core and has no children.
     with Context(JIT=2, PARALLEL=0, NUM_CPU_THREADS=1):
         program = TinyJit(build)
-        for _ in range(CAPTURE_CALLS - 1):
-            program()
+        program.cnt = CAPTURING
         return program, program()
 
 
 def get_direct_run(program: Any) -> Run:
     """The captured kernels as calls by address, in order. CPU only.
 
-    :raises UnsupportedCapture: something other than plain single-threaded CPU kernels was captured.
+    :raises UnsupportedCapture: another version, or something else than plain single-threaded CPU kernels.
     """
+    if version("tinygrad") != VERSION:
+        raise UnsupportedCapture(f"tinygrad is {version('tinygrad')}, not {VERSION}")
     calls = []
     for call in program.captured.linear.src:
         kernel = call.src[0]

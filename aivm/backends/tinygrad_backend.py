@@ -23,9 +23,9 @@ from aivm.batch import EvaluationBatch, Rows, Weights, verify_rows, verify_weigh
 from aivm.errors import ConformanceFailure, UnsupportedCapture
 from aivm.layered import EvaluationShape, LayeredShape
 
-BUCKETS: Final = (1, 16, 64, 256)
-"""Evaluations per program: few, so that few programs are compiled; four apart, so that padding wastes little.
-"""
+BUCKETS: Final = (8, 64)
+"""Evaluations per program. Only two, because lowering each takes a second of every new process; 64, because a
+larger one is hardly quicker per evaluation and makes small batches wait."""
 
 ROW_BUCKETS: Final = (1, 32, 512)
 """Rows per unperturbed program: one inference, a small batch, a holdout."""

@@ -1,11 +1,14 @@
 """Hypothesis strategies for shapes and batches."""
 
+from pathlib import Path
+
 import numpy as np
 from hypothesis import strategies as st
 
 from aivm.batch import EvaluationBatch
 from aivm.layered import EvaluationShape, LayeredShape
 
+CACHE = Path(__file__).parents[2] / ".pytest_cache" / "kernels"
 Builder = np.random.Generator
 EXTREMES = ("uniform", "largest", "both extremes", "zero")
 

@@ -1,14 +1,16 @@
 """One tinygrad backend for all tests: programs compiled by one test serve the next."""
 
 import os
-from pathlib import Path
 
 import pytest
 
+from aivm.backends.discovery import find_compiler, set_environment
 from aivm.backends.opening import open_backend
 from aivm.backends.protocol import Backend
+from tests.aivm.builders import CACHE
 
-CACHE = Path(__file__).parents[2] / ".pytest_cache" / "kernels"
+# Before any test module imports tinygrad, which reads its environment then.
+set_environment(os.environ, find_compiler(os.environ), CACHE)
 
 
 @pytest.fixture(scope="session")

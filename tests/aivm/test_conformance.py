@@ -27,6 +27,7 @@ def test_the_oracle_agrees_with_the_vectors() -> None:
         assert compute_results(make_batch(vector)).tolist() == list(vector.results), vector.name
 
 
+@pytest.mark.timeout(60)  # compiles a dozen shapes
 def test_backends_pass(tinygrad_backend: Backend) -> None:
     for backend in (NumpyBackend(), tinygrad_backend):
         report = run_conformance(backend)

@@ -11,7 +11,7 @@ from aivm.backends.opening import open_backend
 from aivm.backends.protocol import Backend
 from aivm.doctor import SPEED_EVALUATIONS, diagnose, examine
 from aivm.errors import CompilerMissing, DeviceUnavailable
-from tests.aivm.conftest import CACHE
+from tests.aivm.builders import CACHE
 from tests.aivm.test_conformance import NarrowAccumulator
 
 
@@ -83,6 +83,7 @@ def test_a_failing_backend_is_reported_without_a_speed() -> None:
     assert "fails vector" in examination.reason
 
 
+@pytest.mark.timeout(60)  # compiles the shapes of the vectors, unless an earlier test did
 def test_the_doctor_tells_numpy_and_the_processor(tinygrad_backend: Backend) -> None:
     ticks = itertools.count(step=10**6)
     diagnosis = diagnose(os.environ, CACHE, ticks.__next__)

@@ -11,7 +11,7 @@ from poi.job import StandingJob
 from poi.presets import DIGITS
 from poi.state import JobState
 from tangle.core.types import Milliseconds
-from tests.aivm.conftest import CACHE
+from tests.aivm.builders import CACHE
 from tests.poi.builders import BACKEND, make_assignments, make_works
 
 
