@@ -108,7 +108,7 @@ class Proposer:
 
     def _collect_ancestors(self) -> tuple[BlockReference, ...]:
         own = self._dag.get_latest_before(self._own_index, self._clock_round)
-        # A validator that was away so long that its last block is forgotten starts again from its genesis block.
+        # Away so long that the own last block is forgotten: start again from the own genesis block.
         ancestors = [self._genesis[self._own_index] if own is None else own.reference]
         for author in range(len(self._committee)):
             if author == self._own_index:
