@@ -50,6 +50,6 @@ def check_address(address: Address) -> Address:
 
     :raises InvalidAddress: it does not.
     """
-    if not _HOST_CHARACTERS.issuperset(address.host):
+    if not address.host or not _HOST_CHARACTERS.issuperset(address.host):
         raise InvalidAddress(str(address), "a host is letters, digits, dots, dashes and colons")
     return address
