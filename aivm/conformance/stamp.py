@@ -1,9 +1,9 @@
 """Remembers that a device passed, so that a restart need not compute the vectors again.
 
 A stamp is an empty file whose name is the hash of everything that the passing run depended on: the vectors,
-this package's source, the versions of tinygrad and of the compiler, the device and the machine. When any of them
-changes (a new driver comes with a new kernel release or compiler), the name changes and the vectors run again. A
-stamp saves seconds; it is not what protects results: every program is still compared with numpy when it is
+this package's source, the versions of tinygrad and of the compiler, the device and the machine. When any of
+them changes (a new driver comes with a new kernel release or compiler), the name changes and the vectors run
+again. A stamp saves seconds; it is not what protects results: every program is compared with numpy when it is
 compiled.
 """
 
