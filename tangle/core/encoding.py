@@ -1,10 +1,10 @@
 """Deterministic CBOR, decoded strictly.
 
-Records are ``msgspec`` structs written as CBOR arrays of integers, byte strings and arrays (RFC 8949 section 4.2.1:
-shortest integers, definite lengths; no maps, floats, tags or text). A value has exactly one encoding: ``decode``
-checks the length, decodes, converts to the typed record, encodes that record again and compares. Whatever CBOR
-malleability exists (long integers, indefinite lengths, big-number tags, sets, trailing bytes), the comparison
-refuses it, because only the record's own encoding passes.
+Records are ``msgspec`` structs written as CBOR arrays of integers, byte strings and arrays (RFC 8949 section
+4.2.1: shortest integers, definite lengths; no maps, floats, tags or text). A value has exactly one encoding:
+``decode`` checks the length, decodes, converts to the typed record, encodes that record again and compares.
+Whatever CBOR malleability exists (long integers, indefinite lengths, big-number tags, sets, trailing bytes),
+the comparison refuses it, because only the record's own encoding passes.
 """
 
 from typing import Any, Final, TypeVar
@@ -40,12 +40,16 @@ def decode(kind: type[Record], data: bytes, *, limit: int) -> Record:
     if len(data) > limit:
         raise OversizeEncoding(kind.__name__, len(data), limit)
     try:
-        plain: Any = cbor2.loads(data, allow_indefinite=False, allow_duplicate_keys=False, max_depth=DEPTH_MAX)
+        plain: Any = cbor2.loads(
+            data, allow_indefinite=False, allow_duplicate_keys=False, max_depth=DEPTH_MAX
+        )
         record = msgspec.convert(plain, kind, builtin_types=_BYTES)
     except msgspec.ValidationError as error:
         raise MalformedEncoding(kind.__name__, str(error)) from None
     except Exception as error:  # cbor2 leaks ValueError, OverflowError, UnicodeDecodeError on hostile bytes
         raise MalformedEncoding(kind.__name__, f"not CBOR ({type(error).__name__})") from None
     if encode(record) != data:
-        raise MalformedEncoding(kind.__name__, "another encoding of the same record exists; only the shortest is valid")
+        raise MalformedEncoding(
+            kind.__name__, "another encoding of the same record exists; only the shortest is valid"
+        )
     return record

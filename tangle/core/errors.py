@@ -1,11 +1,11 @@
 """The one tree of errors.
 
 Every fault that is expected in normal operation (a peer's, a user's, a disk's) is a ``TangleError``: a narrow
-subclass with a stable ``code``, the offending values as attributes, and a message that says what failed and what
-to do. Programming errors are not in this tree: they stay ordinary exceptions and stop the process.
+subclass with a stable ``code``, the offending values as attributes, and a message that says what failed and
+what to do. Programming errors are not in this tree: they stay ordinary exceptions and stop the process.
 
-The code is what machines read: it is the ``code`` of the API's problem documents, the reason in a peer's score, and
-the label of a metric. Codes never change their meaning.
+The code is what machines read: it is the ``code`` of the API's problem documents, the reason in a peer's
+score, and the label of a metric. Codes never change their meaning.
 """
 
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """The genesis: the one document that a network's nodes start from.
 
-Its hash names the chain; its first eight bytes are in every signature. Standing jobs are carried as opaque bytes
-(their canonical parameters), because what a job is belongs to a higher floor.
+Its hash names the chain; its first eight bytes are in every signature. Standing jobs are carried as opaque
+bytes (their canonical parameters), because what a job is belongs to a higher floor.
 """
 
 from typing import Annotated, Final

@@ -1,7 +1,8 @@
 """Hashes with a purpose.
 
-Every hash is BLAKE2b-256 (RFC 7693) with a personalisation string that names what is hashed, so that a hash made
-for one purpose can never stand for another. The same strings separate signatures (``tangle.core.signing``).
+Every hash is BLAKE2b-256 (RFC 7693) with a personalisation string that names what is hashed, so that a hash
+made for one purpose can never stand for another. The same strings separate signatures
+(``tangle.core.signing``).
 """
 
 from hashlib import blake2b
@@ -36,7 +37,7 @@ HASH_SIZE: Final = 32
 
 
 def compute_hash(purpose: bytes, data: bytes) -> Digest:
-    """BLAKE2b-256 of ``data`` personalised with ``purpose`` (at most 16 bytes). Source: RFC 7693; protocol 1."""
+    """BLAKE2b-256 (RFC 7693) of ``data``, personalised with ``purpose`` (at most 16 bytes). Protocol 1."""
     return Digest(blake2b(data, digest_size=HASH_SIZE, person=purpose).digest())
 
 

@@ -1,8 +1,8 @@
 """Merkle trees in the shape of RFC 6962: roots and inclusion proofs.
 
-Leaves hash with a 0x00 prefix and nodes with 0x01, so no leaf can pass as a node; a list of n leaves splits at the
-largest power of two below n. The number of leaves is bound by the caller (checkpoints carry it). The root of an
-empty list is the hash of the empty string.
+Leaves hash with a 0x00 prefix and nodes with 0x01, so no leaf can pass as a node; a list of n leaves splits
+at the largest power of two below n. The number of leaves is bound by the caller (checkpoints carry it). The
+root of an empty list is the hash of the empty string.
 """
 
 from collections.abc import Sequence
@@ -81,7 +81,9 @@ def verify_inclusion(root: Digest, leaf: bytes, proof: InclusionProof) -> None:
             sibling = next(path, None)
             if sibling is None:
                 raise InvalidProof("the path is too short")
-            computed = compute_node_hash(sibling, computed) if place & 1 else compute_node_hash(computed, sibling)
+            computed = (
+                compute_node_hash(sibling, computed) if place & 1 else compute_node_hash(computed, sibling)
+            )
         place >>= 1
         last >>= 1
     if next(path, None) is not None:

@@ -1,9 +1,9 @@
 """An additive hash over a set of entries, updated in time proportional to the changes.
 
-LtHash16 (Lewi, Kim, Maykov, Weis: "Securing Update Propagation with Homomorphic Hashing", eprint 2019/227): each
-entry is expanded to 1,024 16-bit lanes, lanes add modulo 2**16, so entries can be added and removed in any order and
-the sum depends on the set alone. Finding two sets with one sum is as hard as a short-integer-solution problem of
-more than 200 bits.
+LtHash16 (Lewi, Kim, Maykov, Weis: "Securing Update Propagation with Homomorphic Hashing", eprint 2019/227):
+each entry is expanded to 1,024 16-bit lanes, lanes add modulo 2**16, so entries can be added and removed in
+any order and the sum depends on the set alone. Finding two sets with one sum is as hard as a short-integer-
+solution problem of more than 200 bits.
 """
 
 from hashlib import shake_128

@@ -1,8 +1,8 @@
 """Protocol parameters, and the presets that fix them.
 
-Every number that two nodes must agree on and that a network may choose is a field of ``Parameters``; the record is
-part of the genesis, so its hash binds the chain id. ``minimal`` makes rare paths common in tests, ``devnet`` suits
-four nodes on one machine, ``main`` a wide network.
+Every number that two nodes must agree on and that a network may choose is a field of ``Parameters``; the
+record is part of the genesis, so its hash binds the chain id. ``minimal`` makes rare paths common in tests,
+``devnet`` suits four nodes on one machine, ``main`` a wide network.
 """
 
 from typing import Final
@@ -28,7 +28,8 @@ class Parameters(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     """There are 2**shard_bits shards."""
 
     anchor_gap: Natural
-    """Most checkpoints by which a transaction's anchor may exceed a parent's: a cone cannot reach back for ever."""
+    """Most checkpoints by which a transaction's anchor may exceed a parent's: a cone cannot reach back for
+    ever."""
 
     expiry_gap: Natural
     """A transaction ordered more than this many checkpoints after its anchor has expired."""
@@ -85,7 +86,8 @@ class Parameters(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     """Part of each fee that is burned, in millionths."""
 
     fund_share: Natural
-    """Part of each fee that goes to the sustainability fund, in millionths; the rest goes to the committee."""
+    """Part of each fee that goes to the sustainability fund, in millionths; the rest goes to the committee.
+    """
 
     emission_per_generation: Grains
     """Grains paid for the counted evaluations of one generation in the first epoch."""

@@ -1,8 +1,8 @@
 """Ed25519 signatures with a purpose and a chain.
 
-What is signed is always ``purpose || 0x00 || chain id || body``: a signature for a transaction can never pass as one
-for a block, nor one made for a test network on the main network. libsodium's rules decide validity: it refuses
-non-canonical S, non-canonical and low-order public keys (RFC 8032 section 5.1.7, cofactorless).
+What is signed is always ``purpose || 0x00 || chain id || body``: a signature for a transaction can never pass
+as one for a block, nor one made for a test network on the main network. libsodium's rules decide validity: it
+refuses non-canonical S, non-canonical and low-order public keys (RFC 8032 section 5.1.7, cofactorless).
 """
 
 from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_open, crypto_sign_seed_keypair

@@ -1,8 +1,9 @@
 """Transactions: what a wallet signs, and what every node checks without looking at anything else.
 
-A transaction names its parents in its shard's sub-DAG, an anchor (a certified checkpoint that the issuer built on),
-one operation, and one piece of verified AI work. It travels as ``[body, signature]``, where the body is a byte
-string holding the canonical CBOR of the fields; the signature covers the body. Source: protocol 2.
+A transaction names its parents in its shard's sub-DAG, an anchor (a certified checkpoint that the issuer
+built on), one operation, and one piece of verified AI work. It travels as ``[body, signature]``, where the
+body is a byte string holding the canonical CBOR of the fields; the signature covers the body. Source:
+protocol 2.
 """
 
 from typing import Annotated, Final
@@ -95,7 +96,8 @@ class TransactionBody(Struct, frozen=True, array_like=True, forbid_unknown_field
     """The issuer's next number."""
 
     anchor: CheckpointIndex
-    """Certified checkpoint of this shard that the issuer built on; expiry and the job board are read from it."""
+    """Certified checkpoint of this shard that the issuer built on; expiry and the job board are read from it.
+    """
 
     parents: Annotated[tuple[TransactionId, ...], Meta(min_length=1, max_length=PARENTS_MAX)]
     """Transactions of the same sub-DAG that this one builds on, without repetition."""
@@ -198,7 +200,9 @@ def check_transaction(transaction: Transaction, chain: ChainId, shard_bits: int)
     if len(set(body.parents)) != len(body.parents):
         raise DuplicateParents("a parent is named twice; name each parent once")
     if body.work.kind != EVOLUTION_WORK:
-        raise InvalidTransaction(f"work kind {body.work.kind} is unknown; version 1 has kind {EVOLUTION_WORK}")
+        raise InvalidTransaction(
+            f"work kind {body.work.kind} is unknown; version 1 has kind {EVOLUTION_WORK}"
+        )
     if body.operation.amount < 1:
         raise InvalidTransaction("a transfer moves at least 1 grain")
 

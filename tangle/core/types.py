@@ -1,8 +1,8 @@
 """Domain types: one name for every quantity and identifier that crosses a module.
 
-Each is an ordinary ``int`` or ``bytes`` at run time, a type of its own for the checker, and carries its range, so
-that decoding a record checks every field. All integers fit in signed 64 bits: every language and database that a
-wallet might use can hold them. The largest amount, 2**63 - 1 grains, is 9.2 billion MST.
+Each is an ordinary ``int`` or ``bytes`` at run time, a type of its own for the checker, and carries its
+range, so that decoding a record checks every field. All integers fit in signed 64 bits: every language and
+database that a wallet might use can hold them. The largest amount, 2**63 - 1 grains, is 9.2 billion MST.
 """
 
 from typing import Annotated, Final, NewType
@@ -34,7 +34,8 @@ Digest = NewType("Digest", Annotated[bytes, _HASH])
 """BLAKE2b-256 under some purpose, 32 bytes; used where no narrower name exists."""
 
 TransactionId = NewType("TransactionId", Annotated[bytes, _HASH])
-"""Hash of an encoded, signed transaction. The shard's genesis id has the same type: it is the first parent."""
+"""Hash of an encoded, signed transaction. The shard's genesis id has the same type: it is the first parent.
+"""
 
 JobId = NewType("JobId", Annotated[bytes, _HASH])
 """Hash of a standing job's parameters."""

@@ -1,7 +1,8 @@
 """What a node shows to its doors: small frozen records and the one interface that serves them.
 
-The API, and through it the client, the command line and the dashboard, know a node only by ``NodeService``. Every
-answer is a snapshot: it may be kept, compared and sent without a lock. Amounts are grains, times are milliseconds.
+The API, and through it the client, the command line and the dashboard, know a node only by ``NodeService``.
+Every answer is a snapshot: it may be kept, compared and sent without a lock. Amounts are grains, times are
+milliseconds.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -376,7 +377,9 @@ class NodeService(Protocol):
     async def wait_transaction(
         self, identity: TransactionId, status: TransactionStatus, timeout_s: float
     ) -> TransactionView:
-        """Wait until the transaction has come at least as far as ``status`` or failed; or until the time is up."""
+        """Wait until the transaction has come at least as far as ``status`` or failed; or until the time is
+        up.
+        """
 
     def get_transaction_proof(self, identity: TransactionId) -> bytes:
         """Canonical proof of a final transaction, checkable offline."""
@@ -433,7 +436,9 @@ class NodeService(Protocol):
         """Stored events with id > ``after``."""
 
     def subscribe_events(self, after: int | None) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """Events from ``after`` on (from now for none), without gaps; a reader too slow gets ``SlowConsumer``."""
+        """Events from ``after`` on (from now for none), without gaps; a reader too slow gets
+        ``SlowConsumer``.
+        """
 
 
 class NotFound(TangleError):

@@ -1,0 +1,106 @@
+"""The devnet's supervisor: starts one process for each node, restarts what dies, stops all together.
+
+The nodes are ordinary ``tangle up`` processes, so that killing one is killing a real node.
+"""
+
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio.abc import Process
+
+from tangle.cli.failures import ExitStatus
+
+STOP_TIMEOUT_S: Final = 15.0
+"""How long a node may take to stop cleanly; after that it is killed, which it survives."""
+
+RESTART_DELAY_S: Final = 1.0
+"""Pause before a node that died is started again."""
+
+RESTARTS_MAX: Final = 100
+"""Restarts of one node before the supervisor gives up on it."""
+
+LOG_LINE_MAX: Final = 500
+"""Longest line of a node's log that is quoted."""
+
+TANGLE: Final = (sys.executable, "-m", "tangle.cli")
+"""The command, by the same interpreter."""
+
+
+class NodeProcess:
+    """One node under supervision."""
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], log_path: Path, *, program: Sequence[str] = TANGLE
+    ) -> None:
+        """:param arguments: of the ``tangle`` command.
+        :param log_path: gets everything that the node prints.
+        """
+        self.name = name
+        self.log_path = log_path
+        self.restarts = 0
+        self.gave_up: str | None = None
+        self._command = [*program, *arguments]
+        self._process: Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return None if self._process is None else self._process.pid
+
+    async def run(self) -> None:
+        """Keep the node running until cancelled; then stop it cleanly."""
+        try:
+            while True:
+                status = await self._run_once()
+                if status == ExitStatus.USAGE or self.restarts >= RESTARTS_MAX:
+                    self.gave_up = (
+                        _read_last_line(self.log_path) or f"exit status {status}; see {self.log_path}"
+                    )
+                    await anyio.sleep_forever()
+                self.restarts += 1
+                await anyio.sleep(RESTART_DELAY_S)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._stop()
+
+    async def _run_once(self) -> int:
+        with self.log_path.open("ab") as log:
+            self._process = await anyio.open_process(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C must not reach the nodes: the load is stopped before them.
+                start_new_session=True,
+            )
+        status = await self._process.wait()
+        self._process = None
+        return status
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)
+        with anyio.move_on_after(STOP_TIMEOUT_S):
+            await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        self._process = None
+
+
+def _read_last_line(path: Path) -> str:
+    """The last line of a log that is not empty: a node that refuses says why in it."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines = deque((line.strip() for line in file if line.strip()), maxlen=1)
+    except OSError:
+        return ""
+    return lines[0][:LOG_LINE_MAX].removeprefix("tangle: ") if lines else ""

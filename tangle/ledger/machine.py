@@ -1,0 +1,297 @@
+"""The replicated state machine of one shard: a commit with its transactions goes in, a checkpoint comes out.
+
+It puts the three rooms of this floor together in the one order that every node must follow: the ledger
+executes, the standing jobs count the work and close their generations, the committee's checkpoint binds the
+result. It holds the state between checkpoints; accounts are read through a function that is handed in.
+Source: protocol 5 and 6.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from aivm.backends.protocol import Backend
+from poi.errors import StaleWork
+from poi.events import ClosedGeneration, Counted, CountedWork
+from poi.evolution import open_job
+from poi.job import decode_job
+from poi.state import JobState
+from shards.blocks import GENESIS_ROUND, BlockReference
+from shards.checkpoints import (
+    CHECKPOINT_VERSION,
+    NO_ROOT,
+    Checkpoint,
+    ModelState,
+    SupplyTotals,
+    compute_checkpoint_digest,
+)
+from shards.commits import CommitRecord
+from tangle.core.genesis import Genesis
+from tangle.core.merkle import compute_merkle_root
+from tangle.core.transactions import Transaction
+from tangle.core.types import ChainId, CheckpointIndex, Digest, Grains, JobId, PublicKey, Shard
+from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
+from tangle.ledger.effects import Effect, encode_effect
+from tangle.ledger.execution import (
+    Execution,
+    ExecutionContext,
+    FinishedCheckpoint,
+    execute,
+    finish_checkpoint,
+)
+from tangle.ledger.fees import pay_emission
+from tangle.ledger.state import LedgerState, compute_state_digest, link_checkpoint
+
+AccountLister = Callable[[], Iterable[tuple[PublicKey, Account]]]
+"""Every live account as of the last checkpoint, in the order of keys; read once an epoch."""
+
+
+class CountedRow(Struct, frozen=True):
+    """One piece of counted work and its place in history."""
+
+    ordered_index: int
+    job: JobId
+    generation: int
+
+
+class CheckpointOutcome(Struct, frozen=True):
+    """A new checkpoint and everything that is to be stored with it, in one write."""
+
+    checkpoint: Checkpoint
+    digest: Digest
+    state: LedgerState
+    transactions: tuple[Transaction, ...]
+    """What the checkpoint ordered."""
+
+    effects: tuple[Effect, ...]
+    """One for each."""
+
+    accounts: dict[PublicKey, Account]
+    """Accounts that changed."""
+
+    counted: tuple[CountedRow, ...]
+    """Work that counted."""
+
+    closed: tuple[ClosedGeneration, ...]
+    """Generations that this checkpoint opened."""
+
+
+class StandingEntry(Struct):
+    """A standing job on the board, and who is to be paid for its open generation."""
+
+    budget: int
+    state: JobState
+    workers: dict[PublicKey, int]
+    """Evaluations counted since the last closing, by worker."""
+
+    model: ModelState
+    """What checkpoints say of it now."""
+
+
+class ShardMachine:
+    """Executes commits one after the other."""
+
+    def __init__(
+        self,
+        *,
+        genesis: Genesis,
+        chain: ChainId,
+        shard: Shard,
+        state: LedgerState,
+        board: Sequence[StandingEntry],
+        backend: Backend,
+        read_account: AccountReader,
+        list_accounts: AccountLister,
+    ) -> None:
+        """Go on from ``state``.
+
+        :param backend: counts scores when a generation closes.
+        """
+        self.state = state
+        self.board = tuple(board)
+        self._jobs: Mapping[JobId, StandingEntry] = {entry.state.opened.id: entry for entry in board}
+        self._macs = {job: entry.state.opened.shape.multiply_accumulates for job, entry in self._jobs.items()}
+        self._genesis = genesis
+        self._parameters = genesis.parameters
+        self._chain = chain
+        self._shard = shard
+        self._backend = backend
+        self._read_account = read_account
+        self._list_accounts = list_accounts
+
+    def is_checkpoint_due(self, commit: CommitRecord, ordered: int) -> bool:
+        """Whether ``commit``, which orders this many transactions, makes a checkpoint."""
+        age_ms = commit.timestamp_ms - self.state.timestamp_ms
+        return ordered > 0 or age_ms >= self._parameters.checkpoint_interval_ms
+
+    def process_commit(self, commit: CommitRecord, transactions: Sequence[Transaction]) -> CheckpointOutcome:
+        """Execute the transactions of a commit and make its checkpoint.
+
+        :raises SupplyBroken: the books do not balance: the node must stop.
+        """
+        context = self._make_context(commit)
+        execution = execute(transactions, self.state, self._read_account, context)
+        counted = self._count(execution)
+        closed, payments = self._close_generations(context)
+        finished = finish_checkpoint(self.state, execution, self._read_account, context, payments)
+        checkpoint = self._make_checkpoint(commit, execution, finished)
+        digest = compute_checkpoint_digest(checkpoint)
+        self.state = link_checkpoint(finished.state, digest)
+        return CheckpointOutcome(
+            checkpoint=checkpoint,
+            digest=digest,
+            state=self.state,
+            transactions=tuple(transactions),
+            effects=execution.effects,
+            accounts=finished.accounts,
+            counted=counted,
+            closed=closed,
+        )
+
+    def _make_context(self, commit: CommitRecord) -> ExecutionContext:
+        return ExecutionContext(
+            parameters=self._parameters,
+            shard=self._shard,
+            checkpoint_index=CheckpointIndex(self.state.checkpoint_index + 1),
+            timestamp_ms=commit.timestamp_ms,
+            leader=self._genesis.validators[commit.leader.author].public_key,
+            evaluation_macs=lambda job: self._macs.get(job, 0),
+            is_work_counted=self._is_work_counted,
+        )
+
+    def _is_work_counted(self, transaction: Transaction) -> bool:
+        work = transaction.body.work
+        try:
+            return isinstance(self._jobs[work.job].state.decide(work.generation), Counted)
+        except StaleWork:  # it was in time at its anchor and ordered much later
+            return False
+
+    def _count(self, execution: Execution) -> tuple[CountedRow, ...]:
+        index = self.state.ordered_total
+        places = {effect.transaction: index + place for place, effect in enumerate(execution.effects)}
+        rows = []
+        for transaction in execution.counted:
+            body, work = transaction.body, transaction.body.work
+            entry = self._jobs[work.job]
+            entry.state.count(CountedWork(work.generation, body.issuer, body.sequence, work.results))
+            entry.workers[work.worker] = entry.workers.get(work.worker, 0) + len(work.results)
+            rows.append(CountedRow(places[transaction.id], work.job, work.generation))
+        return tuple(rows)
+
+    def _close_generations(
+        self, context: ExecutionContext
+    ) -> tuple[tuple[ClosedGeneration, ...], dict[PublicKey, Grains]]:
+        total = sum(entry.budget for entry in self.board)
+        closings = []
+        payments: dict[PublicKey, Grains] = {}
+        for entry in self.board:
+            closed = entry.state.close_if_due(context.timestamp_ms, self._backend)
+            if closed is None:
+                continue
+            closings.append(closed)
+            entry.model = ModelState(closed.job, closed.generation, closed.digest, closed.score)
+            supply = self.state.supply
+            issued = supply.genesis + supply.emitted + sum(payments.values())
+            share = self.state.emission * entry.budget // total
+            for worker, amount in pay_emission(share, entry.workers, issued).items():
+                payments[worker] = Grains(payments.get(worker, 0) + amount)
+            entry.workers = {}
+        return tuple(closings), payments
+
+    def _make_checkpoint(
+        self, commit: CommitRecord, execution: Execution, finished: FinishedCheckpoint
+    ) -> Checkpoint:
+        is_epoch_end = finished.state.epoch != self.state.epoch
+        return _build_checkpoint(
+            chain=self._chain,
+            shard=self._shard,
+            previous=self.state.previous,
+            leader=commit.leader,
+            state=finished.state,
+            effects=execution.effects,
+            accounts_root=self._compute_accounts_root(finished.accounts) if is_epoch_end else NO_ROOT,
+            models=tuple(entry.model for entry in self.board),
+        )
+
+    def _compute_accounts_root(self, changed: Mapping[PublicKey, Account]) -> Digest:
+        accounts = dict(self._list_accounts()) | dict(changed)
+        live = (item for item in accounts.items() if item[1] != EMPTY_ACCOUNT)
+        return compute_merkle_root([encode_account_entry(key, account) for key, account in sorted(live)])
+
+
+def start_board(
+    genesis: Genesis, backend: Backend
+) -> tuple[tuple[StandingEntry, ...], tuple[ClosedGeneration, ...]]:
+    """The standing jobs as they are before any work, and their initial generations.
+
+    :raises InvalidJob, UnknownDataset: the genesis names a job that this node cannot run.
+    """
+    entries, opened = [], []
+    for entry in genesis.board:
+        state = JobState.start(open_job(decode_job(entry.parameters)), genesis.timestamp_ms)
+        first = state.describe(0, backend)
+        model = ModelState(first.job, first.generation, first.digest, first.score)
+        entries.append(StandingEntry(entry.budget, state, {}, model))
+        opened.append(first)
+    return tuple(entries), tuple(opened)
+
+
+def make_genesis_checkpoint(
+    chain: ChainId, shard: Shard, state: LedgerState, board: Sequence[StandingEntry]
+) -> Checkpoint:
+    """Checkpoint 0: the state before anything was ordered. Nobody signs it; it follows from the genesis."""
+    return _build_checkpoint(
+        chain=chain,
+        shard=shard,
+        previous=state.previous,
+        leader=BlockReference(GENESIS_ROUND, 0, NO_ROOT),
+        state=state,
+        effects=(),
+        accounts_root=NO_ROOT,
+        models=tuple(entry.model for entry in board),
+    )
+
+
+def _build_checkpoint(
+    *,
+    chain: ChainId,
+    shard: Shard,
+    previous: Digest,
+    leader: BlockReference,
+    state: LedgerState,
+    effects: Sequence[Effect],
+    accounts_root: Digest,
+    models: tuple[ModelState, ...],
+) -> Checkpoint:
+    supply = state.supply
+    return Checkpoint(
+        version=CHECKPOINT_VERSION,
+        chain=chain,
+        shard=shard,
+        epoch=state.epoch,
+        index=state.checkpoint_index,
+        previous=previous,
+        leader=leader,
+        timestamp_ms=state.timestamp_ms,
+        ordered_total=state.ordered_total,
+        ordered_count=len(effects),
+        ordered_root=compute_merkle_root([effect.transaction for effect in effects]),
+        effects_root=compute_merkle_root([encode_effect(effect) for effect in effects]),
+        receipts_root=compute_merkle_root(()),
+        state_digest=compute_state_digest(state),
+        accounts_root=accounts_root,
+        price=state.price,
+        difficulty=state.difficulty,
+        supply=SupplyTotals(
+            genesis=supply.genesis,
+            emitted=supply.emitted,
+            burned=supply.burned,
+            balances=supply.balances,
+            stakes=supply.stakes,
+            escrow=supply.escrow,
+            fund=supply.fund,
+            in_flight=supply.in_flight,
+        ),
+        models=models,
+        next_committee=(),
+    )

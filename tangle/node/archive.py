@@ -1,0 +1,393 @@
+"""What the node keeps, as typed records over the store's tables.
+
+One place knows how keys and values are laid out. Sequential keys are 8 bytes big-endian, so that LMDB
+appends. Reads are short and see what is durable; what is not durable yet lives in the rooms that own it.
+
+==================  ================================  =====================================================
+table               key                               value
+==================  ================================  =====================================================
+transactions        arrival                           encoded transaction
+transaction_index   transaction id                    arrival, ordered index (all ones while unordered)
+blocks              round, author (2), digest         encoded block
+commits             commit index                      commit record
+ordered             ordered index                     checkpoint index, encoded effect
+checkpoints         checkpoint index                  encoded checkpoint
+certificates        checkpoint index                  encoded certificate
+account_history     public key, ordered index         (empty)
+generations         job, generation                   generation record
+weights             job, generation                   master weights
+evaluations         job, ordered index                generation, counted result
+events              first event id                    checkpoint index, number of events
+evidence            round, author (2)                 both signed blocks
+accounts            public key                        balance, sequence, stake
+meta                name                              scalar state
+==================  ================================  =====================================================
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from poi.events import ClosedGeneration, JobSnapshot
+from shards.blocks import Block, BlockReference, decode_block
+from shards.certificates import Certificate, decode_certificate, encode_certificate
+from shards.checkpoints import Checkpoint, decode_checkpoint, encode_checkpoint
+from shards.commits import CommitRecord, decode_commit, encode_commit
+from shards.events import EquivocationSeen
+from tangle.core.encoding import decode, encode
+from tangle.core.transactions import Transaction, decode_transaction
+from tangle.core.types import Digest, JobId, Natural, PublicKey, TransactionId
+from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, decode_account, encode_account
+from tangle.ledger.effects import Effect, decode_effect, encode_effect
+from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
+from tangle.store.keys import (
+    TransactionPlace,
+    compute_account_history_key,
+    compute_block_key,
+    compute_generation_key,
+    compute_prefix_stop,
+    compute_sequence_key,
+    compute_slot_key,
+    decode_place,
+    encode_place,
+    parse_sequence_key,
+)
+from tangle.store.store import Store, Table, WriteBatch
+
+RECORD_SIZE_MAX: Final = 1024 * 1024
+"""Longest small record read back from the own store; guards against a damaged file, not against peers."""
+
+PAGE: Final = 1_000
+"""Rows read at a time where a whole range is wanted."""
+
+LEDGER: Final = b"ledger"
+"""Scalar state of the ledger."""
+
+ARRIVAL_FLOOR: Final = b"arrival-floor"
+"""Arrival of the oldest transaction that is not ordered: where a restart begins to look for them."""
+
+EXECUTED: Final = b"executed-commit"
+"""Index of the last executed commit, in the same environment as the state that it led to."""
+
+JOB: Final = b"job-"
+"""State of a standing job, its id appended."""
+
+
+class OrderedRow(Struct, frozen=True):
+    """One entry of the shard's history."""
+
+    index: int
+    checkpoint: int
+    effect: Effect
+
+
+class GenerationRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A generation of a standing job's model, as kept."""
+
+    generation: Natural
+    score: Natural
+    evaluations: Natural
+    """Evaluations folded into it."""
+
+    weights_digest: Digest
+    checkpoint: Natural
+    """The checkpoint that opened it."""
+
+    timestamp_ms: Natural
+
+
+class EvaluationRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Counted work, as kept: with the transaction at its ordered index it is all that a replay needs."""
+
+    generation: Natural
+    """Generation that was evaluated."""
+
+
+class EventRow(Struct, frozen=True):
+    """The events of one final checkpoint."""
+
+    first_id: int
+    checkpoint: int
+    count: int
+
+
+class Archive:
+    """Typed reads of one node's store, and builders of its write batches."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        last = store.scan(Table.TRANSACTIONS, limit=1, reverse=True)
+        self._next_arrival = parse_sequence_key(last[0][0]) + 1 if last else 0
+        self._unordered: dict[TransactionId, int] = {}
+
+    async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
+        """Make a batch durable."""
+        await self._store.commit(batch, is_urgent=is_urgent)
+
+    # ── transactions ────────────────────────────────────────────────────────────────────────────────────────
+
+    def put_transactions(self, batch: WriteBatch, transactions: Sequence[Transaction]) -> None:
+        """Add newly arrived transactions, unordered."""
+        for transaction in transactions:
+            arrival = self._next_arrival
+            self._next_arrival += 1
+            self._unordered[transaction.id] = arrival
+            batch.put(Table.TRANSACTIONS, compute_sequence_key(arrival), transaction.encoded)
+            batch.put(Table.TRANSACTION_INDEX, transaction.id, encode_place(TransactionPlace(arrival, None)))
+
+    def find_transaction(self, identity: TransactionId) -> TransactionPlace | None:
+        """Where the transaction is stored, if it is."""
+        value = self._store.get(Table.TRANSACTION_INDEX, identity)
+        return None if value is None else decode_place(value)
+
+    def get_encoded(self, place: TransactionPlace) -> bytes:
+        """The bytes of a stored transaction."""
+        encoded = self._store.get(Table.TRANSACTIONS, compute_sequence_key(place.arrival))
+        assert encoded is not None, "index and transactions are written together"
+        return encoded
+
+    def get_transaction(self, identity: TransactionId) -> Transaction | None:
+        """A stored transaction."""
+        place = self.find_transaction(identity)
+        return None if place is None else decode_transaction(self.get_encoded(place))
+
+    def read_unordered(self, ordered_total: int) -> Iterator[Transaction]:
+        """Stored transactions that are not ordered, in order of arrival; for a restart.
+
+        :param ordered_total: of the state. A crash can leave history ahead of it: what stands there counts as
+            unordered, and will be ordered again at the same place.
+        """
+        floor = self._store.get(Table.META, ARRIVAL_FLOOR) or compute_sequence_key(0)
+        for key, encoded in self._scan_all(Table.TRANSACTIONS, floor, None):
+            transaction = decode_transaction(encoded)
+            place = self.find_transaction(transaction.id)
+            if place is not None and (place.ordered is None or place.ordered >= ordered_total):
+                self._unordered[transaction.id] = parse_sequence_key(key)
+                yield transaction
+
+    def forget_unordered(self, identities: Sequence[TransactionId]) -> None:
+        """These expired: a restart need not look for them."""
+        for identity in identities:
+            self._unordered.pop(identity, None)
+
+    # ── history ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def put_ordered(
+        self,
+        batch: WriteBatch,
+        first: int,
+        checkpoint: int,
+        transactions: Sequence[Transaction],
+        effects: Sequence[Effect],
+    ) -> None:
+        """Add a checkpoint's run of history, from ordered index ``first`` on."""
+        prefix = compute_sequence_key(checkpoint)
+        for index, (transaction, effect) in enumerate(zip(transactions, effects, strict=True), first):
+            arrival = self._unordered.pop(transaction.id, None)
+            if arrival is None:
+                stored = self.find_transaction(transaction.id)
+                assert stored is not None, "what is ordered was stored when it was attached"
+                arrival = stored.arrival
+            batch.put(Table.ORDERED, compute_sequence_key(index), prefix + encode_effect(effect))
+            batch.put(Table.TRANSACTION_INDEX, transaction.id, encode_place(TransactionPlace(arrival, index)))
+            for account in {transaction.body.issuer, *(change.account for change in effect.changes)}:
+                batch.put(Table.ACCOUNT_HISTORY, compute_account_history_key(account, index), b"")
+        floor = next(iter(self._unordered.values()), self._next_arrival)
+        batch.put(Table.META, ARRIVAL_FLOOR, compute_sequence_key(floor))
+
+    def get_ordered(self, index: int) -> OrderedRow | None:
+        """One entry of history."""
+        value = self._store.get(Table.ORDERED, compute_sequence_key(index))
+        return None if value is None else _decode_ordered(index, value)
+
+    def get_ordered_range(self, first: int, stop: int) -> list[OrderedRow]:
+        """History from ``first`` up to but without ``stop``."""
+        if stop <= first:
+            return []
+        start_key, stop_key = compute_sequence_key(first), compute_sequence_key(stop)
+        rows = self._store.scan(Table.ORDERED, start_key, stop_key, limit=stop - first)
+        return [_decode_ordered(parse_sequence_key(key), value) for key, value in rows]
+
+    def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> list[int]:
+        """Ordered indices that touched ``account``, newest first, below ``before``."""
+        stop = (
+            compute_prefix_stop(account) if before is None else compute_account_history_key(account, before)
+        )
+        rows = self._store.scan(Table.ACCOUNT_HISTORY, account, stop, limit=limit, reverse=True)
+        return [parse_sequence_key(key[len(account) :]) for key, _ in rows]
+
+    # ── committee ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def put_blocks(self, batch: WriteBatch, blocks: Sequence[Block]) -> None:
+        """Add accepted blocks."""
+        for block in blocks:
+            batch.put(Table.BLOCKS, _compute_key(block.reference), block.encoded)
+
+    def get_block(self, reference: BlockReference) -> bytes | None:
+        """One block's bytes."""
+        return self._store.get(Table.BLOCKS, _compute_key(reference))
+
+    def get_blocks(self, first_round: int, last_round: int, limit: int) -> list[bytes]:
+        """Blocks of a range of rounds, in order."""
+        start, stop = compute_sequence_key(first_round), compute_sequence_key(last_round + 1)
+        return [value for _, value in self._store.scan(Table.BLOCKS, start, stop, limit=limit)]
+
+    def read_blocks(self, first_round: int) -> tuple[Block, ...]:
+        """Every block from ``first_round`` on; for a restart."""
+        rows = self._scan_all(Table.BLOCKS, compute_sequence_key(first_round), None)
+        return tuple(decode_block(value) for _, value in rows)
+
+    def put_commit(self, batch: WriteBatch, record: CommitRecord) -> None:
+        """Add an executed commit's record."""
+        key = compute_sequence_key(record.index)
+        batch.put(Table.COMMITS, key, encode_commit(record))
+        batch.put(Table.META, EXECUTED, key)
+
+    def get_executed_commits(self, limit: int) -> tuple[CommitRecord, ...]:
+        """The newest executed commits, in order, without what a crash left ahead of the state."""
+        executed = self._store.get(Table.META, EXECUTED)
+        if executed is None:
+            return ()
+        rows = self._store.scan(Table.COMMITS, b"", executed + b"\x00", limit=limit, reverse=True)
+        return tuple(decode_commit(value) for _, value in reversed(rows))
+
+    def put_evidence(self, batch: WriteBatch, evidence: EquivocationSeen) -> None:
+        """Keep both blocks of an equivocation."""
+        reference = evidence.first.reference
+        value = encode([evidence.first.encoded, evidence.second.encoded])
+        batch.put(Table.EVIDENCE, compute_slot_key(reference.round, reference.author), value)
+
+    def count_evidence(self) -> int:
+        """Equivocations seen."""
+        return self._store.count(Table.EVIDENCE)
+
+    # ── checkpoints ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def put_checkpoint(self, batch: WriteBatch, checkpoint: Checkpoint) -> None:
+        """Add an executed checkpoint."""
+        batch.put(Table.CHECKPOINTS, compute_sequence_key(checkpoint.index), encode_checkpoint(checkpoint))
+
+    def get_checkpoint(self, index: int) -> Checkpoint | None:
+        """An executed checkpoint."""
+        value = self._store.get(Table.CHECKPOINTS, compute_sequence_key(index))
+        return None if value is None else decode_checkpoint(value)
+
+    def put_certificate(self, batch: WriteBatch, certificate: Certificate) -> None:
+        """Add a certificate."""
+        batch.put(
+            Table.CERTIFICATES, compute_sequence_key(certificate.index), encode_certificate(certificate)
+        )
+
+    def get_certificate(self, index: int) -> Certificate | None:
+        """The certificate of a checkpoint."""
+        value = self._store.get(Table.CERTIFICATES, compute_sequence_key(index))
+        return None if value is None else decode_certificate(value)
+
+    # ── state ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def get_account(self, account: PublicKey) -> Account:
+        """An account at the latest durable checkpoint; zeros when it never held a grain."""
+        value = self._store.get(Table.ACCOUNTS, account)
+        return EMPTY_ACCOUNT if value is None else decode_account(value)
+
+    def list_accounts(self) -> Iterator[tuple[PublicKey, Account]]:
+        """Every account in the order of keys."""
+        for key, value in self._scan_all(Table.ACCOUNTS, b"", None):
+            yield PublicKey(key), decode_account(value)
+
+    def put_accounts(self, batch: WriteBatch, accounts: dict[PublicKey, Account]) -> None:
+        """Set accounts."""
+        for key, account in accounts.items():
+            batch.put(Table.ACCOUNTS, key, encode_account(account))
+
+    def put_ledger_state(self, batch: WriteBatch, state: LedgerState) -> None:
+        """Set the ledger's scalar state."""
+        batch.put(Table.META, LEDGER, encode_ledger_state(state))
+
+    def get_ledger_state(self) -> LedgerState | None:
+        """The ledger's scalar state; none before the first start."""
+        value = self._store.get(Table.META, LEDGER)
+        return None if value is None else decode_ledger_state(value)
+
+    # ── learning ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def put_job(self, batch: WriteBatch, job: JobId, snapshot: JobSnapshot) -> None:
+        """Set a standing job's state."""
+        batch.put(Table.META, JOB + job, encode(snapshot))
+
+    def get_job(self, job: JobId) -> JobSnapshot | None:
+        """A standing job's state."""
+        value = self._store.get(Table.META, JOB + job)
+        return None if value is None else decode(JobSnapshot, value, limit=RECORD_SIZE_MAX)
+
+    def put_generation(self, batch: WriteBatch, closed: ClosedGeneration, checkpoint: int) -> None:
+        """Add a generation that ``checkpoint`` opened, with its weights."""
+        key = compute_generation_key(closed.job, closed.generation)
+        record = GenerationRecord(
+            closed.generation, closed.score, closed.evaluations, closed.digest, checkpoint, closed.closed_ms
+        )
+        batch.put(Table.GENERATIONS, key, encode(record))
+        batch.put(Table.WEIGHTS, key, closed.master)
+
+    def get_generations(self, job: JobId, first: int, limit: int) -> list[GenerationRecord]:
+        """Generations from ``first`` on."""
+        start, stop = compute_generation_key(job, first), compute_prefix_stop(job)
+        rows = self._store.scan(Table.GENERATIONS, start, stop, limit=limit)
+        return [decode(GenerationRecord, value, limit=RECORD_SIZE_MAX) for _, value in rows]
+
+    def get_master(self, job: JobId, generation: int) -> bytes | None:
+        """Master weights of a generation."""
+        return self._store.get(Table.WEIGHTS, compute_generation_key(job, generation))
+
+    def put_evaluation(self, batch: WriteBatch, job: JobId, index: int, record: EvaluationRecord) -> None:
+        """Add the counted work of the transaction at ordered ``index``."""
+        batch.put(Table.EVALUATIONS, job + compute_sequence_key(index), encode(record))
+
+    def get_evaluations(self, job: JobId, first: int, limit: int) -> list[tuple[int, EvaluationRecord]]:
+        """Counted work with ordered index >= ``first``."""
+        start, stop = job + compute_sequence_key(first), compute_prefix_stop(job)
+        rows = self._store.scan(Table.EVALUATIONS, start, stop, limit=limit)
+        return [
+            (parse_sequence_key(key[len(job) :]), decode(EvaluationRecord, value, limit=RECORD_SIZE_MAX))
+            for key, value in rows
+        ]
+
+    # ── events ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def put_event_row(self, batch: WriteBatch, first_id: int, checkpoint: int, count: int) -> None:
+        """Add the row of a final checkpoint."""
+        batch.put(Table.EVENTS, compute_sequence_key(first_id), encode([checkpoint, count]))
+
+    def get_last_event_row(self) -> EventRow | None:
+        """The newest row."""
+        rows = self._store.scan(Table.EVENTS, limit=1, reverse=True)
+        return _decode_event_row(*rows[0]) if rows else None
+
+    def get_event_rows(self, event_id: int, limit: int) -> list[EventRow]:
+        """Rows from the one that holds ``event_id`` on."""
+        stop = compute_sequence_key(event_id + 1)
+        holding = self._store.scan(Table.EVENTS, b"", stop, limit=1, reverse=True)
+        start = holding[0][0] if holding else b""
+        return [_decode_event_row(*row) for row in self._store.scan(Table.EVENTS, start, limit=limit)]
+
+    def _scan_all(self, table: Table, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        while True:
+            rows = self._store.scan(table, start, stop, limit=PAGE)
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            start = rows[-1][0] + b"\x00"
+
+
+def _decode_event_row(key: bytes, value: bytes) -> EventRow:
+    checkpoint, count = decode(tuple[int, int], value, limit=RECORD_SIZE_MAX)
+    return EventRow(parse_sequence_key(key), checkpoint, count)
+
+
+def _decode_ordered(index: int, value: bytes) -> OrderedRow:
+    return OrderedRow(index, parse_sequence_key(value[:8]), decode_effect(value[8:]))
+
+
+def _compute_key(reference: BlockReference) -> bytes:
+    return compute_block_key(reference.round, reference.author, reference.digest)

@@ -1,0 +1,123 @@
+"""Catching up: what a node does that was away, or starts long after the others.
+
+It reads history from one peer after the other as that peer's committee made it: blocks by ranges of rounds,
+and beside them the transactions in their final order. Everything goes through the same checks as live
+traffic, so no peer needs to be trusted; the committee core decides the same commits again. A node that has
+caught up hears of new blocks by itself and this task only watches.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+import structlog
+from msgspec import Struct
+
+from tangle.core.errors import TangleError
+from tangle.core.types import Shard
+from tangle.net.messages import TRANSACTIONS_MAX, BlockItems, GetOrdered, GetRounds, OrderedItems
+from tangle.node.peering import Peer, Peering
+
+LAG_ROUNDS: Final = 8
+"""A peer this many rounds ahead means that asking for single ancestors is not enough."""
+
+WINDOW_ROUNDS: Final = 24
+"""Rounds asked for at a time: with a committee of ten, one message; small enough to be executed in between.
+"""
+
+AHEAD_MAX: Final = 2_000
+"""Transactions read ahead of what is ordered here: their anchors must become certified before they can
+attach."""
+
+CHECK_INTERVAL_S: Final = 0.5
+"""How often the peers' progress is compared with ours."""
+
+STALL_S: Final = 0.05
+"""Pause when a window brought nothing new: the pipeline behind is still busy."""
+
+log = structlog.get_logger("sync")
+
+
+class Progress(Struct, frozen=True):
+    """Where this node is."""
+
+    round: int
+    """Highest round of an accepted block."""
+
+    ordered_total: int
+    """Transactions ordered and executed."""
+
+
+class CatchUp:
+    """Follows the peer that is furthest ahead until this node is level with it."""
+
+    def __init__(
+        self,
+        *,
+        peering: Peering,
+        shard: Shard,
+        get_progress: Callable[[], Progress],
+        on_transactions: Callable[[Sequence[bytes], Peer], None],
+        on_blocks: Callable[[Sequence[bytes], Peer], None],
+    ) -> None:
+        self._peering = peering
+        self._shard = shard
+        self._get_progress = get_progress
+        self._on_transactions = on_transactions
+        self._on_blocks = on_blocks
+        self.is_level = False
+        """Whether no peer is far ahead, as of the last look."""
+
+        self.target_round = 0
+        """Highest round that a peer told of."""
+
+    async def run(self) -> None:
+        """Watch, and catch up when behind, until cancelled."""
+        while True:
+            leader = self._find_leader()
+            self.is_level = leader is None
+            if leader is None:
+                await anyio.sleep(CHECK_INTERVAL_S)
+                continue
+            try:
+                await self._follow(leader)
+            except TangleError as error:
+                log.warning("catch-up-interrupted", peer=leader.name, code=error.code)
+                await anyio.sleep(CHECK_INTERVAL_S)
+
+    def _find_leader(self) -> Peer | None:
+        """The connected peer furthest ahead of us, if one is far enough to matter."""
+        peers = self._peering.get_peers()
+        if not peers:
+            return None
+        leader = max(peers, key=lambda peer: peer.round)
+        self.target_round = leader.round
+        return leader if leader.round > self._get_progress().round + LAG_ROUNDS else None
+
+    async def _follow(self, peer: Peer) -> None:
+        start = self._get_progress()
+        log.info("catching-up", peer=peer.name, from_round=start.round, to_round=peer.round)
+        next_index = start.ordered_total
+        while peer.round > self._get_progress().round + LAG_ROUNDS:
+            before = self._get_progress()
+            next_index = max(next_index, before.ordered_total)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._read_rounds, peer, before.round)
+                if next_index < before.ordered_total + AHEAD_MAX:
+                    next_index += await self._read_ordered(peer, next_index)
+            if self._get_progress() == before:
+                await anyio.sleep(STALL_S)
+        log.info("caught-up", round=self._get_progress().round)
+
+    async def _read_rounds(self, peer: Peer, from_round: int) -> None:
+        # The last accepted round again: other authors' blocks of it may still be missing.
+        answer = await peer.request(GetRounds(0, self._shard, max(1, from_round), from_round + WINDOW_ROUNDS))
+        assert isinstance(answer, BlockItems)
+        self._on_blocks(answer.items, peer)
+
+    async def _read_ordered(self, peer: Peer, first_index: int) -> int:
+        answer = await peer.request(GetOrdered(0, self._shard, first_index, TRANSACTIONS_MAX))
+        assert isinstance(answer, OrderedItems)
+        if answer.items:
+            self._on_transactions(answer.items, peer)
+        return len(answer.items)

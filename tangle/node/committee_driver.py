@@ -1,0 +1,283 @@
+"""The committee driver: the shell around the committee core.
+
+It verifies blocks in batches, feeds the core, keeps what the core accepts on disk, proposes when the core
+says that it is time, and hands committed sub-DAGs to the executor. Order of durability (architecture 7): the
+own block and the last-signed guard are on disk before the block is sent to anyone.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, assert_never
+
+import anyio
+import anyio.lowlevel
+import structlog
+from msgspec import Struct
+
+from shards.blocks import (
+    Attestation,
+    Block,
+    BlockReference,
+    SignatureClaim,
+    check_block,
+    decode_block,
+    get_signature_claims,
+)
+from shards.committee import Committee
+from shards.core import CommitteeCore
+from shards.events import (
+    BlockAccepted,
+    BlockDropped,
+    BlockSuspended,
+    CommitteeEvent,
+    EquivocationSeen,
+    ProposalDue,
+    SubDagCommitted,
+)
+from tangle.core.errors import InvalidSignature, TangleError
+from tangle.core.hashing import BLOCK
+from tangle.core.parameters import Parameters
+from tangle.core.signing import SigningKey
+from tangle.core.types import ChainId, Shard, TransactionId
+from tangle.node.clock import Clock
+from tangle.node.computer import Computer
+from tangle.node.peering import Peer
+
+INBOX_MAX: Final = 4_096
+"""Blocks waiting for verification: several seconds of the largest committee; what is left out is fetched
+later."""
+
+VERIFY_BATCH_MAX: Final = 64
+"""Blocks in one verification call, some 10 ms of one core."""
+
+COMMITS_AHEAD_MAX: Final = 64
+"""Commits that may wait for the executor before this validator stops adding load: it proposes empty blocks.
+"""
+
+MISSING_INTERVAL_S: Final = 0.5
+"""How often what suspended blocks lack is asked for again."""
+
+log = structlog.get_logger("committee")
+
+
+class CommitteeSetting(Struct, frozen=True):
+    """What a driver serves."""
+
+    committee: Committee
+    parameters: Parameters
+    chain: ChainId
+    shard: Shard
+    key: SigningKey | None
+    """This validator's key; none for an observer."""
+
+
+class CommitteeHooks(Struct, frozen=True):
+    """What the driver does to the rest of the node."""
+
+    store_blocks: Callable[[Sequence[Block]], Awaitable[None]]
+    """Durable on return."""
+
+    on_equivocation: Callable[[EquivocationSeen], None]
+    advance_guard: Callable[[Block], Awaitable[None]]
+    """Moves the last-signed guard to this block; durable on return; raises ``WouldEquivocate``."""
+
+    broadcast: Callable[[Block], None]
+    on_accepted: Callable[[Block], None]
+    """An accepted block: its attestations count, its tips are named."""
+
+    on_missing: Callable[[Sequence[BlockReference], Sequence[TransactionId], Peer | None], None]
+    """Suspended blocks need these; the last argument is who sent the block, if it is known."""
+
+    on_committed: Callable[[SubDagCommitted], None]
+    select_tips: Callable[[int, int], tuple[TransactionId, ...]]
+    """Tips for a block: at most so many, of this round."""
+
+    take_attestations: Callable[[int], tuple[Attestation, ...]]
+    """Own attestations that no own block carries yet, at most so many."""
+
+    get_commits_ahead: Callable[[], int]
+    """Commits decided and not yet executed."""
+
+
+class CommitteeDriver:
+    """Owns the committee core of one shard."""
+
+    def __init__(
+        self,
+        *,
+        core: CommitteeCore,
+        setting: CommitteeSetting,
+        computer: Computer,
+        clock: Clock,
+        hooks: CommitteeHooks,
+    ) -> None:
+        self.core = core
+        self.setting = setting
+        self._computer = computer
+        self._clock = clock
+        self._hooks = hooks
+        self._inbox: deque[tuple[Block, Peer]] = deque()
+        self._in_inbox: set[BlockReference] = set()
+        self._senders: dict[BlockReference, Peer] = {}
+        self._inbox_filled = anyio.Event()
+        self._stirred = anyio.Event()
+        self._due_round = 0
+        self._proposed_round = 0
+        self._unsaved: list[Block] = []
+        self.is_proposing = False
+        """Whether this validator takes part; see ``allow_proposing``."""
+
+        self.blocks_total = 0
+        self.refused_total = 0
+
+    @property
+    def inbox_depth(self) -> int:
+        """Blocks that wait for verification."""
+        return len(self._inbox)
+
+    def allow_proposing(self) -> None:
+        """Take part: this node knows its own last block and has caught up."""
+        self.is_proposing = True
+        self._stirred.set()
+
+    def receive(self, encoded: bytes, sender: Peer) -> None:
+        """Take a block in, unless it is here already or there is no room.
+
+        :raises TangleError: the block breaks a rule that needs no context; the sender is to blame.
+        """
+        block = decode_block(encoded)
+        if block.reference in self._in_inbox or self.core.is_known(block.reference):
+            return
+        setting = self.setting
+        check_block(block, setting.committee, setting.chain, setting.shard, setting.parameters)
+        if len(self._inbox) >= INBOX_MAX:
+            return
+        self._in_inbox.add(block.reference)
+        self._inbox.append((block, sender))
+        self._inbox_filled.set()
+
+    def on_attached(self, identities: Sequence[TransactionId]) -> None:
+        """Transactions that became present: suspended blocks that named them may go on."""
+        self._handle(self.core.process_attached(identities, self._clock.now_ms()))
+
+    def on_payload(self) -> None:
+        """There is something for the next own block: an idle round ends early."""
+        self._handle(self.core.process_payload(is_waiting=True, now_ms=self._clock.now_ms()))
+
+    async def run(self) -> None:
+        """Verify, propose and keep time until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._verify_forever)
+            tasks.start_soon(self._keep_time)
+            tasks.start_soon(self._ask_forever)
+            if self.setting.key is not None:
+                tasks.start_soon(self._propose_forever, self.setting.key)
+
+    async def _verify_forever(self) -> None:
+        while True:
+            if not self._inbox:
+                self._inbox_filled = anyio.Event()
+                await self._inbox_filled.wait()
+            batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), VERIFY_BATCH_MAX))]
+            verdicts = await self._verify([block for block, _ in batch])
+            for (block, sender), error in zip(batch, verdicts, strict=True):
+                self._in_inbox.discard(block.reference)
+                if error is not None:
+                    self.refused_total += 1
+                    log.warning("block-refused", round=block.reference.round, code=error.code)
+                    continue
+                self._senders[block.reference] = sender
+                self._handle(self.core.process_block(block, self._clock.now_ms()))
+            self._forget_senders()
+            await self._save()
+
+    async def _verify(self, blocks: Sequence[Block]) -> list[TangleError | None]:
+        committee = self.setting.committee
+        by_block = [get_signature_claims(block, committee) for block in blocks]
+        claims: list[SignatureClaim] = [claim for of_block in by_block for claim in of_block]
+        verdicts = iter(await self._computer.verify_signatures(self.setting.chain, claims))
+        answers: list[TangleError | None] = []
+        for of_block in by_block:
+            of_this = [next(verdicts) for _ in of_block]
+            answers.append(None if all(of_this) else InvalidSignature(BLOCK, of_block[0].public_key))
+        return answers
+
+    async def _keep_time(self) -> None:
+        while True:
+            if self._stirred.is_set():
+                self._stirred = anyio.Event()
+            deadline_ms = self.core.get_deadline_ms()
+            now_ms = self._clock.now_ms()
+            if deadline_ms is not None and deadline_ms <= now_ms:
+                self._handle(self.core.on_deadline(now_ms))
+                await anyio.lowlevel.checkpoint()
+                continue
+            stirred = self._stirred
+            with anyio.move_on_after(None if deadline_ms is None else (deadline_ms - now_ms) / 1000):
+                await stirred.wait()
+
+    async def _propose_forever(self, key: SigningKey) -> None:
+        while True:
+            stirred = self._stirred
+            if self.is_proposing and self._due_round > self._proposed_round:
+                self._proposed_round = self._due_round
+                await self._propose(key)
+            else:
+                await stirred.wait()
+
+    async def _propose(self, key: SigningKey) -> None:
+        parameters = self.setting.parameters
+        is_behind = self._hooks.get_commits_ahead() > COMMITS_AHEAD_MAX
+        round_number = self.core.clock_round
+        tips = () if is_behind else self._hooks.select_tips(parameters.tips_per_block, round_number)
+        attestations = self._hooks.take_attestations(parameters.attestations_per_block)
+        block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key)
+        self._proposed_round = block.reference.round
+        self._handle(events)
+        # The block first, then the guard: a guard ahead of its block would leave a hole that a lone validator
+        # could never fill. Neither is seen by anyone before both are on disk.
+        await self._save()
+        await self._hooks.advance_guard(block)
+        self._hooks.broadcast(block)
+
+    async def _ask_forever(self) -> None:
+        while True:
+            await anyio.sleep(MISSING_INTERVAL_S)
+            missing = self.core.get_missing()
+            if missing.blocks or missing.tips:
+                self._hooks.on_missing(missing.blocks, missing.tips, None)
+
+    async def _save(self) -> None:
+        unsaved, self._unsaved = self._unsaved, []
+        if unsaved:
+            await self._hooks.store_blocks(unsaved)
+
+    def _handle(self, events: Sequence[CommitteeEvent]) -> None:
+        for event in events:
+            self._handle_one(event)
+        self._stirred.set()
+
+    def _handle_one(self, event: CommitteeEvent) -> None:
+        match event:
+            case BlockAccepted(block):
+                self.blocks_total += 1
+                self._unsaved.append(block)
+                self._hooks.on_accepted(block)
+            case BlockSuspended(reference, missing_blocks, missing_tips):
+                self._hooks.on_missing(missing_blocks, missing_tips, self._senders.get(reference))
+            case BlockDropped(reference, reason):
+                log.debug("block-dropped", round=reference.round, reason=reason.value)
+            case SubDagCommitted():
+                self._hooks.on_committed(event)
+            case EquivocationSeen():
+                self._hooks.on_equivocation(event)
+            case ProposalDue(round_number):
+                self._due_round = round_number
+            case _:
+                assert_never(event)
+
+    def _forget_senders(self) -> None:
+        # Only suspended blocks need their sender; it is a hint, so forgetting all of them now and then does
+        # no harm.
+        if len(self._senders) > INBOX_MAX:
+            self._senders.clear()

@@ -1,0 +1,82 @@
+"""What one node may choose for itself. Protocol numbers are not here: they are in the genesis."""
+
+import os
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+API_PORT: Final = 14_265
+"""Default port of the HTTP API."""
+
+PEER_PORT: Final = 15_600
+"""Default port of the peer protocol."""
+
+METRICS_PORT: Final = 9_311
+"""Default port of the Prometheus metrics."""
+
+
+def compute_default_workers() -> int:
+    """Worker processes for this machine: one for each core but the event loop's, at least one."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of one node, read from ``config.toml``, the environment and flags."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)] = "tangle"
+    """Name shown to people; peers see it too."""
+
+    api_host: str = "127.0.0.1"
+    """Address the API listens on. Anything but loopback is your decision."""
+
+    api_port: Port = API_PORT
+    """Port of the API; 0 picks a free one."""
+
+    peer_host: str = "127.0.0.1"
+    """Address the peer port listens on."""
+
+    peer_port: Port = PEER_PORT
+    """Port of the peer protocol; 0 picks a free one."""
+
+    metrics_port: Port = METRICS_PORT
+    """Port of the metrics on loopback; 0 turns them off."""
+
+    peers: tuple[str, ...] = ()
+    """Peers to keep connected to, as ``host:port``."""
+
+    peers_max: Annotated[int, Meta(ge=1, le=1_000)] = 64
+    """Most peers connected at a time."""
+
+    workers: Annotated[int, Meta(ge=0, le=256)] = 0
+    """Worker processes; 0 means one for each core but one."""
+
+    device: str = "auto"
+    """Where work is computed: ``auto`` (the fastest that passes conformance), ``numpy``, or a tinygrad
+    device."""
+
+    intake_max: Annotated[int, Meta(ge=16, le=1_000_000)] = 20_000
+    """Transactions in the intake at a time; above it the API answers 429."""
+
+    pending_max: Annotated[int, Meta(ge=16, le=10_000_000)] = 100_000
+    """Attached and not yet ordered transactions kept; above it intake waits."""
+
+    min_round_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 60
+    """Least time between two own blocks."""
+
+    idle_round_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 250
+    """Time between own blocks while there is nothing to order."""
+
+    leader_timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 400
+    """How long to wait for a round's leaders before going on without them."""
+
+    free_disk_min_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
+    """Writes stop cleanly when less than this is free."""
+
+    faucet: bool = False
+    """Serve the faucet (devnet only; needs the faucet's key in the home)."""
+
+    def get_workers(self) -> int:
+        """Worker processes to start."""
+        return self.workers or compute_default_workers()

@@ -1,0 +1,125 @@
+"""The executor: committed sub-DAGs in, durable checkpoints out.
+
+One commit after the other: the cones that its blocks name are ordered by the sub-DAG, executed by the state
+machine, and written with effects, accounts and state in one batch. Only what is on disk is attested
+(architecture 7).
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+import structlog
+
+from shards.events import SubDagCommitted
+from tangle.core.transactions import Transaction
+from tangle.core.types import CheckpointIndex, TransactionId
+from tangle.ledger.errors import NotAttached
+from tangle.ledger.events import SubDagEvent
+from tangle.ledger.machine import CheckpointOutcome, ShardMachine
+from tangle.ledger.subdag import SubDag
+from tangle.node.archive import Archive, EvaluationRecord
+from tangle.node.finality import ExecutedCheckpoint, Finality
+from tangle.store.store import WriteBatch
+
+log = structlog.get_logger("executor")
+
+
+class Executor:
+    """Owns the state machine of one shard."""
+
+    def __init__(
+        self,
+        *,
+        machine: ShardMachine,
+        subdag: SubDag,
+        archive: Archive,
+        finality: Finality,
+        on_subdag_events: Callable[[tuple[SubDagEvent, ...]], None],
+        on_executed: Callable[[CheckpointOutcome], None],
+    ) -> None:
+        self.machine = machine
+        self._subdag = subdag
+        self._archive = archive
+        self._finality = finality
+        self._on_subdag_events = on_subdag_events
+        self._on_executed = on_executed
+        self._commits: deque[SubDagCommitted] = deque()
+        self._filled = anyio.Event()
+        self.is_busy = False
+
+    @property
+    def depth(self) -> int:
+        """Commits decided and not yet executed."""
+        return len(self._commits) + self.is_busy
+
+    def add(self, commit: SubDagCommitted) -> None:
+        """The next commit; the committee driver stops feeding the DAG when too many wait."""
+        self._commits.append(commit)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Execute until cancelled.
+
+        :raises SupplyBroken, StateForked, StorageFailed: the node must stop.
+        """
+        while True:
+            if not self._commits:
+                self._filled = anyio.Event()
+                await self._filled.wait()
+            self.is_busy = True
+            await self._execute(self._commits.popleft())
+            self.is_busy = False
+
+    async def _execute(self, commit: SubDagCommitted) -> None:
+        batch = WriteBatch()
+        self._archive.put_commit(batch, commit.record)
+        ordered = self._order(commit)
+        if not self.machine.is_checkpoint_due(commit.record, len(ordered)):
+            await self._archive.commit(batch)
+            return
+        outcome = self.machine.process_commit(commit.record, ordered)
+        self._put(batch, outcome)
+        await self._archive.commit(batch, is_urgent=True)
+        self._on_subdag_events(
+            self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index), certified=False)
+        )
+        identities = tuple(transaction.id for transaction in outcome.transactions)
+        self._finality.on_executed(ExecutedCheckpoint(outcome.checkpoint, outcome.digest, identities))
+        self._on_executed(outcome)
+        for closed in outcome.closed:
+            log.info(
+                "generation", generation=closed.generation, score=closed.score, folded=closed.evaluations
+            )
+
+    def _order(self, commit: SubDagCommitted) -> list[Transaction]:
+        ordered: list[Transaction] = []
+        for block in commit.blocks:
+            for tip in block.body.tips:
+                ordered.extend(self._order_cone(tip))
+        return ordered
+
+    def _order_cone(self, tip: TransactionId) -> list[Transaction]:
+        try:
+            return self._subdag.order_cone(tip)
+        except NotAttached:
+            # Ordered so long ago that the sub-DAG has forgotten it; anything else would be a broken
+            # invariant.
+            place = self._archive.find_transaction(tip)
+            if place is None or place.ordered is None:
+                raise
+            return []
+
+    def _put(self, batch: WriteBatch, outcome: CheckpointOutcome) -> None:
+        archive, checkpoint = self._archive, outcome.checkpoint
+        first = checkpoint.ordered_total - checkpoint.ordered_count
+        archive.put_ordered(batch, first, checkpoint.index, outcome.transactions, outcome.effects)
+        archive.put_checkpoint(batch, checkpoint)
+        archive.put_accounts(batch, outcome.accounts)
+        archive.put_ledger_state(batch, outcome.state)
+        for row in outcome.counted:
+            archive.put_evaluation(batch, row.job, row.ordered_index, EvaluationRecord(row.generation))
+        for closed in outcome.closed:
+            archive.put_generation(batch, closed, checkpoint.index)
+        for entry in self.machine.board:
+            archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())

@@ -1,0 +1,36 @@
+"""Founding a network: the genesis of a devnet, and of anything else that a preset and a few keys describe."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from poi.presets import DIGITS
+from tangle.core.encoding import encode
+from tangle.core.genesis import GENESIS_VERSION, Allocation, BoardEntry, Genesis, Validator
+from tangle.core.parameters import Parameters
+from tangle.core.types import GRAINS_PER_TOKEN, Grains, Milliseconds, PublicKey
+
+FAUCET_SUPPLY: Final = Grains(1_000_000_000 * GRAINS_PER_TOKEN)
+"""What a devnet's faucet starts with: a billion MST."""
+
+FAUCET_PORTION: Final = Grains(100 * GRAINS_PER_TOKEN)
+"""What the faucet gives at a time."""
+
+
+def found_network(
+    name: str,
+    parameters: Parameters,
+    validators: Sequence[PublicKey],
+    faucet: PublicKey | None,
+    timestamp_ms: int,
+) -> Genesis:
+    """A genesis with equal validators, the faucet's supply, and the handwritten digits as the standing job."""
+    allocations = () if faucet is None else (Allocation(faucet, FAUCET_SUPPLY),)
+    return Genesis(
+        version=GENESIS_VERSION,
+        name=name.encode("ascii"),
+        timestamp_ms=Milliseconds(timestamp_ms),
+        parameters=parameters,
+        validators=tuple(Validator(key, 1) for key in validators),
+        allocations=allocations,
+        board=(BoardEntry(1, encode(DIGITS)),),
+    )

@@ -1,0 +1,332 @@
+"""Intake: the one way of a transaction into this node, whoever brings it.
+
+``admit`` decodes and checks what needs no context; ``verify`` has signatures and work checked in batches by
+the computer; ``attach`` asks the sub-DAG core; then the transaction is stored and told to peers. Each stage
+works on what has gathered meanwhile, so batches grow with the load by themselves. The number of transactions
+inside is bounded: when it is full, the caller is told to come back later, and that pressure reaches the
+wallet as 429.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+from msgspec import Struct
+
+from poi.errors import ForgedWork
+from tangle.core.errors import InvalidSignature, TangleError
+from tangle.core.hashing import TRANSACTION
+from tangle.core.transactions import (
+    Transaction,
+    check_transaction,
+    compute_transaction_id,
+    decode_transaction,
+)
+from tangle.core.types import TransactionId
+from tangle.ledger.errors import AnchorAhead
+from tangle.ledger.errors import Overloaded as LedgerOverloaded
+from tangle.ledger.events import Dropped, SubDagEvent
+from tangle.ledger.subdag import SubDag
+from tangle.node.computer import Computer, TransactionVerdict
+from tangle.node.peering import Peer
+from tangle.node.pool import ComputeFailed
+from tangle.node.views import Overloaded, TransactionStatus
+from tangle.node.workboard import WorkBoard
+
+BATCH_MAX: Final = 128
+"""Transactions in one verification call: about 15 ms of one core, so that blocks need not wait long behind
+it."""
+
+PARKED_MAX: Final = 8_192
+"""Transactions kept whose anchor is not certified here yet; beyond it the sender must bring them again."""
+
+REFUSED_MAX: Final = 65_536
+"""Ids of refused transactions remembered, so that the same bad bytes cost one verification only."""
+
+RETRY_AFTER_S: Final = 0.5
+"""What a wallet is told to wait when the node is full: about the time in which half the intake drains."""
+
+TRANSIENT: Final = (AnchorAhead, Overloaded, LedgerOverloaded, ComputeFailed)
+"""Refusals that say nothing about the transaction: the same bytes may come again."""
+
+
+class Answer(Struct, frozen=True):
+    """What became of one submitted transaction."""
+
+    id: TransactionId | None
+    is_new: bool
+    status: TransactionStatus | None
+    error: TangleError | None
+
+
+class _Entry(Struct, eq=False):
+    """A transaction on its way through the intake."""
+
+    transaction: Transaction
+    source: Peer | None
+    """The peer that brought it first; none for a wallet."""
+
+    is_requested: bool
+    """Asked for because a committee block or a descendant needs it: policy does not apply."""
+
+    done: anyio.Event
+    answer: Answer | None = None
+
+
+Persist = Callable[[Sequence[Transaction]], Awaitable[None]]
+"""Stores transactions; returns when they are durable."""
+
+
+class Intake:
+    """The pipeline admit, verify, attach."""
+
+    def __init__(
+        self,
+        *,
+        board: WorkBoard,
+        subdag: SubDag,
+        computer: Computer,
+        persist: Persist,
+        find_status: Callable[[TransactionId], TransactionStatus | None],
+        on_events: Callable[[Sequence[SubDagEvent], Peer | None], None],
+        on_refused: Callable[[Peer, TangleError], None],
+        capacity: int,
+        pending_max: int,
+    ) -> None:
+        """:param find_status: status of a transaction that the node already has, in memory or store.
+        :param on_events: told what the sub-DAG did and whose transactions did it, in order, before they
+            are durable.
+        :param on_refused: told which peer brought something invalid.
+        """
+        self._board = board
+        self._subdag = subdag
+        self._computer = computer
+        self._persist = persist
+        self._find_status = find_status
+        self._on_events = on_events
+        self._on_refused = on_refused
+        self._capacity = capacity
+        self._pending_max = pending_max
+        self._queue: deque[_Entry] = deque()
+        self._in_flight: dict[TransactionId, _Entry] = {}
+        self._parked: dict[int, list[_Entry]] = {}
+        self._parked_count = 0
+        self._refused: OrderedDict[TransactionId, TangleError] = OrderedDict()
+        self._wakeup = anyio.Event()
+        self.verified_total = 0
+        self.refused_total: dict[str, int] = {}
+
+    @property
+    def depth(self) -> int:
+        """Transactions inside the pipeline."""
+        return len(self._in_flight)
+
+    @property
+    def parked(self) -> int:
+        """Transactions that wait for their anchor to be certified here."""
+        return self._parked_count
+
+    def has(self, identity: TransactionId) -> bool:
+        """Whether the transaction is inside the pipeline now."""
+        return identity in self._in_flight
+
+    def is_refused(self, identity: TransactionId) -> bool:
+        """Whether these very bytes were refused lately."""
+        return identity in self._refused
+
+    async def submit(self, items: Sequence[bytes]) -> tuple[Answer, ...]:
+        """Take a wallet's transactions in; returns when each is attached or waiting, and durable, or refused.
+
+        :raises Overloaded: no room; nothing of the batch was taken.
+        """
+        if len(self._in_flight) + len(items) > self._capacity:
+            raise Overloaded("intake", RETRY_AFTER_S)
+        held = self._subdag.get_statistics()
+        if held.unordered + held.waiting + len(items) > self._pending_max:
+            raise Overloaded("pending", RETRY_AFTER_S)
+        slots: list[Answer | _Entry] = []
+        for start in range(0, len(items), BATCH_MAX):
+            slots.extend(self._admit(item, None, False) for item in items[start : start + BATCH_MAX])
+            self._wakeup.set()
+            await anyio.lowlevel.checkpoint()
+        answers = []
+        for slot in slots:
+            if isinstance(slot, _Entry):
+                await slot.done.wait()
+                assert slot.answer is not None
+                answers.append(slot.answer)
+            else:
+                answers.append(slot)
+        return tuple(answers)
+
+    def take(self, items: Sequence[bytes], source: Peer, *, is_requested: bool) -> None:
+        """Take a peer's transactions in, without waiting for what becomes of them.
+
+        News for which there is no room is left out: a block that names it will have it fetched.
+        """
+        for item in items:
+            if is_requested or len(self._in_flight) < self._capacity:
+                answer = self._admit(item, source, is_requested)
+                if isinstance(answer, Answer) and answer.error is not None:
+                    self._on_refused(source, answer.error)
+        self._wakeup.set()
+
+    def resubmit_stored(self, transaction: Transaction) -> None:
+        """Put a transaction from this node's own store back into the sub-DAG: it was verified before."""
+        self._attach([_Entry(transaction, None, True, anyio.Event())])
+
+    def on_certified(self, index: int) -> None:
+        """Checkpoints up to ``index`` are executed and certified here: release what waited for them."""
+        due = sorted(anchor for anchor in self._parked if anchor <= index)
+        for anchor in due:
+            entries = self._parked.pop(anchor)
+            self._parked_count -= len(entries)
+            self._queue.extend(entries)
+        if due:
+            self._wakeup.set()
+
+    async def run(self, workers: int) -> None:
+        """Verify and attach until cancelled, with as many batches under way as there are workers."""
+        async with anyio.create_task_group() as tasks:
+            for _ in range(workers):
+                tasks.start_soon(self._run_one)
+
+    def _admit(self, item: bytes, source: Peer | None, is_requested: bool) -> Answer | _Entry:
+        identity = compute_transaction_id(item)
+        under_way = self._in_flight.get(identity)
+        if under_way is not None:
+            under_way.is_requested |= is_requested
+            return under_way
+        refused = self._refused.get(identity)
+        if refused is not None and not is_requested:
+            return Answer(identity, False, None, refused)
+        known = self._find_status(identity)
+        if known is not None:
+            return Answer(identity, False, known, None)
+        try:
+            transaction = decode_transaction(item)
+            check_transaction(transaction, self._board.chain, self._board.parameters.shard_bits)
+            if not is_requested:
+                self._board.check_policy(transaction)
+        except TangleError as error:
+            self._remember_refused(identity, error)
+            return Answer(identity, True, None, error)
+        entry = _Entry(transaction, source, is_requested, anyio.Event())
+        self._in_flight[identity] = entry
+        self._queue.append(entry)
+        return entry
+
+    async def _run_one(self) -> None:
+        while True:
+            batch = self._take_batch()
+            if not batch:
+                if self._wakeup.is_set():
+                    self._wakeup = anyio.Event()
+                await self._wakeup.wait()
+                continue
+            try:
+                await self._process(batch)
+            except ComputeFailed as error:
+                # The input that kills a worker is somewhere in the batch: try each on its own, refuse the
+                # culprit.
+                if len(batch) == 1:
+                    self._refuse(batch[0], error)
+                else:
+                    for entry in batch:
+                        try:
+                            await self._process([entry])
+                        except ComputeFailed as single:
+                            self._refuse(entry, single)
+
+    def _take_batch(self) -> list[_Entry]:
+        batch: list[_Entry] = []
+        while self._queue and len(batch) < BATCH_MAX:
+            entry = self._queue.popleft()
+            anchor = entry.transaction.body.anchor
+            if anchor > self._board.latest:
+                self._park(anchor, entry)
+                continue
+            try:
+                self._board.check_work(entry.transaction)
+            except TangleError as error:
+                self._refuse(entry, error)
+                continue
+            batch.append(entry)
+        return batch
+
+    def _park(self, anchor: int, entry: _Entry) -> None:
+        if self._parked_count >= PARKED_MAX:
+            self._finish(entry, Answer(entry.transaction.id, True, None, Overloaded("anchor waiting", 1.0)))
+            return
+        self._parked.setdefault(anchor, []).append(entry)
+        self._parked_count += 1
+
+    async def _process(self, batch: list[_Entry]) -> None:
+        request = self._board.build_batch([entry.transaction for entry in batch])
+        verdicts = await self._computer.verify_transactions(request)
+        self.verified_total += len(batch)
+        good = [entry for entry, verdict in zip(batch, verdicts, strict=True) if self._accept(entry, verdict)]
+        errors = self._attach(good)
+        kept = [entry for entry in good if entry.transaction.id not in errors]
+        await self._persist([entry.transaction for entry in kept])
+        for entry in good:
+            error = errors.get(entry.transaction.id)
+            if error is not None:
+                self._refuse(entry, error)
+            else:
+                identity = entry.transaction.id
+                self._finish(entry, Answer(identity, True, self._find_status(identity), None))
+
+    def _accept(self, entry: _Entry, verdict: TransactionVerdict) -> bool:
+        body = entry.transaction.body
+        if not verdict.is_signature_valid:
+            self._refuse(entry, InvalidSignature(TRANSACTION, body.issuer))
+            return False
+        if verdict.results != body.work.results:
+            claimed = body.work.results
+            index = next(i for i, d in enumerate(verdict.results) if d != claimed[i])
+            self._refuse(
+                entry, ForgedWork(body.issuer, body.sequence, index, claimed[index], verdict.results[index])
+            )
+            return False
+        return True
+
+    def _attach(self, entries: Sequence[_Entry]) -> dict[TransactionId, TangleError]:
+        errors: dict[TransactionId, TangleError] = {}
+        for entry in entries:
+            transaction = entry.transaction
+            source = b"" if entry.source is None else entry.source.public_key
+            try:
+                events = self._subdag.process_transaction(
+                    transaction, source=source, is_needed=entry.is_requested
+                )
+            except TangleError as error:
+                errors[transaction.id] = error
+                continue
+            self._on_events(events, entry.source)
+            errors.update(
+                (event.transaction_id, event.error) for event in events if isinstance(event, Dropped)
+            )
+        return errors
+
+    def _refuse(self, entry: _Entry, error: TangleError) -> None:
+        identity = entry.transaction.id
+        if not isinstance(error, TRANSIENT):
+            self._remember_refused(identity, error)
+            self._on_events(self._subdag.process_refused(identity), None)
+            if entry.source is not None:
+                self._on_refused(entry.source, error)
+        self._finish(entry, Answer(identity, True, None, error))
+
+    def _remember_refused(self, identity: TransactionId, error: TangleError) -> None:
+        self.refused_total[error.code] = self.refused_total.get(error.code, 0) + 1
+        self._refused[identity] = error
+        if len(self._refused) > REFUSED_MAX:
+            self._refused.popitem(last=False)
+
+    def _finish(self, entry: _Entry, answer: Answer) -> None:
+        self._in_flight.pop(entry.transaction.id, None)
+        entry.answer = answer
+        entry.done.set()

@@ -1,0 +1,127 @@
+"""The real computer: requests go to worker processes, each with a backend of its own.
+
+A worker starts with numpy, which needs no compiler and is there in a moment; beside it another one opens the
+device, builds the kernels and passes the conformance vectors, which can take many seconds the first time, and
+then takes its place. The bits are the same, so nobody notices but the clock. Where the operator left the
+choice of device to the node and it fails, or there is no compiler, the node stays with numpy and says so.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from aivm.backends.numpy_backend import NumpyBackend
+from aivm.backends.opening import NUMPY, open_backend
+from aivm.backends.protocol import Backend
+from aivm.conformance.run import run_conformance
+from aivm.errors import CompilerMissing, ConformanceFailure, DeviceUnavailable
+from poi.events import EvaluateAnswer, EvaluateRequest
+from poi.job import StandingJob
+from poi.worker import evaluate, prepare
+from shards.blocks import SignatureClaim
+from tangle.core.types import ChainId
+from tangle.node import computer
+from tangle.node.computer import TransactionBatch, TransactionVerdict, describe_backend
+from tangle.node.pool import ComputePool, Priority
+
+AUTO: Final = "auto"
+"""Device name that lets the worker choose: tinygrad's processor device where there is a compiler, else numpy.
+"""
+
+log = structlog.get_logger("computer")
+
+_backend: Backend | None = None
+"""This worker process's backend: tinygrad is not thread-safe, so there is one, used from one thread."""
+
+
+class ProcessComputer:
+    """A ``Computer`` over a ``ComputePool``."""
+
+    def __init__(self, workers: int, device: str, cache: Path, jobs: Sequence[StandingJob]) -> None:
+        """:param device: ``auto``, ``numpy`` or a tinygrad device name.
+        :param cache: directory for compiled kernels.
+        :param jobs: standing jobs whose data are loaded and whose kernels are built at start.
+        """
+        self.pool = ComputePool(workers, partial(_initialize_worker, NUMPY, cache, tuple(jobs)))
+        self._upgrade = partial(_initialize_worker, device, cache, tuple(jobs))
+        self._is_plain = device == NUMPY
+        self._device = describe_backend(NumpyBackend())
+
+    @property
+    def device(self) -> str:
+        """What the workers compute on now."""
+        return self._device
+
+    async def run(self) -> None:
+        """Bring the workers to their device, and back to it after a crash, until cancelled.
+
+        :raises ComputeFailed: the device that the operator named cannot be used.
+        """
+        if not self._is_plain:
+            await self.pool.keep_upgraded(self._upgrade, _describe, self._on_upgraded)
+
+    def _on_upgraded(self, device: str) -> None:
+        self._device = device
+        log.info("device-ready", device=device)
+
+    async def verify_transactions(self, batch: TransactionBatch) -> tuple[TransactionVerdict, ...]:
+        """Check signatures and recompute work."""
+        return await self.pool.call(_verify_transactions, batch, Priority.TRANSACTION)
+
+    async def verify_signatures(self, chain: ChainId, claims: Sequence[SignatureClaim]) -> tuple[bool, ...]:
+        """Check signatures of blocks and attestations."""
+        return await self.pool.call(_verify_signatures, (chain, tuple(claims)), Priority.BLOCK)
+
+    async def prove(self, request: EvaluateRequest) -> EvaluateAnswer:
+        """Do the work of one transaction."""
+        return await self.pool.call(_prove, request, Priority.PROVE)
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self.pool.close()
+
+
+def _initialize_worker(device: str, cache: Path, jobs: tuple[StandingJob, ...]) -> None:
+    global _backend
+    _backend = _open(device, cache)
+    for job in jobs:
+        prepare(job, _backend)
+
+
+def _open(device: str, cache: Path) -> Backend:
+    if device == NUMPY:
+        return NumpyBackend()
+    try:
+        backend = open_backend("CPU" if device == AUTO else device, os.environ, cache)
+        run_conformance(backend)
+    except (CompilerMissing, DeviceUnavailable, ConformanceFailure):
+        # The node must know where its work is done: only an operator who left the choice gets another device.
+        if device != AUTO:
+            raise
+        return NumpyBackend()
+    return backend
+
+
+def _get_backend() -> Backend:
+    assert _backend is not None, "a worker opens its backend before its first call"
+    return _backend
+
+
+def _describe(_: None) -> str:
+    return describe_backend(_get_backend())
+
+
+def _verify_transactions(batch: TransactionBatch) -> tuple[TransactionVerdict, ...]:
+    return computer.verify_transactions(batch, _get_backend())
+
+
+def _verify_signatures(request: tuple[ChainId, tuple[SignatureClaim, ...]]) -> tuple[bool, ...]:
+    return computer.verify_signatures(*request)
+
+
+def _prove(request: EvaluateRequest) -> EvaluateAnswer:
+    return evaluate(request, _get_backend())

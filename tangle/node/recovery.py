@@ -1,0 +1,131 @@
+"""Starting from what the store holds: the founding of a new home, and the state after a restart.
+
+A crash can leave history ahead of the state by one commit (the store writes history first). Everything here
+starts from the state; the committee core then decides that commit again and the executor writes the same rows
+again.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from aivm.backends.protocol import Backend
+from poi.evolution import open_job
+from poi.job import decode_job
+from poi.state import JobState
+from shards.checkpoints import compute_checkpoint_digest
+from shards.events import RecoveredState
+from tangle.core.genesis import Genesis
+from tangle.core.types import ChainId, JobId, PublicKey, Shard
+from tangle.ledger.machine import StandingEntry, make_genesis_checkpoint, start_board
+from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
+from tangle.node.archive import PAGE, Archive
+from tangle.node.finality import ExecutedCheckpoint
+from tangle.store.store import WriteBatch
+
+COMMITS_MAX: Final = 1_024
+"""Newest commits read at a restart: several times what the commit depth can span."""
+
+UNCERTIFIED_MAX: Final = 4_096
+"""Executed checkpoints without a certificate that a restart goes back over to attest them again."""
+
+
+class Recovered(Struct, frozen=True):
+    """What a node starts from."""
+
+    state: LedgerState
+    board: tuple[StandingEntry, ...]
+    committee: RecoveredState
+    certified: int
+    """Latest final checkpoint."""
+
+    uncertified: tuple[ExecutedCheckpoint, ...]
+    """Executed checkpoints after it."""
+
+
+async def found(archive: Archive, genesis: Genesis, chain: ChainId, shard: Shard, backend: Backend) -> None:
+    """Write the state before the first commit, unless the home has one."""
+    if archive.get_ledger_state() is not None:
+        return
+    state, accounts = make_genesis_state(genesis, shard)
+    board, opened = start_board(genesis, backend)
+    checkpoint = make_genesis_checkpoint(chain, shard, state, board)
+    batch = WriteBatch()
+    archive.put_checkpoint(batch, checkpoint)
+    archive.put_accounts(batch, accounts)
+    for entry in board:
+        archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())
+    for first in opened:
+        archive.put_generation(batch, first, checkpoint.index)
+    archive.put_ledger_state(batch, link_checkpoint(state, compute_checkpoint_digest(checkpoint)))
+    await archive.commit(batch)
+
+
+def recover(archive: Archive, genesis: Genesis, certified: int, last_signed_round: int) -> Recovered:
+    """Read everything back.
+
+    :param certified: latest checkpoint whose events are on disk.
+    :param last_signed_round: from the last-signed guard, 0 for an observer.
+    """
+    state = archive.get_ledger_state()
+    assert state is not None, "a home is founded before it is recovered"
+    commits = archive.get_executed_commits(COMMITS_MAX)
+    depth = genesis.parameters.commit_depth
+    horizon = max(0, commits[-1].leader.round - depth) if commits else 0
+    blocks = archive.read_blocks(horizon + 1)
+    return Recovered(
+        state=state,
+        board=_recover_board(archive, genesis, state),
+        committee=RecoveredState(blocks, commits, last_signed_round),
+        certified=certified,
+        uncertified=_read_uncertified(archive, certified, state.checkpoint_index),
+    )
+
+
+def _recover_board(archive: Archive, genesis: Genesis, state: LedgerState) -> tuple[StandingEntry, ...]:
+    latest = archive.get_checkpoint(state.checkpoint_index)
+    assert latest is not None, "history is never behind the state"
+    entries = []
+    for entry, model in zip(genesis.board, latest.models, strict=True):
+        opened = open_job(decode_job(entry.parameters))
+        snapshot = archive.get_job(opened.id)
+        assert snapshot is not None, "a job's state is written with the ledger's"
+        # Weights of older generations are read from the archive when work names them.
+        job_state = JobState(opened, snapshot, {})
+        workers = _count_workers(archive, opened.id, model.generation, state.ordered_total)
+        entries.append(StandingEntry(entry.budget, job_state, workers, model))
+    return tuple(entries)
+
+
+def _count_workers(archive: Archive, job: JobId, generation: int, ordered_total: int) -> dict[PublicKey, int]:
+    """Evaluations counted for the open generation, by worker."""
+    opened_by = archive.get_generations(job, generation, 1)[0].checkpoint
+    checkpoint = archive.get_checkpoint(opened_by)
+    assert checkpoint is not None, "a generation is stored with its checkpoint"
+    workers: dict[PublicKey, int] = {}
+    index = checkpoint.ordered_total
+    while rows := archive.get_evaluations(job, index, PAGE):
+        for index, _ in rows:
+            if index >= ordered_total:
+                return workers
+            row = archive.get_ordered(index)
+            assert row is not None, "counted work is ordered"
+            transaction = archive.get_transaction(row.effect.transaction)
+            assert transaction is not None, "what is ordered is stored"
+            work = transaction.body.work
+            workers[work.worker] = workers.get(work.worker, 0) + len(work.results)
+        index += 1
+    return workers
+
+
+def _read_uncertified(archive: Archive, certified: int, executed: int) -> tuple[ExecutedCheckpoint, ...]:
+    found = []
+    for index in range(certified + 1, min(executed, certified + UNCERTIFIED_MAX) + 1):
+        checkpoint = archive.get_checkpoint(index)
+        assert checkpoint is not None, "history is never behind the state"
+        rows = archive.get_ordered_range(
+            checkpoint.ordered_total - checkpoint.ordered_count, checkpoint.ordered_total
+        )
+        identities = tuple(row.effect.transaction for row in rows)
+        found.append(ExecutedCheckpoint(checkpoint, compute_checkpoint_digest(checkpoint), identities))
+    return tuple(found)

@@ -1,0 +1,147 @@
+"""The work board: what work a transaction must carry, as the certified checkpoints say.
+
+A transaction's anchor fixes the job that is drawn for it, the difficulty, and the generations that its work
+may be of. All of that is read from the checkpoint at the anchor, so every node judges alike whenever the
+transaction reaches it; the rules themselves are ``poi``'s.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from poi.assignment import BoardJob, draw_job
+from poi.events import Assignment, EvaluateRequest
+from poi.evolution import OpenJob, open_job, verify_drawn, verify_generation
+from poi.job import decode_job
+from poi.weights import compute_effective, decode_master, encode_effective
+from tangle.core.errors import TangleError
+from tangle.core.genesis import Genesis
+from tangle.core.parameters import Parameters
+from tangle.core.transactions import Transaction
+from tangle.core.types import ChainId, JobId, PublicKey
+from tangle.node.archive import Archive
+from tangle.node.computer import TransactionBatch
+
+FACTS_MAX: Final = 4_096
+"""Checkpoints whose facts are remembered: anchors are recent, and older ones are read again from the store.
+"""
+
+WEIGHTS_MAX: Final = 256
+"""Generations whose weights are remembered, over all jobs: 10 kB each for the digits."""
+
+
+class TransactionExpired(TangleError):
+    """The anchor is so old that the transaction can no longer apply."""
+
+    code = "expired"
+
+    def __init__(self, anchor: int, executed: int, expiry_gap: int) -> None:
+        self.anchor = anchor
+        super().__init__(
+            f"anchor {anchor} is more than {expiry_gap} checkpoints before {executed}; "
+            "prepare the transaction anew"
+        )
+
+
+class AnchorFacts(Struct, frozen=True):
+    """What a checkpoint says about work."""
+
+    difficulty: int
+    generations: dict[JobId, int]
+
+
+class WorkBoard:
+    """Answers what work is due, from certified checkpoints."""
+
+    def __init__(self, genesis: Genesis, chain: ChainId, archive: Archive) -> None:
+        self.chain = chain
+        self.parameters: Parameters = genesis.parameters
+        opened = [open_job(decode_job(entry.parameters)) for entry in genesis.board]
+        self.jobs: dict[JobId, OpenJob] = {job.id: job for job in opened}
+        self.board = tuple(
+            BoardJob(job.id, entry.budget) for job, entry in zip(opened, genesis.board, strict=True)
+        )
+        self.latest = 0
+        """Latest checkpoint that is executed and certified here: the youngest usable anchor."""
+
+        self._archive = archive
+        self._facts: OrderedDict[int, AnchorFacts] = OrderedDict()
+        self._weights: OrderedDict[tuple[JobId, int], bytes] = OrderedDict()
+
+    def get_facts(self, anchor: int) -> AnchorFacts:
+        """What the checkpoint at ``anchor`` (executed here) says."""
+        facts = self._facts.get(anchor)
+        if facts is None:
+            checkpoint = self._archive.get_checkpoint(anchor)
+            assert checkpoint is not None, "only executed checkpoints are anchors"
+            facts = AnchorFacts(
+                checkpoint.difficulty, {model.job: model.generation for model in checkpoint.models}
+            )
+            self._facts[anchor] = facts
+            if len(self._facts) > FACTS_MAX:
+                self._facts.popitem(last=False)
+        return facts
+
+    def get_weights(self, job: JobId, generation: int) -> bytes:
+        """Effective weights of a generation that is executed here: int8, layer by layer, row-major."""
+        key = (job, generation)
+        weights = self._weights.get(key)
+        if weights is None:
+            stored = self._archive.get_master(job, generation)
+            assert stored is not None, "weights are stored with their generation"
+            opened = self.jobs[job].job
+            weights = encode_effective(compute_effective(opened, decode_master(opened, stored)))
+            self._weights[key] = weights
+            if len(self._weights) > WEIGHTS_MAX:
+                self._weights.popitem(last=False)
+        return weights
+
+    def draw(self, issuer: PublicKey, sequence: int) -> JobId:
+        """The job that a transaction of this issuer and sequence works for."""
+        return draw_job(self.board, issuer, sequence)
+
+    def check_policy(self, transaction: Transaction) -> None:
+        """What this node refuses to take from outside although the protocol would allow it.
+
+        :raises TransactionExpired: it could only become a conflict.
+        """
+        anchor = transaction.body.anchor
+        if anchor + self.parameters.expiry_gap < self.latest:
+            raise TransactionExpired(anchor, self.latest, self.parameters.expiry_gap)
+
+    def check_work(self, transaction: Transaction) -> None:
+        """Whether the work is of the job, generation and amount that the anchor asks for.
+
+        :raises WrongJob, WrongGeneration, StaleWork, WrongDifficulty: it is not.
+        """
+        body = transaction.body
+        facts = self.get_facts(body.anchor)
+        drawn = self.draw(body.issuer, body.sequence)
+        verify_drawn(body.work.job, drawn, len(body.work.results), facts.difficulty)
+        verify_generation(self.jobs[drawn].job, body.work.generation, facts.generations[drawn])
+
+    def build_request(
+        self, job: JobId, generation: int, assignments: Sequence[Assignment]
+    ) -> EvaluateRequest:
+        """A request to evaluate ``assignments`` of one generation."""
+        return EvaluateRequest(
+            self.jobs[job].job, generation, self.get_weights(job, generation), tuple(assignments)
+        )
+
+    def build_batch(self, transactions: Sequence[Transaction]) -> TransactionBatch:
+        """A verification request for transactions whose work passed ``check_work``."""
+        groups: dict[tuple[JobId, int], tuple[list[Assignment], list[int]]] = {}
+        signed = []
+        for position, transaction in enumerate(transactions):
+            body = transaction.body
+            signed.append((transaction.body_encoded, transaction.signature, body.issuer))
+            items, positions = groups.setdefault((body.work.job, body.work.generation), ([], []))
+            items.append(Assignment(body.issuer, body.sequence, len(body.work.results)))
+            positions.append(position)
+        work = tuple(
+            (self.build_request(job, generation, items), tuple(positions))
+            for (job, generation), (items, positions) in groups.items()
+        )
+        return TransactionBatch(self.chain, tuple(signed), work)
