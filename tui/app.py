@@ -20,8 +20,9 @@ from textual.widgets import Footer
 from tui.keys import KEYS, VIEW_KEYS, View
 from tui.layout import Arrangement, compute_arrangement
 from tui.link import Link, Phase, compute_link
+from tui.live import LiveSource
 from tui.snapshot import Outage, Snapshot, Tick
-from tui.sources import SnapshotSource
+from tui.sources import RecordedSource, SnapshotSource, read_recording
 from tui.themes import DEFAULT_THEME, FALLBACK_VARIABLES, THEMES
 from tui.widgets.drawn import CommitteePanel, DagPanel, IntelligencePanel
 from tui.widgets.header import FIRST_LINK, Empty, Header, TooSmall
@@ -31,6 +32,9 @@ from tui.widgets.peers import PeersPanel
 
 AGE_INTERVAL_S = 0.5
 """How often the connection is judged anew; ages are shown in whole seconds."""
+
+DEFAULT_URL = "http://127.0.0.1:14265"
+"""Where a node's API listens unless told otherwise."""
 
 MonotonicClock = Callable[[], float]
 """Seconds that never go back, from any beginning."""
@@ -184,11 +188,14 @@ class Dashboard(App[None]):
         return lambda: self.action_show(view)
 
 
+def run_dashboard(url: str = DEFAULT_URL) -> None:
+    """Watch the node whose API is at ``url`` until the user quits; a node that is away is waited for."""
+    Dashboard(LiveSource(url)).run()
+
+
 def run_replay(path: Path, *, interval_s: float = 1.0) -> None:
     """Show a recorded session until the user quits.
 
     :raises ValueError: the file is not a recording.
     """
-    from tui.sources import RecordedSource, read_recording
-
     Dashboard(RecordedSource(str(path), read_recording(path), interval_s)).run()

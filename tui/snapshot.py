@@ -117,6 +117,9 @@ class Vertex(Struct, frozen=True):
     checkpoint: int | None
     """Checkpoint that holds it."""
 
+    reason: str | None = None
+    """Why it conflicts or expired."""
+
 
 class DagFacts(Struct, frozen=True):
     """The sub-DAG and its pace."""

@@ -37,6 +37,9 @@ class Sighting(Struct, frozen=True):
     checkpoint: int | None
     """Checkpoint that holds it."""
 
+    reason: str | None = None
+    """Why it conflicts or expired."""
+
 
 class DagTrace:
     """Gives each new transaction a layer and a lane, once, and keeps its state up to date."""
@@ -50,9 +53,9 @@ class DagTrace:
             known = self._vertices.get(sighting.id)
             if known is None:
                 self._vertices[sighting.id] = self._place(sighting)
-            elif known.state is not sighting.state or known.checkpoint != sighting.checkpoint:
+            elif (known.state, known.checkpoint) != (sighting.state, sighting.checkpoint):
                 self._vertices[sighting.id] = replace(
-                    known, state=sighting.state, checkpoint=sighting.checkpoint
+                    known, state=sighting.state, checkpoint=sighting.checkpoint, reason=sighting.reason
                 )
         while len(self._vertices) > TRACE_VERTICES:
             del self._vertices[next(iter(self._vertices))]
@@ -78,6 +81,7 @@ class DagTrace:
             lane=lane,
             state=sighting.state,
             checkpoint=sighting.checkpoint,
+            reason=sighting.reason,
         )
 
 

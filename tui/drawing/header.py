@@ -34,8 +34,8 @@ def draw_title(
     return join_columns(left, right.append(" "), width)
 
 
-def draw_tabs(node: NodeFacts | None, view: View, width: int, palette: Palette) -> Text:
-    """The second line."""
+def draw_tabs(node: NodeFacts | None, link: Link, view: View, width: int, palette: Palette) -> Text:
+    """The second line; the node's health loses its colours while it may have changed unseen."""
     tabs = Text(" ")
     for entry in VIEW_KEYS:
         is_here = entry.view is view
@@ -43,7 +43,10 @@ def draw_tabs(node: NodeFacts | None, view: View, width: int, palette: Palette) 
         tabs.append(f" {entry.key} {entry.title} ", tone)
     if node is None:
         return join_columns(tabs, Text(), width)
-    return join_columns(tabs, _draw_health(node, width - tabs.cell_len - 2, palette).append(" "), width)
+    health = _draw_health(node, width - tabs.cell_len - 2, palette)
+    if link.phase is not Phase.LIVE:
+        health = Text(health.plain, palette.muted)
+    return join_columns(tabs, health.append(" "), width)
 
 
 def draw_empty(label: str, link: Link, width: int, height: int, palette: Palette) -> Text:

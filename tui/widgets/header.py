@@ -39,7 +39,7 @@ class Header(Widget):
         palette = get_palette(self)
         node = None if self.snapshot is None else self.snapshot.node
         title = draw_title(node, self._label, self.link, self.is_paused, self.size.width, palette)
-        return title.append("\n").append_text(draw_tabs(node, self.view, self.size.width, palette))
+        return title.append("\n").append_text(draw_tabs(node, self.link, self.view, self.size.width, palette))
 
 
 class Empty(Widget):

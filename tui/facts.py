@@ -1,0 +1,146 @@
+"""From the API's answers to the dashboard's facts: renaming and regrouping, nothing else."""
+
+from collections.abc import Sequence
+
+from tangle.api.schemas.models import ModelAnswer
+from tangle.api.schemas.network import CommitteeAnswer, PeerAnswer, StatusAnswer
+from tangle.api.schemas.transactions import TransactionAnswer
+from tui.snapshot import (
+    Check,
+    CommitteeFacts,
+    CurvePoint,
+    DagFacts,
+    ModelFacts,
+    NodeFacts,
+    PeerFacts,
+    Portrait,
+    ValidatorFacts,
+    Vertex,
+    VertexState,
+)
+from tui.trace import Sighting
+
+
+def make_node_facts(status: StatusAnswer, checks: tuple[Check, ...]) -> NodeFacts:
+    """Who the node is and how it fares."""
+    return NodeFacts(
+        name=status.name,
+        version=status.version,
+        network=status.network,
+        role=status.role,
+        uptime_s=status.uptime_s,
+        is_ready=status.is_ready,
+        checks=checks,
+        checkpoint_executed=status.checkpoint_executed,
+        checkpoint_certified=status.checkpoint_certified,
+        checkpoint_age_ms=status.checkpoint_age_ms,
+        resident_bytes=status.resident_bytes,
+        database_bytes=status.database_bytes,
+    )
+
+
+def make_dag_facts(
+    status: StatusAnswer,
+    history_in: tuple[float, ...],
+    history_final: tuple[float, ...],
+    vertices: tuple[Vertex, ...],
+) -> DagFacts:
+    """The sub-DAG and its pace."""
+    return DagFacts(
+        rate_in=status.rate_in,
+        rate_final=status.rate_final,
+        history_in=history_in,
+        history_final=history_final,
+        tips=status.tips,
+        pending=status.pending,
+        waiting=status.waiting,
+        ordered_total=status.ordered_total,
+        finality_p50_ms=status.finality.p50_ms,
+        finality_p95_ms=status.finality.p95_ms,
+        price=status.price,
+        difficulty=status.difficulty,
+        vertices=vertices,
+    )
+
+
+def make_model_facts(
+    model: ModelAnswer,
+    device: str,
+    curve: tuple[CurvePoint, ...],
+    pulses: tuple[int, ...],
+    portraits: tuple[Portrait, ...],
+) -> ModelFacts:
+    """The model and how it learns."""
+    return ModelFacts(
+        name=model.name,
+        layer_sizes=model.layer_sizes,
+        generation=model.current.generation,
+        score=model.current.score,
+        holdout_rows=model.holdout_rows,
+        counted_total=model.counted_total,
+        counted_open=model.counted_open,
+        population=model.population,
+        device=device,
+        curve=curve,
+        pulses=pulses,
+        portraits=portraits,
+    )
+
+
+def make_committee_facts(committee: CommitteeAnswer) -> CommitteeFacts:
+    """Rounds and votes."""
+    return CommitteeFacts(
+        shard=committee.shard,
+        epoch=committee.epoch,
+        round=committee.round,
+        commit=committee.commit,
+        quorum=committee.quorum,
+        total_weight=committee.total_weight,
+        equivocations=committee.equivocations,
+        validators=tuple(
+            ValidatorFacts(
+                index=validator.index,
+                key=validator.public_key.hex(),
+                weight=validator.weight,
+                round=validator.round,
+                attested=validator.attested,
+                votes=validator.votes,
+                is_self=validator.is_self,
+                is_leader=validator.is_leader,
+            )
+            for validator in committee.validators
+        ),
+    )
+
+
+def make_peer_facts(peer: PeerAnswer) -> PeerFacts:
+    """A peer."""
+    return PeerFacts(
+        key=peer.public_key.hex(),
+        address=peer.address,
+        is_outbound=peer.is_outbound,
+        is_validator=peer.is_validator,
+        round_trip_ms=peer.round_trip_ms,
+        score=peer.score,
+        checkpoint=peer.checkpoint,
+        bytes_in=peer.bytes_in,
+        bytes_out=peer.bytes_out,
+        connected_s=peer.connected_s,
+    )
+
+
+def make_sighting(transaction: TransactionAnswer) -> Sighting:
+    """A transaction for the picture."""
+    return Sighting(
+        id=transaction.id.hex(),
+        parents=tuple(parent.hex() for parent in transaction.parents),
+        state=VertexState(transaction.status.value),
+        checkpoint=transaction.checkpoint,
+        reason=transaction.reason,
+    )
+
+
+def get_pulses(transactions: Sequence[TransactionAnswer], limit: int) -> tuple[int, ...]:
+    """The results that the latest transactions carried, oldest first."""
+    results = [int(result) for transaction in transactions for result in transaction.work.results]
+    return tuple(results[-limit:])
