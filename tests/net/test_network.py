@@ -1,12 +1,17 @@
 """Addresses as people write them, and the TCP twin of the network."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
 from tangle.net.addresses import Address, check_address, parse_address
 from tangle.net.errors import DialFailed, InvalidAddress, ListenFailed
+from tangle.net.handshake import Role
+from tangle.net.messages import Transactions
 from tangle.net.network import TcpNetwork, get_remote_host
+from tangle.net.session import establish
+from tests.net.builders import CHAIN, make_key, make_secret
 
 
 @pytest.mark.parametrize(
@@ -66,3 +71,36 @@ async def test_a_stream_carries_bytes_both_ways_over_tcp() -> None:
 async def test_dialling_where_nobody_listens_fails_by_name() -> None:
     with pytest.raises(DialFailed):
         await TcpNetwork().dial(Address(b"127.0.0.1", 1))
+
+
+async def test_sessions_run_over_tcp_and_part_in_good_order() -> None:
+    network = TcpNetwork()
+    listener = await network.listen(Address(b"127.0.0.1", 0))
+    endings: list[str] = []
+    news = Transactions((bytes(4_096),) * 240)
+
+    async def serve(stream: ByteStream) -> None:
+        session = await establish(stream, Role.RESPONDER, make_key("bob"), CHAIN, make_secret("e2"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.run)
+            async for message in session:
+                await session.send(message)
+        assert session.ending is not None
+        endings.append(session.ending.code)
+
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, serve)
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's typed attributes, no database
+        stream = await network.dial(Address(b"127.0.0.1", port))
+        session = await establish(stream, Role.INITIATOR, make_key("alice"), CHAIN, make_secret("e1"))
+        tasks.start_soon(session.run)
+        for _ in range(3):
+            await session.send(news)
+        assert [await anext(session) for _ in range(3)] == [news] * 3
+        await session.close()
+        while not endings:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert endings == ["peer-goodbye"]
+    assert session.ending is not None
+    assert session.ending.code == "session-closed"
