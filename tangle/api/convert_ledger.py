@@ -70,4 +70,6 @@ def make_checkpoint_answer(view: CheckpointView) -> CheckpointAnswer:
 def _make_signatures(view: CheckpointView) -> tuple[SignatureAnswer, ...] | None:
     if view.certificate is None:
         return None
-    return tuple(SignatureAnswer(part.author, HexBytes(part.signature)) for part in view.certificate.signatures)
+    return tuple(
+        SignatureAnswer(part.author, HexBytes(part.signature)) for part in view.certificate.signatures
+    )

@@ -37,6 +37,8 @@ def make_lineage_answer(item: LineageItem, accounts: AccountCodec) -> LineageIte
     """The answer's form of a counted evaluation."""
     return LineageItemAnswer(
         ordered_index=Quantity(item.ordered_index),
+        checkpoint=Quantity(item.checkpoint),
+        timestamp_ms=Quantity(item.timestamp_ms),
         transaction=HexDigest(item.transaction),
         issuer=accounts.encode(item.issuer),
         sequence=Quantity(item.sequence),

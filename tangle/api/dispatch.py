@@ -4,7 +4,7 @@ This is the only place where faults become answers. A programming error is logge
 answered with a bare ``internal``; nothing of the inside reaches a client.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from tangle.api.context import ApiContext
-from tangle.api.errors import InternalFault, MethodNotAllowed, UnknownRoute
+from tangle.api.errors import InternalFault, MethodNotAllowed, UnknownRoute, UnsupportedExpectation
 from tangle.api.meters import ApiMeters
 from tangle.api.problems import make_problem_response
 from tangle.api.registry import JSON, Call, RawReply, Reply, Result, Route
@@ -28,7 +28,7 @@ Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SAFETY_FIELDS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Answers are of the moment and are what their type says."""
 
-PATH_FIELDS: Final = "path_fields"
+PATH_FIELDS: Final = web.RequestKey("path_fields", Mapping[str, str])
 """Under this name a request carries the fields of its path to the endpoint."""
 
 UNMATCHED: Final = "unmatched"
@@ -63,8 +63,8 @@ class Dispatcher:
             response = await match.handler(request)
         except TangleError as error:
             response = make_problem_response(error, request.path)
-        except (ConnectionError, web.HTTPException):
-            raise
+        except ConnectionError:
+            raise  # nobody is left to answer
         except Exception:
             log.exception("api.internal", method=request.method, path=request.path)
             response = make_problem_response(InternalFault(), request.path)
@@ -85,7 +85,11 @@ class Dispatcher:
             raise MethodNotAllowed(request.method, tuple(refusal.allowed_methods))
         if refusal is not None:
             raise UnknownRoute(request.path)
-        await found.expect_handler(request)
+        if "Expect" in request.headers:
+            try:
+                await found.expect_handler(request)  # tells a client that asked first to go on with its body
+            except web.HTTPExpectationFailed:
+                raise UnsupportedExpectation(request.headers["Expect"]) from None
         return found
 
     def _make_endpoint(self, route: Route) -> Endpoint:

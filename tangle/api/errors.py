@@ -27,6 +27,16 @@ class MethodNotAllowed(TangleError):
         super().__init__(f"this route does not take {method}; it takes {', '.join(self.allowed)}")
 
 
+class UnsupportedExpectation(TangleError):
+    """An ``Expect`` header that is not ``100-continue``."""
+
+    code = "expectation-unsupported"
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(f"this server cannot meet the expectation {found!r}; leave it out")
+
+
 class MalformedHttp(TangleError):
     """Bytes that are not an HTTP request, or a head over its limits."""
 

@@ -31,6 +31,7 @@ PROBLEM_STATUS: Final = {
     "encoding-malformed": HTTPStatus.BAD_REQUEST,
     "encoding-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "event-ahead": HTTPStatus.CONFLICT,
+    "expectation-unsupported": HTTPStatus.EXPECTATION_FAILED,
     "faucet-absent": HTTPStatus.NOT_FOUND,
     "http-malformed": HTTPStatus.BAD_REQUEST,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -51,8 +51,8 @@ class StreamInputs(Struct, frozen=True, forbid_unknown_fields=True):
 class PageInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """One page of the log."""
 
-    after: Quantity = Quantity(0)
-    """Begin after this event."""
+    after: Quantity | None = None
+    """Begin after this event; with the first for none."""
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 100
     """Most events to return."""
@@ -89,7 +89,7 @@ async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
 async def list_events(call: Call[PageInputs, None]) -> Reply:
     """One page of the event log, oldest first."""
     context = call.context
-    events = context.service.get_events(call.inputs.after, call.inputs.limit)
+    events = context.service.get_events(call.inputs.after or 0, call.inputs.limit)
     return Reply(tuple(make_event_answer(event, context.accounts) for event in events))
 
 

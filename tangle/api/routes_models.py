@@ -26,8 +26,8 @@ class ModelInputs(Struct, frozen=True, forbid_unknown_fields=True):
     job: HexDigest
     """The job."""
 
-    first: Quantity = Quantity(0)
-    """First generation of the curve."""
+    first: Quantity | None = None
+    """First generation of the curve; the initial weights for none."""
 
     limit: Annotated[int, Meta(ge=1, le=CURVE_MAX)] = CURVE_MAX
     """Most generations of the curve."""
@@ -68,7 +68,7 @@ async def get_model(call: Call[ModelInputs, None]) -> Reply:
     service, inputs = call.context.service, call.inputs
     job = JobId(inputs.job)
     model = make_model_answer(service.get_model(job))
-    generations = service.get_generations(job, inputs.first, inputs.limit)
+    generations = service.get_generations(job, inputs.first or 0, inputs.limit)
     return Reply(ModelDetailAnswer(model, tuple(map(make_generation_answer, generations))))
 
 

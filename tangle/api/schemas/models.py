@@ -74,6 +74,12 @@ class LineageItemAnswer(Struct, frozen=True):
     ordered_index: Quantity
     """Place of its transaction in the history."""
 
+    checkpoint: Quantity
+    """Checkpoint that ordered it."""
+
+    timestamp_ms: Quantity
+    """Commit time of that checkpoint; a replay groups evaluations by it."""
+
     transaction: HexDigest
     """Transaction that carried it."""
 
