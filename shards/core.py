@@ -123,6 +123,16 @@ class CommitteeCore:
         """Accepted blocks of a round above the horizon, for displays and for peers that ask."""
         return tuple(self._dag.get_round(round_number))
 
+    def get_latest_blocks(self) -> tuple[Block, ...]:
+        """Each author's newest accepted block: what to send to a peer that has just connected, and again
+        while the clock stands still, since a block that was sent once may have been lost on the way.
+        """
+        newest = (
+            self._dag.get_latest_before(author, self.highest_round + 1)
+            for author in range(len(self._committee))
+        )
+        return tuple(block for block in newest if block is not None)
+
     def is_known(self, reference: BlockReference) -> bool:
         """Whether a block needs no fetching: accepted, waiting, or too old to matter."""
         return (
@@ -202,9 +212,11 @@ class CommitteeCore:
         """
         if self._proposer is None or self.clock_round <= self._proposer.last_round:
             raise ProposalNotDue(self.clock_round, self._proposer.last_round if self._proposer else 0)
-        body = self._proposer.propose(now_ms, tips, attestations)
+        self._proposer.on_clock(now_ms)
+        body = self._proposer.make_body(now_ms, tips, attestations)
         block = sign_block(body, key)
         check_block(block, self._committee, self._chain, self._shard, self._parameters)
+        self._proposer.on_proposed(now_ms)
         self._is_payload_waiting = False
         events: list[CommitteeEvent] = []
         self._accept(block, events)

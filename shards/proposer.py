@@ -84,11 +84,14 @@ class Proposer:
         delay_ms = self._pace.min_round_delay_ms if is_busy else self._pace.idle_round_delay_ms
         return max(due_ms, self._last_proposal_ms + delay_ms)
 
-    def propose(
+    def on_proposed(self, now_ms: int) -> None:
+        """A block was made: delays count from here."""
+        self._last_proposal_ms = now_ms
+
+    def make_body(
         self, now_ms: int, tips: Sequence[TransactionId], attestations: Sequence[Attestation]
     ) -> BlockBody:
         """Fields of the block for the clock's round."""
-        self._last_proposal_ms = now_ms
         ancestors = self._collect_ancestors()
         known = (self._dag.get_block(ancestor.digest) for ancestor in ancestors)
         youngest_ms = max((block.body.timestamp_ms for block in known if block is not None), default=0)
