@@ -16,7 +16,9 @@ so that the peer's own lanes fill and its senders wait. A peer that does not rea
 left.
 
 Requests made inside the reading loop must not be awaited there (the response is behind the loop's own
-messages): start a task for each.
+messages): start a task for each. For the same reason answer requests from tasks, or with ``send_nowait``: two
+owners that wait in their loops for room towards each other hold each other up until one of them counts as
+stalled.
 """
 
 from collections.abc import Awaitable, Callable

@@ -32,7 +32,8 @@ class Guard(Protocol):
         ...
 
     async def save(self, record: bytes) -> None:
-        """Return when ``record`` is durable; only then may what it describes be signed and sent.
+        """Return when ``record`` is durable; only then may what it describes be signed and sent. One at a
+        time.
 
         :raises StorageFailed: it is not; sign nothing more.
         """

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -244,60 +243,67 @@ async def test_writers_wait_in_front_of_a_slow_disk(monkeypatch: pytest.MonkeyPa
 
 
 KEYS = st.binary(min_size=1, max_size=2)
-BATCHES = st.lists(
-    st.dictionaries(
-        st.tuples(st.sampled_from([Table.TRANSACTIONS, Table.ACCOUNTS]), KEYS),
-        st.none() | st.binary(max_size=3),
-        max_size=6,
-    ),
-    max_size=8,
+BATCH = st.dictionaries(
+    st.tuples(st.sampled_from([Table.TRANSACTIONS, Table.ACCOUNTS]), KEYS),
+    st.none() | st.binary(max_size=3),
+    max_size=6,
 )
+LIVES = st.lists(st.lists(BATCH, max_size=5), max_size=4)
+"""Batches of each life of a store; between two lives it is closed and opened again."""
+RANGES = st.tuples(KEYS, st.none() | KEYS, st.integers(0, 9))
+
+Entries = dict[tuple[Table, bytes], bytes | None]
+Range = tuple[bytes, bytes | None, int]
 
 
-@given(batches=BATCHES, together=st.booleans(), start=KEYS, stop=st.none() | KEYS, limit=st.integers(0, 9))
-def test_both_twins_behave_like_a_dictionary(
-    tmp_path_factory: pytest.TempPathFactory,
-    batches: Any,
-    together: bool,
-    start: bytes,
-    stop: bytes | None,
-    limit: int,
-) -> None:
+def check_range(store: Store, model: dict[tuple[Table, bytes], bytes], wanted: Range) -> None:
+    """The store answers as a sorted dictionary would."""
+    start, stop, limit = wanted
+    for table in (Table.TRANSACTIONS, Table.ACCOUNTS):
+        entries = sorted((key, value) for (owner, key), value in model.items() if owner is table)
+        inside = [entry for entry in entries if start <= entry[0] and (stop is None or entry[0] < stop)]
+        assert store.scan(table, start, stop, limit=limit) == inside[:limit]
+        assert store.scan(table, start, stop, limit=limit, reverse=True) == inside[::-1][:limit]
+        assert store.count(table) == len(entries)
+
+
+async def live_through(make: MakeStore, lives: list[list[Entries]], together: bool, wanted: Range) -> None:
+    """Write what each life has, at once or one after the other, and compare in every life."""
     model: dict[tuple[Table, bytes], bytes] = {}
-    written = []
-    for entries in batches:
-        batch = WriteBatch()
-        for (table, key), value in entries.items():
-            if value is None:
-                batch.delete(table, key)
-                model.pop((table, key), None)
-            else:
-                batch.put(table, key, value)
-                model[table, key] = value
-        written.append(batch)
-
-    async def fill(store: Twin) -> None:
-        async with running(store):
-            if together:
-                async with anyio.create_task_group() as tasks:
-                    for batch in written:
+    for life in [*lives, []]:
+        async with running(make()) as store:
+            check_range(store, model, wanted)  # what earlier lives left
+            async with anyio.create_task_group() as tasks:
+                for entries in life:
+                    batch = WriteBatch()
+                    for (table, key), value in entries.items():
+                        if value is None:
+                            batch.delete(table, key)
+                            model.pop((table, key), None)
+                        else:
+                            batch.put(table, key, value)
+                            model[table, key] = value
+                    if together:
                         tasks.start_soon(store.commit, batch)
-            else:
-                for batch in written:
-                    await store.commit(batch)
-            for table in (Table.TRANSACTIONS, Table.ACCOUNTS):
-                inside = sorted(
-                    (key, value)
-                    for (owner, key), value in model.items()
-                    if owner is table and start <= key and (stop is None or key < stop)
-                )
-                assert store.scan(table, start, stop, limit=limit) == inside[:limit]
-                assert store.scan(table, start, stop, limit=limit, reverse=True) == inside[::-1][:limit]
-                assert store.count(table) == sum(owner is table for owner, _ in model)
+                    else:
+                        await store.commit(batch)
+            check_range(store, model, wanted)
 
-    path = tmp_path_factory.mktemp("twin")
-    anyio.run(fill, open_lmdb_store(path, CHAIN, group_wait_ms=0, free_bytes_min=0, map_bytes=1 << 20))
-    anyio.run(fill, MemoryStore(group_wait_ms=0))
+
+@given(lives=LIVES, together=st.booleans(), wanted=RANGES)
+def test_both_twins_behave_like_a_dictionary(
+    tmp_path_factory: pytest.TempPathFactory, lives: list[list[Entries]], together: bool, wanted: Range
+) -> None:
+    path, memory = tmp_path_factory.mktemp("twin"), MemoryStore()
+
+    def make_lmdb() -> Twin:
+        return open_lmdb_store(path, CHAIN, group_wait_ms=0, free_bytes_min=0, map_bytes=1 << 20)
+
+    def make_memory() -> Twin:
+        return MemoryStore(memory.disk, group_wait_ms=0)
+
+    anyio.run(live_through, make_lmdb, lives, together, wanted)  # asyncio starts tasks in order
+    anyio.run(live_through, make_memory, lives, together, wanted)
 
 
 def test_merging_keeps_the_last_word() -> None:
