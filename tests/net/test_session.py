@@ -54,8 +54,8 @@ from tests.net.streams import MemoryStream, make_sessions, make_stream_pair
 ID = TransactionId(b"\x07" * 32)
 HELLO = Hello(1, (ShardStatus(Shard(0), 1, 2),), 0, b"test", False)
 ASK_OWN = GetOwnLatest(0, Shard(0), PublicKey(b"\x02" * 32))
-HASTY = SessionTiming(0.05, 0.05, 0.02, 0.05, 0.05, 0.05)
-"""Gives up at once, so that tests of patience are short."""
+HASTY = SessionTiming(0.3, 0.3, 0.05, 0.3, 0.3, 0.3)
+"""Gives up soon, so that tests of patience are short, and not so soon that a busy machine fails them."""
 
 
 @asynccontextmanager
@@ -360,11 +360,11 @@ async def test_a_reader_that_does_not_look_makes_its_peer_wait_and_nobody_rememb
 async def test_pings_measure_the_round_trip() -> None:
     alice, bob = await make_sessions(timing=SessionTiming(ping_interval_s=0.01))
     async with running(alice, bob):
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.3)
     figures = alice.statistics()
     assert figures.messages_received >= 1
     assert figures.round_trip_ms is not None
-    assert 0 <= figures.round_trip_ms < 100
+    assert 0 <= figures.round_trip_ms < 300
     assert bob.statistics().bytes_sent > 0
 
 
@@ -392,7 +392,7 @@ async def test_a_peer_that_dribbles_a_frame_for_ever_is_left() -> None:
 
 async def test_a_slow_owner_is_no_fault_of_the_peer() -> None:
     alice, bob = await make_sessions(
-        their_timing=SessionTiming(ping_interval_s=0.02, pong_timeout_s=0.05), pieces_max=1
+        their_timing=SessionTiming(ping_interval_s=0.05, pong_timeout_s=0.4), pieces_max=1
     )
     message = Transactions((bytes(4_000),) * 200)
     async with running(alice, bob), anyio.create_task_group() as tasks:
@@ -402,7 +402,7 @@ async def test_a_slow_owner_is_no_fault_of_the_peer() -> None:
                 await alice.send(message)
 
         tasks.start_soon(flood)
-        await anyio.sleep(0.3)  # several pong timeouts, while bob's inbox is full of alice's messages
+        await anyio.sleep(1.0)  # two pong timeouts, while bob's inbox is full of alice's messages
         assert bob.ending is None
         assert [await anext(bob) for _ in range(10)] == [message] * 10
         assert bob.ending is None
