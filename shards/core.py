@@ -143,10 +143,8 @@ class CommitteeCore:
 
     def get_missing(self) -> Missing:
         """What waiting blocks lack, at most ``MISSING_MAX`` of each, lowest rounds first."""
-        blocks = [
-            reference for reference in self._waiting.get_missing_blocks() if not self.is_known(reference)
-        ]
-        return Missing(tuple(blocks[:MISSING_MAX]), tuple(self._waiting.get_missing_tips()[:MISSING_MAX]))
+        blocks, tips = self._waiting.get_missing(MISSING_MAX)
+        return Missing(tuple(block for block in blocks if not self.is_known(block)), tuple(tips))
 
     def get_deadline_ms(self) -> int | None:
         """When ``on_deadline`` wants to be called; 0 before the first call of all."""

@@ -6,6 +6,7 @@ again when needed.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from shards.blocks import Block, BlockReference
@@ -99,13 +100,23 @@ class WaitingRoom:
                     pending.append(waiter)
         return False
 
-    def get_missing_blocks(self) -> list[BlockReference]:
-        """Ancestors that are waited for and not held themselves, lowest round first."""
-        return sorted(reference for reference in self._by_ancestor if reference not in self._entries)
+    def get_missing(self, limit: int) -> tuple[list[BlockReference], list[TransactionId]]:
+        """Ancestors that are waited for and not held themselves, lowest round first, and transactions.
 
-    def get_missing_tips(self) -> list[TransactionId]:
-        """Transactions that are waited for."""
-        return list(self._by_tip)
+        Every author's blocks contribute an equal share of ``limit`` at most, oldest first: whoever names
+        things that do not exist cannot keep others from being asked for.
+        """
+        share = max(1, limit // len(self._by_author))
+        blocks: set[BlockReference] = set()
+        tips: dict[TransactionId, None] = {}
+        for own in self._by_author:
+            entries = [self._entries[reference] for reference in sorted(own)]
+            lacked = (a for entry in entries for a in sorted(entry.ancestors) if a not in self._entries)
+            blocks.update(islice(lacked, share))
+            tips.update(
+                dict.fromkeys(islice((tip for entry in entries for tip in sorted(entry.tips)), share))
+            )
+        return sorted(blocks), list(tips)
 
     def _release(self, entry: _Entry) -> list[Block]:
         if entry.ancestors or entry.tips:

@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -133,8 +134,8 @@ class Network:
     def start(self, *indices: int) -> None:
         for index in indices or range(self.count):
             self.nodes[index].is_up = True
-            self.at(self.now_ms, lambda index=index: self.wake(index))  # type: ignore[misc]  # bound early
-            self.at(self.now_ms + FETCH_MS, lambda index=index: self.fetch(index))  # type: ignore[misc]
+            self.at(self.now_ms, partial(self.wake, index))
+            self.at(self.now_ms + FETCH_MS, partial(self.fetch, index))
             for other in self.nodes:
                 if other.is_up and other.index != index:  # what peers do when they connect
                     self.greet(other, index)

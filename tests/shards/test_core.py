@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from shards.blocks import Attestation, Block, compute_genesis_references
+from shards.blocks import Attestation, Block, BlockReference, compute_genesis_references
 from shards.core import EARLY_PER_AUTHOR_MAX, CommitteeCore
 from shards.errors import BrokenCommitChain, InvalidPayload, ProposalNotDue
 from shards.events import (
@@ -137,7 +137,21 @@ def test_an_author_fills_only_its_own_share_of_the_waiting_room() -> None:
     ready = room.process_accepted(missing[0])
     assert sorted(block.reference.round for block in ready) == [2, 2, 3, 4, 5, 6, 7, 8, 9]
     assert len(room) == 0
-    assert room.get_missing_blocks() == []
+    assert room.get_missing(10) == ([], [])
+
+
+def test_references_to_nothing_do_not_keep_others_from_being_asked_for() -> None:
+    room = WaitingRoom(4)
+    drawing = Drawing("1: A B C D\n2: A B")
+    for number in range(20):
+        fake = [BlockReference(1, 2, Digest(bytes([number, other]) * 16)) for other in range(20)]
+        room.hold(make_unsigned(replace(drawing.blocks["A2"].body, round=2 + number)), fake, ())
+    wanted = drawing.blocks["D1"].reference
+    room.hold(drawing.blocks["B2"], [wanted], [TIP])
+    blocks, tips = room.get_missing(40)
+    assert wanted in blocks
+    assert len(blocks) == 11
+    assert tips == [TIP]
 
 
 def test_the_horizon_frees_blocks_whose_ancestors_are_below_it() -> None:

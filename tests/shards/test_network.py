@@ -247,3 +247,24 @@ def test_a_network_at_rest_is_slow_and_wakes_for_a_tip() -> None:
         assert network.now_ms - started_ms < 600
     network.run(5_000)
     assert node.core.highest_round < resting + 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_kills_of_any_number_at_any_time(seed: int) -> None:
+    network = Network(seed)
+    network.start()
+    for _ in range(5):
+        network.run(400 + network.dice.below(800))
+        for index in range(4):
+            if network.dice.chance(40):
+                network.crash(index)
+        network.run(network.dice.below(900))
+        for node in network.nodes:
+            if not node.is_up:
+                network.restart(node.index)
+    before = network.check_agreement()
+    network.run(3_000)
+    assert network.check_agreement() > before + 20
+    assert not any(node.evidence for node in network.nodes)
