@@ -113,6 +113,8 @@ class CommitteeDriver:
     ) -> None:
         self.core = core
         self.setting = setting
+        key = setting.key
+        self.own_index = None if key is None else setting.committee.index_of(key.public_key)
         self._computer = computer
         self._clock = clock
         self._hooks = hooks
@@ -139,6 +141,14 @@ class CommitteeDriver:
         """Take part: this node knows its own last block and has caught up."""
         self.is_proposing = True
         self._stirred.set()
+
+    def get_own_latest(self) -> Block | None:
+        """This validator's latest block that is still in memory."""
+        for round_number in range(self.core.highest_round, self.core.horizon, -1):
+            for block in self.core.get_round(round_number):
+                if block.reference.author == self.own_index:
+                    return block
+        return None
 
     def receive(self, encoded: bytes, sender: Peer) -> None:
         """Take a block in, unless it is here already or there is no room.

@@ -56,6 +56,9 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where work is computed: ``auto`` (the fastest that passes conformance), ``numpy``, or a tinygrad
     device."""
 
+    kernel_cache: str = ""
+    """Directory for compiled kernels; empty means inside the home. Nodes of one machine may share it."""
+
     intake_max: Annotated[int, Meta(ge=16, le=1_000_000)] = 20_000
     """Transactions in the intake at a time; above it the API answers 429."""
 

@@ -86,6 +86,7 @@ class Finality:
         self._executed: deque[ExecutedCheckpoint] = deque()
         self._certificates: dict[int, Certificate] = {}
         self._late: list[Certificate] = []
+        self._attested: dict[int, int] = {}
         self._own: deque[Attestation] = deque()
         self._waiting: dict[TransactionId, list[anyio.Event]] = {}
         self._waiting_checkpoints: list[tuple[int, anyio.Event]] = []
@@ -119,10 +120,15 @@ class Finality:
 
     def on_block(self, block: Block) -> None:
         """An accepted block: its attestations count."""
+        author = block.reference.author
         for attestation in block.body.attestations:
-            author = block.reference.author
+            self._attested[author] = max(self._attested.get(author, 0), attestation.index)
             self._process(self._attestations.process_attestation(author, attestation))
         self._changed.set()
+
+    def get_attested(self, author: int) -> int:
+        """Highest checkpoint that a validator attested since this node started."""
+        return self._attested.get(author, 0)
 
     def take_attestations(self, limit: int) -> tuple[Attestation, ...]:
         """Own attestations for the next own block; each is given once."""
@@ -153,7 +159,7 @@ class Finality:
         self,
         identity: TransactionId,
         status: TransactionStatus,
-        find_status: Callable[[TransactionId], tuple[TransactionStatus, bool]],
+        find_status: Callable[[], tuple[TransactionStatus, bool]],
         timeout_s: float,
     ) -> None:
         """Wait until the transaction has come as far as ``status``, or failed for good.
@@ -163,7 +169,7 @@ class Finality:
         """
         with anyio.move_on_after(timeout_s):
             while True:
-                now, is_final = find_status(identity)
+                now, is_final = find_status()
                 if is_final or _RANK[now] >= _RANK[status]:
                     return
                 event = anyio.Event()

@@ -32,7 +32,7 @@ from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer, TransactionVerdict
 from tangle.node.peering import Peer
 from tangle.node.pool import ComputeFailed
-from tangle.node.views import Overloaded, TransactionStatus
+from tangle.node.views import Overloaded, SubmitOutcome, TransactionStatus
 from tangle.node.workboard import WorkBoard
 
 BATCH_MAX: Final = 128
@@ -52,15 +52,6 @@ TRANSIENT: Final = (AnchorAhead, Overloaded, LedgerOverloaded, ComputeFailed)
 """Refusals that say nothing about the transaction: the same bytes may come again."""
 
 
-class Answer(Struct, frozen=True):
-    """What became of one submitted transaction."""
-
-    id: TransactionId | None
-    is_new: bool
-    status: TransactionStatus | None
-    error: TangleError | None
-
-
 class _Entry(Struct, eq=False):
     """A transaction on its way through the intake."""
 
@@ -72,7 +63,7 @@ class _Entry(Struct, eq=False):
     """Asked for because a committee block or a descendant needs it: policy does not apply."""
 
     done: anyio.Event
-    answer: Answer | None = None
+    answer: SubmitOutcome | None = None
 
 
 Persist = Callable[[Sequence[Transaction]], Awaitable[None]]
@@ -136,7 +127,7 @@ class Intake:
         """Whether these very bytes were refused lately."""
         return identity in self._refused
 
-    async def submit(self, items: Sequence[bytes]) -> tuple[Answer, ...]:
+    async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
         """Take a wallet's transactions in; returns when each is attached or waiting, and durable, or refused.
 
         :raises Overloaded: no room; nothing of the batch was taken.
@@ -146,7 +137,7 @@ class Intake:
         held = self._subdag.get_statistics()
         if held.unordered + held.waiting + len(items) > self._pending_max:
             raise Overloaded("pending", RETRY_AFTER_S)
-        slots: list[Answer | _Entry] = []
+        slots: list[SubmitOutcome | _Entry] = []
         for start in range(0, len(items), BATCH_MAX):
             slots.extend(self._admit(item, None, False) for item in items[start : start + BATCH_MAX])
             self._wakeup.set()
@@ -169,7 +160,7 @@ class Intake:
         for item in items:
             if is_requested or len(self._in_flight) < self._capacity:
                 answer = self._admit(item, source, is_requested)
-                if isinstance(answer, Answer) and answer.error is not None:
+                if isinstance(answer, SubmitOutcome) and answer.error is not None:
                     self._on_refused(source, answer.error)
         self._wakeup.set()
 
@@ -193,7 +184,7 @@ class Intake:
             for _ in range(workers):
                 tasks.start_soon(self._run_one)
 
-    def _admit(self, item: bytes, source: Peer | None, is_requested: bool) -> Answer | _Entry:
+    def _admit(self, item: bytes, source: Peer | None, is_requested: bool) -> SubmitOutcome | _Entry:
         identity = compute_transaction_id(item)
         under_way = self._in_flight.get(identity)
         if under_way is not None:
@@ -201,10 +192,10 @@ class Intake:
             return under_way
         refused = self._refused.get(identity)
         if refused is not None and not is_requested:
-            return Answer(identity, False, None, refused)
+            return SubmitOutcome(identity, False, None, refused)
         known = self._find_status(identity)
         if known is not None:
-            return Answer(identity, False, known, None)
+            return SubmitOutcome(identity, False, known, None)
         try:
             transaction = decode_transaction(item)
             check_transaction(transaction, self._board.chain, self._board.parameters.shard_bits)
@@ -212,7 +203,7 @@ class Intake:
                 self._board.check_policy(transaction)
         except TangleError as error:
             self._remember_refused(identity, error)
-            return Answer(identity, True, None, error)
+            return SubmitOutcome(identity, True, None, error)
         entry = _Entry(transaction, source, is_requested, anyio.Event())
         self._in_flight[identity] = entry
         self._queue.append(entry)
@@ -258,7 +249,9 @@ class Intake:
 
     def _park(self, anchor: int, entry: _Entry) -> None:
         if self._parked_count >= PARKED_MAX:
-            self._finish(entry, Answer(entry.transaction.id, True, None, Overloaded("anchor waiting", 1.0)))
+            self._finish(
+                entry, SubmitOutcome(entry.transaction.id, True, None, Overloaded("anchor waiting", 1.0))
+            )
             return
         self._parked.setdefault(anchor, []).append(entry)
         self._parked_count += 1
@@ -277,7 +270,7 @@ class Intake:
                 self._refuse(entry, error)
             else:
                 identity = entry.transaction.id
-                self._finish(entry, Answer(identity, True, self._find_status(identity), None))
+                self._finish(entry, SubmitOutcome(identity, True, self._find_status(identity), None))
 
     def _accept(self, entry: _Entry, verdict: TransactionVerdict) -> bool:
         body = entry.transaction.body
@@ -318,7 +311,7 @@ class Intake:
             self._on_events(self._subdag.process_refused(identity), None)
             if entry.source is not None:
                 self._on_refused(entry.source, error)
-        self._finish(entry, Answer(identity, True, None, error))
+        self._finish(entry, SubmitOutcome(identity, True, None, error))
 
     def _remember_refused(self, identity: TransactionId, error: TangleError) -> None:
         self.refused_total[error.code] = self.refused_total.get(error.code, 0) + 1
@@ -326,7 +319,7 @@ class Intake:
         if len(self._refused) > REFUSED_MAX:
             self._refused.popitem(last=False)
 
-    def _finish(self, entry: _Entry, answer: Answer) -> None:
+    def _finish(self, entry: _Entry, answer: SubmitOutcome) -> None:
         self._in_flight.pop(entry.transaction.id, None)
         entry.answer = answer
         entry.done.set()

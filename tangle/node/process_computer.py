@@ -14,10 +14,11 @@ from typing import Final
 
 import structlog
 
+from aivm.backends.discovery import find_compiler
 from aivm.backends.numpy_backend import NumpyBackend
 from aivm.backends.opening import NUMPY, open_backend
 from aivm.backends.protocol import Backend
-from aivm.conformance.run import run_conformance
+from aivm.conformance.stamp import ensure_conformance
 from aivm.errors import CompilerMissing, ConformanceFailure, DeviceUnavailable
 from poi.events import EvaluateAnswer, EvaluateRequest
 from poi.job import StandingJob
@@ -97,7 +98,8 @@ def _open(device: str, cache: Path) -> Backend:
         return NumpyBackend()
     try:
         backend = open_backend("CPU" if device == AUTO else device, os.environ, cache)
-        run_conformance(backend)
+        version = find_compiler(os.environ).version or ""
+        ensure_conformance(backend, version, cache)
     except (CompilerMissing, DeviceUnavailable, ConformanceFailure):
         # The node must know where its work is done: only an operator who left the choice gets another device.
         if device != AUTO:

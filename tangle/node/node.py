@@ -1,0 +1,478 @@
+"""One node: its rooms put together, and the paths between them.
+
+Nothing is decided here. Events of one core become calls of another room; what must survive goes to the
+archive first.
+"""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+from msgspec import Struct
+
+from aivm.backends.protocol import Backend
+from shards.blocks import Block, BlockReference
+from shards.certificates import Attestations, Certificate
+from shards.checkpoints import Checkpoint
+from shards.committee import Committee
+from shards.core import CommitteeCore
+from shards.events import EquivocationSeen, Pace
+from shards.guard import advance, decode_last_signed, encode_last_signed, make_last_signed
+from tangle.core.errors import TangleError
+from tangle.core.genesis import Genesis, compute_chain_id, compute_shard_genesis_id
+from tangle.core.signing import SigningKey
+from tangle.core.transactions import Transaction
+from tangle.core.types import CheckpointIndex, Milliseconds, Shard, TransactionId
+from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
+from tangle.ledger.limits import SubDagLimits
+from tangle.ledger.machine import CheckpointOutcome, ShardMachine
+from tangle.ledger.subdag import SubDag
+from tangle.net.addresses import Address, parse_address
+from tangle.net.messages import Announce, Blocks, Hello, Request, Response, ShardStatus, prepare_message
+from tangle.net.network import Network
+from tangle.node.archive import Archive
+from tangle.node.catch_up import CatchUp, Progress
+from tangle.node.clock import Clock
+from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
+from tangle.node.computer import Computer
+from tangle.node.config import NodeConfig
+from tangle.node.entry import wait_for_entry
+from tangle.node.event_log import EventLog
+from tangle.node.executor import Executor
+from tangle.node.fetcher import Fetcher
+from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
+from tangle.node.gossip import Gossip
+from tangle.node.ingest import Intake
+from tangle.node.ledgerbook import LedgerBook
+from tangle.node.peering import Peer, Peering, PeeringConfig
+from tangle.node.randomness import Randomness
+from tangle.node.recovery import Recovered, found, recover
+from tangle.node.responder import Responder
+from tangle.node.views import TransactionStatus
+from tangle.node.workboard import WorkBoard
+from tangle.store.guard_file import Guard
+from tangle.store.store import Store, WriteBatch
+
+PROTOCOL_VERSION: Final = 1
+"""Version of the peer protocol."""
+
+SHARD: Final = Shard(0)
+"""The one shard that runs today; formats and keys carry it everywhere."""
+
+EPOCH: Final = 0
+"""The one committee epoch that runs today."""
+
+log = structlog.get_logger("node")
+
+
+class NodeParts(Struct, frozen=True):
+    """What a node is made of: the seams, its keys and its settings."""
+
+    genesis: Genesis
+    config: NodeConfig
+    store: Store
+    guard: Guard
+    computer: Computer
+    backend: Backend
+    """Counts scores when a generation closes; numpy is enough."""
+
+    network: Network
+    clock: Clock
+    randomness: Randomness
+    node_key: SigningKey
+    validator_key: SigningKey | None
+    agent: str
+    """Name and version of this software, for peers."""
+
+
+class Node:
+    """A running node of one shard."""
+
+    def __init__(self, parts: NodeParts, recovered: Recovered, archive: Archive) -> None:
+        """Build the rooms on what was recovered; ``run`` brings them to life."""
+        self.parts = parts
+        self.genesis = parts.genesis
+        self.chain = compute_chain_id(parts.genesis)
+        self.archive = archive
+        self.committee = Committee(EPOCH, parts.genesis.validators)
+        self.validator_key = self._find_validator_key()
+        self.book = LedgerBook()
+        self.board = WorkBoard(parts.genesis, self.chain, archive)
+        self.board.latest = recovered.certified
+        self.peer_port = 0
+        self._evidence: list[EquivocationSeen] = []
+        parameters = parts.genesis.parameters
+        genesis_id = compute_shard_genesis_id(self.chain, SHARD)
+        limits = SubDagLimits(unordered_max=parts.config.pending_max)
+        self.subdag = SubDag(parameters, genesis_id, limits)
+        self.subdag.on_checkpoint(recovered.state.checkpoint_index, certified=False)
+        self.subdag.on_checkpoint(CheckpointIndex(recovered.certified), certified=True)
+        self.events = EventLog(archive, parameters.address_prefix.decode())
+        self.finality = self._make_finality(recovered)
+        self.executor = self._make_executor(recovered)
+        self.peering = self._make_peering()
+        self.gossip = Gossip(self.peering)
+        self.fetcher = Fetcher(
+            peering=self.peering, shard=SHARD, on_transactions=self._on_fetched, on_blocks=self.on_blocks
+        )
+        self.catch_up = CatchUp(
+            peering=self.peering,
+            shard=SHARD,
+            get_progress=self._get_progress,
+            on_transactions=self._on_fetched,
+            on_blocks=self.on_blocks,
+        )
+        self.intake = self._make_intake()
+        self.driver = self._make_driver(recovered)
+        self.responder = Responder(archive, self.subdag, self.driver)
+        for transaction in archive.read_unordered(recovered.state.ordered_total):
+            self.intake.resubmit_stored(transaction)
+        for executed in recovered.uncertified:
+            self.finality.on_executed(executed)
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Live until cancelled, or until something must stop the node.
+
+        :raises TangleError: ``StorageFailed``, ``StateForked``, ``SupplyBroken``, ...: say it and exit.
+        """
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.executor.run)
+            tasks.start_soon(self.finality.run)
+            tasks.start_soon(self.intake.run, max(1, self.parts.config.get_workers()))
+            tasks.start_soon(self.gossip.run)
+            tasks.start_soon(self.fetcher.run)
+            tasks.start_soon(self.driver.run)
+            self.peer_port = await tasks.start(self.peering.run)
+            tasks.start_soon(self.catch_up.run)
+            tasks.start_soon(self._enter)
+            task_status.started()
+
+    # ── what peers say ──────────────────────────────────────────────────────────────────────────────────────
+
+    def make_hello(self) -> Hello:
+        """How far this node is."""
+        status = ShardStatus(SHARD, self.finality.certified, self.driver.core.highest_round)
+        agent = self.parts.agent.encode()[:64]
+        is_validator = self.validator_key is not None
+        return Hello(PROTOCOL_VERSION, (status,), self.peer_port, agent, is_validator)
+
+    def on_connected(self, peer: Peer) -> None:
+        """A session began: send what the peer may have missed of our own."""
+        latest = self.driver.get_own_latest()
+        if latest is not None:
+            peer.send(prepare_message(Blocks((latest.encoded,))))
+
+    def on_transactions(self, items: Sequence[bytes], peer: Peer) -> None:
+        """New transactions."""
+        self.intake.take(items, peer, is_requested=False)
+
+    def on_announce(self, message: Announce, peer: Peer) -> None:
+        """Ids of transactions that the peer has: fetch the unknown ones."""
+        unknown = [
+            identity
+            for identity in message.ids
+            if not self.intake.has(identity)
+            and not self.intake.is_refused(identity)
+            and self.find_status(identity) is None
+        ]
+        self.fetcher.want_transactions(unknown, peer)
+
+    def on_blocks(self, items: Sequence[bytes], peer: Peer) -> None:
+        """Committee blocks."""
+        for item in items:
+            try:
+                self.driver.receive(item, peer)
+            except TangleError as error:
+                self.peering.blame(peer, error)
+
+    def answer(self, request: Request) -> Response:
+        """The response to a request."""
+        return self.responder.answer(request)
+
+    # ── what is known of a transaction ──────────────────────────────────────────────────────────────────────
+
+    def find_status(self, identity: TransactionId) -> TransactionStatus | None:
+        """How far a transaction is; none when this node does not have it."""
+        if self.subdag.is_waiting(identity):
+            return TransactionStatus.WAITING
+        if self.subdag.get(identity) is not None:
+            return TransactionStatus.ATTACHED
+        place = self.archive.find_transaction(identity)
+        if place is None:
+            return None
+        if place.ordered is None:
+            is_being_ordered = self.subdag.is_attached(identity)
+            return TransactionStatus.ORDERED if is_being_ordered else TransactionStatus.EXPIRED
+        row = self.archive.get_ordered(place.ordered)
+        if row is None:
+            return TransactionStatus.ORDERED
+        if row.effect.status:
+            return TransactionStatus.CONFLICTING
+        is_final = row.checkpoint <= self.finality.certified
+        return TransactionStatus.CHECKPOINTED if is_final else TransactionStatus.ORDERED
+
+    # ── between the rooms ───────────────────────────────────────────────────────────────────────────────────
+
+    def _on_subdag_events(self, events: Sequence[SubDagEvent], source: Peer | None = None) -> None:
+        attached: list[Transaction] = []
+        for event in events:
+            match event:
+                case Attached(transaction):
+                    attached.append(transaction)
+                case Waiting(_, missing):
+                    self._want_transactions(missing, source)
+                case Dropped(identity, error):
+                    log.info("transaction-dropped", id=identity.hex()[:16], code=error.code)
+                    self.archive.forget_unordered((identity,))
+                case Expired(identities):
+                    self._on_expired(identities)
+                case _:
+                    assert_never(event)
+        if attached:
+            self._on_attached(attached, source)
+
+    def _on_attached(self, transactions: Sequence[Transaction], source: Peer | None) -> None:
+        now_s = anyio.current_time()
+        identities = [transaction.id for transaction in transactions]
+        for transaction in transactions:
+            self.book.on_attached(transaction, now_s)
+        self.fetcher.on_transactions_here(identities)
+        self.gossip.add(transactions, source)
+        self.driver.on_attached(identities)
+        self.driver.on_payload()
+        self.finality.wake(identities)
+
+    def _on_expired(self, identities: Sequence[TransactionId]) -> None:
+        expired = [self.archive.get_transaction(identity) for identity in identities]
+        self.book.on_expired(transaction for transaction in expired if transaction is not None)
+        self.archive.forget_unordered(identities)
+        self.finality.wake(identities)
+
+    def _on_fetched(self, items: Sequence[bytes], peer: Peer) -> None:
+        self.intake.take(items, peer, is_requested=True)
+
+    def _on_missing(
+        self, blocks: Sequence[BlockReference], tips: Sequence[TransactionId], sender: Peer | None
+    ) -> None:
+        self.fetcher.want_blocks(blocks, sender)
+        self._want_transactions(tips, sender)
+
+    def _want_transactions(self, identities: Sequence[TransactionId], hint: Peer | None) -> None:
+        """Look in the own store first, then ask peers."""
+        unknown = []
+        for identity in identities:
+            if self.subdag.is_attached(identity) or self.subdag.is_waiting(identity):
+                continue
+            if self.intake.has(identity):
+                continue
+            place = self.archive.find_transaction(identity)
+            if place is None:
+                unknown.append(identity)
+                continue
+            transaction = self.archive.get_transaction(identity)
+            assert transaction is not None, "it was found a moment ago"
+            if place.ordered is None or place.ordered >= self.executor.machine.state.ordered_total:
+                self.intake.resubmit_stored(transaction)
+            else:
+                events = self.subdag.process_known(identity, transaction.body.anchor)
+                self._on_subdag_events(events)
+        self.fetcher.want_transactions(unknown, hint)
+
+    def _is_present(self, identity: TransactionId) -> bool:
+        if self.subdag.is_attached(identity):
+            return True
+        place = self.archive.find_transaction(identity)
+        return place is not None and place.ordered is not None
+
+    def _on_block_accepted(self, block: Block) -> None:
+        self.fetcher.on_blocks_here((block.reference,))
+        self.subdag.on_named(block.body.tips, block.reference.round)
+        self.finality.on_block(block)
+
+    def _on_executed(self, outcome: CheckpointOutcome) -> None:
+        self.book.on_ordered(outcome.transactions)
+        if self.finality.has_attestations:
+            self.driver.on_payload()
+
+    async def _store_final(self, final: Sequence[FinalCheckpoint], late: Sequence[Certificate]) -> None:
+        batch = WriteBatch()
+        for certificate in late:
+            self.archive.put_certificate(batch, certificate)
+        for checkpoint in final:
+            if checkpoint.certificate is not None:
+                self.archive.put_certificate(batch, checkpoint.certificate)
+            current = checkpoint.executed.checkpoint
+            self.events.put(batch, current, self._get_previous(current))
+        await self.archive.commit(batch, is_urgent=True)
+
+    def _get_previous(self, checkpoint: Checkpoint) -> Checkpoint:
+        previous = self.archive.get_checkpoint(checkpoint.index - 1)
+        assert previous is not None, "checkpoints have no gaps"
+        return previous
+
+    def _on_final(self, final: Sequence[FinalCheckpoint]) -> None:
+        if not final:
+            return
+        now_s = anyio.current_time()
+        for checkpoint in final:
+            self.book.on_final(checkpoint.executed.transactions, now_s)
+        latest = self.finality.certified
+        self.board.latest = latest
+        self.subdag.on_checkpoint(CheckpointIndex(latest), certified=True)
+        self.intake.on_certified(latest)
+        self.events.on_durable()
+
+    async def _persist(self, transactions: Sequence[Transaction]) -> None:
+        batch = WriteBatch()
+        self.archive.put_transactions(batch, transactions)
+        await self.archive.commit(batch)
+
+    async def _store_blocks(self, blocks: Sequence[Block]) -> None:
+        batch = WriteBatch()
+        self.archive.put_blocks(batch, blocks)
+        evidence, self._evidence = self._evidence, []
+        for equivocation in evidence:
+            self.archive.put_evidence(batch, equivocation)
+        await self.archive.commit(batch, is_urgent=True)
+
+    def _on_equivocation(self, evidence: EquivocationSeen) -> None:
+        reference = evidence.first.reference
+        log.error("equivocation", author=reference.author, round=reference.round)
+        self._evidence.append(evidence)
+
+    async def _advance_guard(self, block: Block) -> None:
+        guard = self.parts.guard
+        record = advance(decode_last_signed(guard.record), block.reference.round, block.reference.digest)
+        await guard.save(encode_last_signed(record))
+
+    def _get_progress(self) -> Progress:
+        return Progress(self.driver.core.highest_round, self.executor.machine.state.ordered_total)
+
+    async def _enter(self) -> None:
+        """Take part in the committee once it is safe and useful."""
+        if self.validator_key is not None:
+            key = self.validator_key.public_key
+            await wait_for_entry(
+                self.peering, self.committee, key, SHARD, self.driver, self.catch_up, self.fetcher
+            )
+            self.driver.allow_proposing()
+
+    # ── construction ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _find_validator_key(self) -> SigningKey | None:
+        key = self.parts.validator_key
+        if key is None or self.committee.index_of(key.public_key) is None:
+            return None
+        return key
+
+    def _make_finality(self, recovered: Recovered) -> Finality:
+        return Finality(
+            chain=self.chain,
+            attestations=Attestations(self.committee, recovered.certified),
+            key=self.validator_key,
+            hooks=FinalityHooks(store=self._store_final, on_final=self._on_final),
+            certified=recovered.certified,
+        )
+
+    def _make_executor(self, recovered: Recovered) -> Executor:
+        machine = ShardMachine(
+            genesis=self.genesis,
+            chain=self.chain,
+            shard=SHARD,
+            state=recovered.state,
+            board=recovered.board,
+            backend=self.parts.backend,
+            read_account=self.archive.get_account,
+            list_accounts=self.archive.list_accounts,
+        )
+        return Executor(
+            machine=machine,
+            subdag=self.subdag,
+            archive=self.archive,
+            finality=self.finality,
+            on_subdag_events=self._on_subdag_events,
+            on_executed=self._on_executed,
+        )
+
+    def _make_peering(self) -> Peering:
+        config = self.parts.config
+        return Peering(
+            network=self.parts.network,
+            config=PeeringConfig(
+                listen=Address(config.peer_host.encode(), config.peer_port),
+                peers=tuple(parse_address(peer) for peer in config.peers),
+                peers_max=config.peers_max,
+            ),
+            chain=self.chain,
+            shard=SHARD,
+            key=self.parts.node_key,
+            randomness=self.parts.randomness,
+            hooks=self,
+        )
+
+    def _make_intake(self) -> Intake:
+        return Intake(
+            board=self.board,
+            subdag=self.subdag,
+            computer=self.parts.computer,
+            persist=self._persist,
+            find_status=self.find_status,
+            on_events=self._on_subdag_events,
+            on_refused=self.peering.blame,
+            capacity=self.parts.config.intake_max,
+            pending_max=self.parts.config.pending_max,
+        )
+
+    def _make_driver(self, recovered: Recovered) -> CommitteeDriver:
+        config, parameters = self.parts.config, self.genesis.parameters
+        key = self.validator_key
+        pace = Pace(
+            min_round_delay_ms=Milliseconds(config.min_round_delay_ms),
+            leader_timeout_ms=Milliseconds(config.leader_timeout_ms),
+            idle_round_delay_ms=Milliseconds(config.idle_round_delay_ms),
+        )
+        own_index = None if key is None else self.committee.index_of(key.public_key)
+        core = CommitteeCore(
+            self.committee,
+            parameters,
+            self.chain,
+            SHARD,
+            own_index,
+            pace,
+            self._is_present,
+            recovered.committee,
+        )
+        hooks = CommitteeHooks(
+            store_blocks=self._store_blocks,
+            on_equivocation=self._on_equivocation,
+            advance_guard=self._advance_guard,
+            broadcast=lambda block: self.peering.broadcast(prepare_message(Blocks((block.encoded,)))),
+            on_accepted=self._on_block_accepted,
+            on_missing=self._on_missing,
+            on_committed=self.executor.add,
+            select_tips=self.subdag.select_tips,
+            take_attestations=self.finality.take_attestations,
+            get_commits_ahead=lambda: self.executor.depth,
+        )
+        setting = CommitteeSetting(self.committee, parameters, self.chain, SHARD, key)
+        return CommitteeDriver(
+            core=core, setting=setting, computer=self.parts.computer, clock=self.parts.clock, hooks=hooks
+        )
+
+
+async def open_node(parts: NodeParts) -> Node:
+    """Found or recover the home's state and build a node on it. The store must be running.
+
+    :raises TangleError: the home's state does not fit the genesis or the guard.
+    """
+    archive = Archive(parts.store)
+    chain = compute_chain_id(parts.genesis)
+    await found(archive, parts.genesis, chain, SHARD, parts.backend)
+    if not parts.guard.record:
+        await parts.guard.save(encode_last_signed(make_last_signed(chain, EPOCH, SHARD)))
+    last_signed = decode_last_signed(parts.guard.record)
+    last_events = archive.get_last_event_row()
+    certified = 0 if last_events is None else last_events.checkpoint
+    return Node(parts, recover(archive, parts.genesis, certified, last_signed.round), archive)

@@ -1,0 +1,158 @@
+"""Running a node from its home: opens what the disk holds, starts the rooms and the doors, stops them in
+order.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from aivm.backends.numpy_backend import NumpyBackend
+from poi.job import decode_job
+from tangle.core.genesis import Genesis, compute_chain_id, decode_genesis
+from tangle.core.signing import SigningKey
+from tangle.net.network import TcpNetwork
+from tangle.node.clock import SystemClock
+from tangle.node.config import NodeConfig
+from tangle.node.metrics import make_registry
+from tangle.node.node import Node, NodeParts, open_node
+from tangle.node.panorama import About, Panorama
+from tangle.node.process_computer import ProcessComputer
+from tangle.node.randomness import SystemRandomness
+from tangle.node.service import Service
+from tangle.store.guard_file import GuardFile, MemoryGuard, open_guard_file
+from tangle.store.home import Home, hold_home, open_home
+from tangle.store.lmdb_store import LmdbStore, open_lmdb_store
+from tangle.wallet.keyfile import KeyKind, load_key_file
+
+DISTRIBUTION: Final = "tangle-node"
+"""Name of the installed package."""
+
+PARENT_CHECK_S: Final = 1.0
+"""How often a supervised node looks whether its supervisor is still alive."""
+
+ServeDoors = Callable[[Service, NodeConfig, TaskGroup], Awaitable[None]]
+"""Starts the API over a running node's service; handed in, because doors are on a higher floor."""
+
+log = structlog.get_logger("runtime")
+
+
+def get_version() -> str:
+    """Version of the installed package."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "0+source"
+
+
+async def run_node(
+    path: Path,
+    config: NodeConfig,
+    faucet_key: Path | None,
+    serve_doors: ServeDoors,
+    *,
+    stop_with_parent: bool,
+) -> None:
+    """Run the node at home ``path`` until SIGINT or SIGTERM.
+
+    :param stop_with_parent: also stop when the process that started this one is gone.
+    :raises TangleError: the home cannot be used, or the node had to stop; the message says what to do.
+    """
+    home = open_home(path)
+    with hold_home(home):
+        genesis = decode_genesis(home.genesis.read_bytes())
+        name = genesis.name.decode("ascii", "replace")
+        faucet = None if faucet_key is None else load_key_file(faucet_key, KeyKind.FAUCET, name)
+        computer = _make_computer(home, config, genesis)
+        store = open_lmdb_store(
+            home.database, compute_chain_id(genesis), free_bytes_min=config.free_disk_min_bytes
+        )
+        try:
+            parts = _make_parts(home, config, genesis, store, computer)
+            await _run(parts, computer, store, faucet, serve_doors, stop_with_parent=stop_with_parent)
+        finally:
+            computer.close()
+            store.close()
+
+
+async def _run(
+    parts: NodeParts,
+    computer: ProcessComputer,
+    store: LmdbStore,
+    faucet: SigningKey | None,
+    serve_doors: ServeDoors,
+    *,
+    stop_with_parent: bool,
+) -> None:
+    async with anyio.create_task_group() as storing:
+        storing.start_soon(store.run)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+                if stop_with_parent:
+                    tasks.start_soon(_stop_with_parent, os.getppid(), tasks.cancel_scope)
+                tasks.start_soon(computer.run)
+                node = await open_node(parts)
+                await tasks.start(node.run)
+                await serve_doors(_make_service(node, parts, faucet), parts.config, tasks)
+                log.info("running", name=parts.config.name, checkpoint=node.finality.certified)
+        finally:
+            # The rooms are gone; what they handed to the store still becomes durable.
+            store.stop()
+
+
+def _make_service(node: Node, parts: NodeParts, faucet: SigningKey | None) -> Service:
+    panorama = Panorama(node, About(parts.config.name, get_version()))
+    return Service(node, panorama, make_registry(node, panorama), faucet)
+
+
+def _make_computer(home: Home, config: NodeConfig, genesis: Genesis) -> ProcessComputer:
+    jobs = [decode_job(entry.parameters) for entry in genesis.board]
+    cache = Path(config.kernel_cache) if config.kernel_cache else home.path / "kernels"
+    return ProcessComputer(config.get_workers(), config.device, cache, jobs)
+
+
+def _make_parts(
+    home: Home, config: NodeConfig, genesis: Genesis, store: LmdbStore, computer: ProcessComputer
+) -> NodeParts:
+    name = genesis.name.decode("ascii", "replace")
+    validator_key = None
+    guard: GuardFile | MemoryGuard = MemoryGuard()
+    if home.validator_key.exists():
+        validator_key = load_key_file(home.validator_key, KeyKind.VALIDATOR, name)
+        guard = open_guard_file(home.validator_state, create=False)
+    return NodeParts(
+        genesis=genesis,
+        config=config,
+        store=store,
+        guard=guard,
+        computer=computer,
+        backend=NumpyBackend(),
+        network=TcpNetwork(),
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        node_key=load_key_file(home.node_key, KeyKind.NODE, name),
+        validator_key=validator_key,
+        agent=f"{config.name} tangle/{get_version()}",
+    )
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            scope.cancel()
+            return
+
+
+async def _stop_with_parent(parent: int, scope: anyio.CancelScope) -> None:
+    while os.getppid() == parent:
+        await anyio.sleep(PARENT_CHECK_S)
+    log.warning("stopping", reason="the supervisor is gone")
+    scope.cancel()

@@ -1,0 +1,368 @@
+"""The node's answers to its doors: ``NodeService`` over a running ``Node``."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import anyio
+from prometheus_client import CollectorRegistry
+
+from poi.events import Assignment
+from shards.checkpoints import compute_checkpoint_digest
+from shards.proofs import PROOF_VERSION, TransactionProof, encode_transaction_proof
+from tangle.core.merkle import compute_inclusion_proof
+from tangle.core.signing import SigningKey
+from tangle.core.transactions import (
+    EVOLUTION_WORK,
+    TRANSACTION_VERSION,
+    Transaction,
+    TransactionBody,
+    Transfer,
+    Work,
+    sign_transaction,
+)
+from tangle.core.types import (
+    CheckpointIndex,
+    Grains,
+    JobId,
+    PublicKey,
+    TransactionId,
+)
+from tangle.core.types import Sequence as SequenceNumber
+from tangle.ledger.effects import Status, describe_effect, encode_effect
+from tangle.ledger.fees import compute_weight
+from tangle.node.founding import FAUCET_PORTION
+from tangle.node.learning import LearningQueries
+from tangle.node.node import SHARD, Node
+from tangle.node.panorama import Panorama
+from tangle.node.views import (
+    AccountView,
+    CheckpointView,
+    CommitteeView,
+    Event,
+    GenerationView,
+    HistoryPage,
+    LineageItem,
+    ModelView,
+    NotFound,
+    PeerView,
+    PreparedTransaction,
+    ReadinessCheck,
+    StatusView,
+    SubmitOutcome,
+    TransactionStatus,
+    TransactionView,
+)
+
+FEE_HEADROOM = 4
+"""Times the present fee that a wallet is told to allow: the price may rise for a dozen intervals."""
+
+TRANSFER_SIZE = 400
+"""Bytes that a prepared transfer is reckoned with; a real one takes some 320."""
+
+NEIGHBOURS_MAX = 200
+"""Most transactions of one neighbourhood."""
+
+
+class Service:
+    """Everything that the API asks of a node."""
+
+    def __init__(
+        self, node: Node, panorama: Panorama, metrics: CollectorRegistry, faucet_key: SigningKey | None
+    ) -> None:
+        self.node = node
+        self.genesis = node.genesis
+        self.chain = node.chain
+        self.metrics = metrics
+        self.has_faucet = faucet_key is not None
+        self._panorama = panorama
+        self._learning = LearningQueries(node)
+        self._faucet_key = faucet_key
+        self._faucet_turn = anyio.Lock()
+
+    # ── wallets ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
+        """Take encoded transactions in."""
+        return await self.node.intake.submit(items)
+
+    async def prepare(
+        self,
+        issuer: PublicKey,
+        *,
+        with_work: bool,
+        worker: PublicKey | None = None,
+        sequence: int | None = None,
+    ) -> PreparedTransaction:
+        """Sequence, anchor, parents, price and assigned work; with the work done when asked."""
+        node = self.node
+        board, state = node.board, node.executor.machine.state
+        next_sequence, before = node.book.find_next(issuer, node.archive.get_account(issuer).sequence)
+        if sequence is not None and sequence != next_sequence:
+            next_sequence, before = sequence, None
+        anchor = board.latest
+        facts = board.get_facts(anchor)
+        job = board.draw(issuer, next_sequence)
+        generation = facts.generations[job]
+        work, work_ms = None, None
+        if with_work:
+            begun_s = node.parts.clock.monotonic_s()
+            assignment = Assignment(issuer, SequenceNumber(next_sequence), facts.difficulty)
+            answer = await node.parts.computer.prove(board.build_request(job, generation, (assignment,)))
+            work_ms = (node.parts.clock.monotonic_s() - begun_s) * 1000
+            work = Work(EVOLUTION_WORK, job, generation, worker or issuer, answer.results[0])
+        macs = board.jobs[job].shape.multiply_accumulates * facts.difficulty
+        fee = compute_weight(TRANSFER_SIZE, macs, node.genesis.parameters) * state.price
+        return PreparedTransaction(
+            chain=self.chain,
+            shard=SHARD,
+            issuer=issuer,
+            sequence=next_sequence,
+            anchor=anchor,
+            parents=self._select_parents(before),
+            price=state.price,
+            difficulty=facts.difficulty,
+            suggested_max_fee=fee * FEE_HEADROOM,
+            job=job,
+            generation=generation,
+            work=work,
+            work_ms=work_ms,
+        )
+
+    async def faucet(self, recipient: PublicKey) -> TransactionId:
+        """Send the faucet's portion."""
+        key = self._faucet_key
+        if key is None:
+            raise NotFound("faucet", "of this network")
+        # One at a time: each transfer needs the number after the one before.
+        async with self._faucet_turn:
+            prepared = await self.prepare(key.public_key, with_work=True)
+            assert prepared.work is not None, "it was asked for"
+            body = TransactionBody(
+                version=TRANSACTION_VERSION,
+                chain=self.chain,
+                shard=SHARD,
+                issuer=key.public_key,
+                sequence=SequenceNumber(prepared.sequence),
+                anchor=CheckpointIndex(prepared.anchor),
+                parents=prepared.parents,
+                operation=Transfer(recipient, FAUCET_PORTION),
+                work=prepared.work,
+                max_fee=Grains(prepared.suggested_max_fee),
+            )
+            (outcome,) = await self.submit((sign_transaction(body, key).encoded,))
+        if outcome.error is not None:
+            raise outcome.error
+        assert outcome.id is not None, "what is accepted has an id"
+        return outcome.id
+
+    def _select_parents(self, before: TransactionId | None) -> tuple[TransactionId, ...]:
+        seed = self.node.parts.randomness.get_bytes(16)
+        selected = self.node.subdag.select_parents(2, seed)
+        if before is None:
+            return selected
+        # An account's pending transactions form a chain, so that they are ordered in their own order.
+        other = next((parent for parent in selected if parent != before), None)
+        return (before,) if other is None else (before, other)
+
+    # ── transactions ────────────────────────────────────────────────────────────────────────────────────────
+
+    def get_transaction(self, identity: TransactionId) -> TransactionView:
+        """Status and effect."""
+        node = self.node
+        status = node.find_status(identity)
+        if status is None:
+            raise NotFound("transaction", identity.hex())
+        transaction = node.subdag.get(identity) or node.archive.get_transaction(identity)
+        if transaction is None:
+            raise NotFound("transaction", identity.hex())
+        place = node.archive.find_transaction(identity)
+        row = None if place is None or place.ordered is None else node.archive.get_ordered(place.ordered)
+        if row is None:
+            return TransactionView(
+                transaction=transaction,
+                status=status,
+                reason="the anchor is too old" if status is TransactionStatus.EXPIRED else None,
+                reason_code="expired" if status is TransactionStatus.EXPIRED else None,
+                fee=None,
+                is_work_counted=None,
+                ordered_index=None,
+                checkpoint=None,
+                is_final=status is TransactionStatus.EXPIRED,
+            )
+        effect = row.effect
+        is_conflict = effect.status is not Status.APPLIED
+        return TransactionView(
+            transaction=transaction,
+            status=status,
+            reason=describe_effect(effect, transaction.body) if is_conflict else None,
+            reason_code=effect.status.name.lower() if is_conflict else None,
+            fee=effect.fee,
+            is_work_counted=bool(effect.work_counted),
+            ordered_index=row.index,
+            checkpoint=row.checkpoint,
+            is_final=row.checkpoint <= node.finality.certified,
+        )
+
+    async def wait_transaction(
+        self, identity: TransactionId, status: TransactionStatus, timeout_s: float
+    ) -> TransactionView:
+        """Wait until the transaction has come at least as far as ``status`` or failed."""
+
+        def look() -> tuple[TransactionStatus, bool]:
+            view = self.get_transaction(identity)
+            return view.status, view.is_final
+
+        await self.node.finality.wait_transaction(identity, status, look, timeout_s)
+        return self.get_transaction(identity)
+
+    def get_transaction_proof(self, identity: TransactionId) -> bytes:
+        """Canonical proof of a final transaction."""
+        view = self.get_transaction(identity)
+        archive = self.node.archive
+        if not view.is_final or view.checkpoint is None or view.ordered_index is None:
+            raise NotFound("proof for transaction", identity.hex())
+        checkpoint = archive.get_checkpoint(view.checkpoint)
+        certificate = archive.get_certificate(view.checkpoint)
+        if checkpoint is None or certificate is None:
+            raise NotFound("certificate for checkpoint", str(view.checkpoint))
+        first = checkpoint.ordered_total - checkpoint.ordered_count
+        rows = archive.get_ordered_range(first, checkpoint.ordered_total)
+        effects = [encode_effect(row.effect) for row in rows]
+        place = view.ordered_index - first
+        proof = TransactionProof(
+            version=PROOF_VERSION,
+            transaction=view.transaction.encoded,
+            effect=effects[place],
+            ordered=compute_inclusion_proof([row.effect.transaction for row in rows], place),
+            effects=compute_inclusion_proof(effects, place),
+            checkpoint=checkpoint,
+            certificate=certificate,
+        )
+        return encode_transaction_proof(proof)
+
+    def get_neighbours(self, identity: TransactionId, depth: int) -> tuple[TransactionView, ...]:
+        """The transaction itself, its past up to ``depth`` steps, and recent transactions that build on it."""
+        seen = {identity: self.get_transaction(identity)}
+        edge = [identity]
+        for _ in range(depth):
+            reached: list[TransactionId] = []
+            for near in edge:
+                reached.extend(seen[near].transaction.body.parents)
+            reached.extend(self._find_recent_children(edge))
+            edge = []
+            for candidate in reached:
+                if candidate in seen or len(seen) >= NEIGHBOURS_MAX:
+                    continue
+                try:
+                    seen[candidate] = self.get_transaction(candidate)
+                except NotFound:  # the genesis id, or a parent that has not come
+                    continue
+                edge.append(candidate)
+        return tuple(seen.values())
+
+    def get_recent(self, limit: int) -> tuple[TransactionView, ...]:
+        """The transactions attached last, oldest first."""
+        identities = list(self.node.book.recent)[-limit:]
+        return tuple(
+            self.get_transaction(identity)
+            for identity in identities
+            if self.node.find_status(identity) is not None
+        )
+
+    def _find_recent_children(self, parents: Sequence[TransactionId]) -> list[TransactionId]:
+        wanted = set(parents)
+        return [
+            child
+            for child in self.node.book.recent
+            if (transaction := self._find_pending(child)) and wanted.intersection(transaction.body.parents)
+        ]
+
+    def _find_pending(self, identity: TransactionId) -> Transaction | None:
+        return self.node.subdag.get(identity) or self.node.archive.get_transaction(identity)
+
+    # ── accounts and checkpoints ────────────────────────────────────────────────────────────────────────────
+
+    def get_account(self, account: PublicKey) -> AccountView:
+        """Balance, sequence and stake."""
+        found = self.node.archive.get_account(account)
+        return AccountView(
+            account=account,
+            balance=found.balance,
+            sequence=found.sequence,
+            stake=found.stake,
+            pending=self.node.book.count_pending(account),
+            checkpoint=self.node.finality.executed,
+        )
+
+    def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> HistoryPage:
+        """Ordered transactions that touched the account, newest first."""
+        archive = self.node.archive
+        indices = archive.get_account_history(account, before, limit)
+        rows = [archive.get_ordered(index) for index in indices]
+        items = tuple(self.get_transaction(row.effect.transaction) for row in rows if row is not None)
+        return HistoryPage(items, indices[-1] if len(indices) == limit else None)
+
+    async def wait_checkpoint(self, index: int, timeout_s: float) -> None:
+        """Wait until checkpoint ``index`` is executed here."""
+        await self.node.finality.wait_checkpoint(index, timeout_s)
+
+    def get_checkpoint(self, shard: int, index: int | None) -> CheckpointView:
+        """A checkpoint; the latest certified one for none."""
+        if shard != SHARD:
+            raise NotFound("shard", str(shard))
+        wanted = self.node.finality.certified if index is None else index
+        checkpoint = self.node.archive.get_checkpoint(wanted)
+        if checkpoint is None:
+            raise NotFound("checkpoint", str(wanted))
+        certificate = self.node.archive.get_certificate(wanted)
+        return CheckpointView(checkpoint, compute_checkpoint_digest(checkpoint), certificate)
+
+    # ── learning ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def get_models(self) -> tuple[ModelView, ...]:
+        """Standing jobs."""
+        return self._learning.get_models()
+
+    def get_model(self, job: JobId) -> ModelView:
+        """One standing job."""
+        return self._learning.get_model(job)
+
+    def get_generations(self, job: JobId, first: int, limit: int) -> tuple[GenerationView, ...]:
+        """Score curve from generation ``first`` on."""
+        return self._learning.get_generations(job, first, limit)
+
+    def get_weights(self, job: JobId, generation: int | None) -> bytes:
+        """Master weights of a generation."""
+        return self._learning.get_weights(job, generation)
+
+    def get_lineage(self, job: JobId, after: int, limit: int) -> tuple[LineageItem, ...]:
+        """Counted evaluations with ordered index >= ``after``, in order."""
+        return self._learning.get_lineage(job, after, limit)
+
+    # ── the node ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def get_committee(self, shard: int) -> CommitteeView:
+        """Rounds and votes."""
+        if shard != SHARD:
+            raise NotFound("shard", str(shard))
+        return self._panorama.get_committee()
+
+    def get_peers(self) -> tuple[PeerView, ...]:
+        """Connected peers."""
+        return self._panorama.get_peers()
+
+    def get_status(self) -> StatusView:
+        """One screen."""
+        return self._panorama.get_status()
+
+    def get_readiness(self) -> tuple[ReadinessCheck, ...]:
+        """Named conditions."""
+        return self._panorama.get_readiness()
+
+    def get_events(self, after: int, limit: int) -> tuple[Event, ...]:
+        """Stored events with id > ``after``."""
+        return self.node.events.get_events(after, limit)
+
+    def subscribe_events(self, after: int | None) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Events from ``after`` on (from now for none), without gaps."""
+        return self.node.events.subscribe(after)
