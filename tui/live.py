@@ -209,5 +209,5 @@ async def _get_checks(client: TangleClient, status: StatusAnswer) -> tuple[Check
 def _get_reason(error: TangleError) -> str:
     """A failure in a few words."""
     if isinstance(error, NodeUnreachable | UnexpectedAnswer):
-        return error.reason
+        return "nobody listens there" if "Connect call failed" in error.reason else error.reason
     return str(error)

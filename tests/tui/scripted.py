@@ -25,7 +25,7 @@ from tui.sources import Publish
 from tui.trace import CurveTrace, DagTrace, RateTrace, Sighting
 
 START_MS = 1_764_000_000_000
-HOLDOUT_ROWS = 797
+HOLDOUT_ROWS = 360
 POPULATION = 64
 VALIDATORS = 4
 KEYS = tuple(f"{number:08x}" + "5e" * 28 for number in (0x3FA2C01D, 0x91B07E44, 0xC55D12A8, 0x07E9F3B6))
@@ -69,7 +69,7 @@ class Devnet:
         self._log: list[LogEntry] = []
         self._pulses: list[int] = []
         self._second, self._born, self._checkpoint, self._generation = 0, 0, 1_180, 0
-        self._counted, self._score = 0, 70
+        self._counted, self._score = 0, 36
 
     def step(self) -> Snapshot:
         """One second later."""
@@ -132,7 +132,7 @@ class Devnet:
         if self._counted // POPULATION > self._generation:
             self._generation = self._counted // POPULATION
             ceiling = 0.965 - 0.87 * np.exp(-self._generation / 34.0)
-            self._score = int(HOLDOUT_ROWS * ceiling + self._random.normal(0, 5))
+            self._score = int(HOLDOUT_ROWS * ceiling + self._random.normal(0, 2))
             percent = 100 * self._score / HOLDOUT_ROWS
             self._say("model", f"digits generation {self._generation}: {percent:.1f}% on the holdout")
         if self._second % 9 == 0:
