@@ -1,6 +1,6 @@
 """Following a node's events, read and resumed so that none is missed and none comes twice."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Final
 
 import aiohttp
@@ -102,7 +102,7 @@ class EventStream:
         self._failures = 0
         self.last_id = after
 
-    async def follow(self) -> AsyncIterator[EventAnswer]:
+    async def follow(self) -> AsyncGenerator[EventAnswer, None]:
         """Yield events for ever; connects again by itself, with growing pauses while that fails.
 
         :raises ApiProblem: the node refuses for good.
@@ -128,7 +128,7 @@ class EventStream:
                 raise fault
             await self._sleep(min(config.backoff_s * 2 ** (self._failures - 1), config.backoff_max_s))
 
-    async def _follow_once(self) -> AsyncIterator[EventAnswer]:
+    async def _follow_once(self) -> AsyncGenerator[EventAnswer, None]:
         headers = {"Accept": "text/event-stream"}
         if self.last_id is not None:
             headers["Last-Event-ID"] = str(self.last_id)

@@ -1,8 +1,12 @@
 """The reading half of the client: one method for each reading route."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import Annotated, Any, TypeVar
 
+from msgspec import Meta, Struct
+
+from shards.certificates import CERTIFICATE_SIZE_MAX, Certificate
+from shards.checkpoints import CHECKPOINT_SIZE_MAX, Checkpoint
 from tangle.api.schemas.common import Envelope
 from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, ShardAnswer
 from tangle.api.schemas.models import LineageItemAnswer, ModelAnswer, ModelDetailAnswer
@@ -15,12 +19,25 @@ from tangle.api.schemas.network import (
 )
 from tangle.api.schemas.transactions import TransactionAnswer
 from tangle.api.wire import encode_json
+from tangle.client.errors import UnexpectedAnswer
 from tangle.client.event_stream import EventStream
 from tangle.client.transport import ClientConfig, Transport
+from tangle.core.encoding import decode
+from tangle.core.errors import TangleError
 from tangle.core.types import PublicKey
 from tangle.node.views import TransactionStatus
 
 Data = TypeVar("Data")
+
+
+class CertifiedCheckpoint(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A checkpoint in the API's binary form."""
+
+    checkpoint: Checkpoint
+    """The checkpoint."""
+
+    certificates: Annotated[tuple[Certificate, ...], Meta(max_length=1)]
+    """Its certificate; empty while signatures are collected."""
 
 
 def as_text(account: PublicKey | str) -> str:
@@ -87,7 +104,7 @@ class NodeReader:
 
     async def get_account_transactions(
         self, account: PublicKey | str, *, page_size: int = 50
-    ) -> AsyncIterator[TransactionAnswer]:
+    ) -> AsyncGenerator[TransactionAnswer, None]:
         """An account's whole history, newest first, page by page."""
         cursor = None
         while True:
@@ -102,6 +119,21 @@ class NodeReader:
         """A checkpoint; the latest certified one for none."""
         place = "latest" if index is None else str(index)
         return await self._get(CheckpointAnswer, f"/v1/checkpoints/{shard}/{place}")
+
+    async def get_certified_checkpoint(
+        self, shard: int = 0, index: int | None = None
+    ) -> tuple[Checkpoint, Certificate | None]:
+        """A checkpoint and its certificate as they were signed. Neither is checked here.
+
+        :raises UnexpectedAnswer: what came is no checkpoint.
+        """
+        place = "latest" if index is None else str(index)
+        data = await self._get_bytes(f"/v1/checkpoints/{shard}/{place}", "application/cbor")
+        try:
+            answer = decode(CertifiedCheckpoint, data, limit=CHECKPOINT_SIZE_MAX + CERTIFICATE_SIZE_MAX)
+        except TangleError as error:
+            raise UnexpectedAnswer(self.base_url, str(error)) from None
+        return answer.checkpoint, answer.certificates[0] if answer.certificates else None
 
     async def get_shards(self) -> tuple[ShardAnswer, ...]:
         """All shards."""
@@ -120,7 +152,9 @@ class NodeReader:
         query = {} if generation is None else {"generation": generation}
         return await self._get_bytes(f"/v1/models/{job.hex()}/weights", "application/octet-stream", **query)
 
-    async def get_lineage(self, job: bytes, *, page_size: int = 500) -> AsyncIterator[LineageItemAnswer]:
+    async def get_lineage(
+        self, job: bytes, *, page_size: int = 500
+    ) -> AsyncGenerator[LineageItemAnswer, None]:
         """All counted evaluations of a job, in order, page by page."""
         cursor = None
         path = f"/v1/models/{job.hex()}/lineage"
@@ -166,7 +200,7 @@ class NodeReader:
         topics: Iterable[str] = (),
         accounts: Iterable[PublicKey | str] = (),
         shard: int | None = None,
-    ) -> AsyncIterator[EventAnswer]:
+    ) -> AsyncGenerator[EventAnswer, None]:
         """Events for ever, without a gap or a repetition, across lost connections and restarts of the node.
 
         :param after: begin after this event; from now on for none.
