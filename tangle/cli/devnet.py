@@ -125,6 +125,7 @@ def compute_arguments(devnet: Devnet, index: int) -> tuple[str, ...]:
         *("--peer-port", str(devnet.peer_port + index)),
         *("--metrics-port", "0" if index else str(devnet.metrics_port)),
         *("--workers", "1"),
+        *("--kernel-cache", str(devnet.root / "kernels")),
         *("--faucet-key", str(devnet.root / FAUCET_KEY_NAME)),
         "--stop-with-parent",
         *(option for peer in peers for option in ("--peer", peer)),
@@ -199,17 +200,18 @@ async def _find_occupant(url: str) -> str | None:
 
 
 async def _wait_ready(devnet: Devnet, nodes: Sequence[NodeProcess]) -> None:
-    waiting = nodes[0]
+    ready = 0
     with anyio.move_on_after(READY_TIMEOUT_S):
-        for url, waiting in zip(devnet.get_urls(), nodes, strict=True):
+        for url in devnet.get_urls():
             async with TangleClient(url, config=ONE_TRY) as client:
                 while not await _is_ready(client):
                     for node in nodes:
                         if node.gave_up is not None:
                             raise NodeGaveUp(node.name, node.gave_up)
                     await anyio.sleep(POLL_S)
+            ready += 1
         return
-    raise StartTimeout(waiting.name, READY_TIMEOUT_S, waiting.log_path)
+    raise StartTimeout(nodes[ready].name, READY_TIMEOUT_S, nodes[ready].log_path)
 
 
 async def _is_ready(client: TangleClient) -> bool:

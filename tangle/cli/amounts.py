@@ -1,0 +1,45 @@
+"""Amounts as people write them: decimals of MST, or whole grains."""
+
+import re
+from typing import Final
+
+from tangle.cli.errors import InvalidAmount
+from tangle.core.types import GRAINS_PER_TOKEN, INTEGER_MAX, Grains
+
+DECIMALS: Final = 9
+"""Digits after the point: 10**9 grains are one MST."""
+
+TEXT_LENGTH_MAX: Final = 40
+"""Longest amount read: the largest in grains has 19 digits."""
+
+_TOKENS: Final = re.compile(r"(\d{1,19})(?:\.(\d{1,19}))?(?:\s*MST)?", re.ASCII | re.IGNORECASE)
+_GRAINS: Final = re.compile(r"(\d{1,19})\s*grains?", re.ASCII | re.IGNORECASE)
+
+
+def parse_amount(text: str) -> Grains:
+    """Read ``1.5``, ``1.5 MST`` or ``1500000000grains``.
+
+    :raises InvalidAmount: none of these, more than nine decimals, zero, or more than the largest amount.
+    """
+    stripped = text.strip()[: TEXT_LENGTH_MAX + 1]
+    if (whole := _GRAINS.fullmatch(stripped)) is not None:
+        grains = int(whole[1])
+    elif (token := _TOKENS.fullmatch(stripped)) is not None:
+        fraction = token[2] or ""
+        if len(fraction.rstrip("0")) > DECIMALS:
+            raise InvalidAmount(text, f"MST has {DECIMALS} decimals")
+        grains = int(token[1]) * GRAINS_PER_TOKEN + int(fraction.rstrip("0").ljust(DECIMALS, "0"))
+    else:
+        raise InvalidAmount(text, "it is not a positive decimal number")
+    if grains == 0:
+        raise InvalidAmount(text, "nothing would be moved")
+    if grains > INTEGER_MAX:
+        raise InvalidAmount(text, f"it is more than the largest amount, {format_amount(INTEGER_MAX)}")
+    return Grains(grains)
+
+
+def format_amount(grains: int) -> str:
+    """``1.5 MST``: no trailing zeros, no rounding."""
+    whole, fraction = divmod(grains, GRAINS_PER_TOKEN)
+    digits = f"{fraction:0{DECIMALS}d}".rstrip("0")
+    return f"{whole}.{digits} MST" if digits else f"{whole} MST"

@@ -1,0 +1,168 @@
+"""``tangle doctor``: what this machine can compute, and whether a node could run on it."""
+
+import multiprocessing
+import os
+import platform
+import resource
+import shutil
+import socket
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Final
+
+import click
+from msgspec import Struct
+from rich.console import Console
+
+from tangle.cli.context import CommandContext, pass_context
+from tangle.cli.failures import ExitStatus
+from tangle.cli.groups import TangleCommand
+from tangle.node.config import API_PORT, METRICS_PORT, PEER_PORT, NodeConfig
+
+FILES_MIN: Final = 1_024
+"""Open files that a node with many peers and API clients needs."""
+
+EXAMINATION_SECONDS_MAX: Final = 300.0
+"""Longest examination of all devices; a cold start compiles kernels for a few seconds each."""
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    """What."""
+
+    is_good: bool
+    """Whether a node can live with it."""
+
+    detail: str
+    """What was found, and what to do when it is not good."""
+
+
+@click.command(cls=TangleCommand)
+@pass_context
+def doctor(context: CommandContext) -> None:
+    """Examine this machine: compiler, devices, conformance, speed, ports, disk.
+
+    Exit status 1 when a node could not run here.
+    """
+    with context.make_talk_console().status("compiling and comparing kernels on every device ..."):
+        compute = examine_compute(context.home / "cache")
+    findings = [
+        Finding(
+            "system", True, f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores"
+        ),
+        *compute,
+        *examine_ports((API_PORT, PEER_PORT, METRICS_PORT)),
+        examine_disk(context.home),
+        examine_files(),
+    ]
+
+    def render(console: Console) -> None:
+        width = max(len(finding.name) for finding in findings)
+        for finding in findings:
+            mark = "ok " if finding.is_good else "BAD"
+            console.print(
+                f"{mark}  {finding.name:<{width}}  {finding.detail}",
+                style="" if finding.is_good else "red",
+                soft_wrap=True,
+            )
+
+    is_good = all(finding.is_good for finding in findings)
+    context.emit({"is_good": is_good, "findings": findings}, render)
+    if not is_good:
+        click.get_current_context().exit(ExitStatus.FAILED)
+
+
+def examine_compute(cache: Path) -> list[Finding]:
+    """Compiler and devices. Drivers are opened in a process of their own: one that crashes is a finding."""
+    executor = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    try:
+        return executor.submit(_diagnose, cache).result(EXAMINATION_SECONDS_MAX)
+    except BrokenProcessPool:
+        return [
+            Finding("devices", False, 'examining them crashed a process; set device = "numpy" in config.toml')
+        ]
+    except TimeoutError:
+        return [
+            Finding("devices", False, 'examining them took too long; set device = "numpy" in config.toml')
+        ]
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _diagnose(cache: Path) -> list[Finding]:
+    from aivm.doctor import diagnose
+
+    diagnosis = diagnose(os.environ, cache, time.perf_counter_ns)
+    compiler = diagnosis.compiler
+    findings = [
+        # Work can be computed without one, so a missing compiler costs speed and is no reason to refuse.
+        Finding(
+            "compiler",
+            True,
+            f"{compiler.path}: {compiler.version}" if compiler else f"none: {diagnosis.advice}",
+        )
+    ]
+    findings += [
+        Finding(f"device {device.name}", True, f"not used: {device.reason}")
+        for device in diagnosis.devices
+        if not device.is_usable
+    ]
+    for examined in diagnosis.examinations:
+        name = f"{examined.backend} on {examined.device}"
+        if examined.conformance is None or examined.speed is None:
+            findings.append(Finding(name, False, examined.reason))
+            continue
+        speed = examined.speed.evaluations_per_second
+        findings.append(
+            Finding(
+                name, True, f"{examined.conformance.vectors} vectors pass, {speed:,} evaluations a second"
+            )
+        )
+    return findings
+
+
+def examine_ports(ports: tuple[int, ...]) -> list[Finding]:
+    """Whether the default ports are free. A taken one is no fault: a node may be running."""
+    taken = find_taken_ports(ports)
+    detail = f"{', '.join(map(str, ports))} are free"
+    if taken:
+        detail = f"{', '.join(map(str, taken))} taken, perhaps by a running node; config.toml can name others"
+    return [Finding("ports", True, detail)]
+
+
+def find_taken_ports(ports: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of ``ports`` on loopback that something listens on."""
+    taken = []
+    for port in ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                taken.append(port)
+    return tuple(taken)
+
+
+def examine_disk(home: Path) -> Finding:
+    """Whether there is room where the home is or will be."""
+    place = next(path for path in (home, *home.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    needed = NodeConfig().free_disk_min_bytes
+    is_good = free > 2 * needed
+    detail = f"{free / 2**30:.1f} GiB free at {place}"
+    if not is_good:
+        detail += f"; a node stops writing below {needed / 2**30:.2f} GiB, make room or choose another --home"
+    return Finding("disk", is_good, detail)
+
+
+def examine_files() -> Finding:
+    """Whether a process may open enough files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    is_good = soft == resource.RLIM_INFINITY or soft >= FILES_MIN
+    return Finding(
+        "open files", is_good, f"{soft} allowed" + ("" if is_good else f"; run: ulimit -n {FILES_MIN}")
+    )

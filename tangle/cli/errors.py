@@ -1,0 +1,160 @@
+"""What the command line itself refuses; everything else comes from the rooms below."""
+
+from pathlib import Path
+
+from tangle.core.errors import TangleError
+
+
+class InvalidAmount(TangleError):
+    """A text that is no amount of coins."""
+
+    code = "amount-invalid"
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text = text
+        self.reason = reason
+        super().__init__(f"{text[:60]!r} is no amount: {reason}; write 1.5 for MST or 1500000000grains")
+
+
+class InvalidConfig(TangleError):
+    """A setting that a node does not know or cannot use."""
+
+    code = "config-invalid"
+
+    def __init__(self, source: str, reason: str) -> None:
+        """:param source: where the setting was made, for people: a file's line, a variable, an option."""
+        self.source = source
+        self.reason = reason
+        super().__init__(f"{source}: {reason}")
+
+
+class MissingInput(TangleError):
+    """Something a person would be asked for, where nobody can be asked."""
+
+    code = "input-missing"
+
+    def __init__(self, wanted: str, remedy: str) -> None:
+        self.wanted = wanted
+        self.remedy = remedy
+        super().__init__(f"{wanted} is needed and nobody can be asked here; {remedy}")
+
+
+class WordsNotConfirmed(TangleError):
+    """The words that were asked back do not match."""
+
+    code = "words-unconfirmed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "these are not the words that were shown; nothing was written, start again and write them down"
+        )
+
+
+class GenesisMissing(TangleError):
+    """A command that needs the network's genesis does not find it."""
+
+    code = "genesis-missing"
+
+    def __init__(self, searched: tuple[Path, ...]) -> None:
+        self.searched = searched
+        places = " or ".join(map(str, searched))
+        super().__init__(f"there is no genesis at {places}; name the network's file with --genesis")
+
+
+class GenesisDiffers(TangleError):
+    """A home of one chain, asked to become the home of another."""
+
+    code = "genesis-differs"
+
+    def __init__(self, home: Path, found: str, wanted: str) -> None:
+        self.home = home
+        self.found = found
+        self.wanted = wanted
+        super().__init__(f"{home} belongs to {found}, not to {wanted}; choose another place with --home")
+
+
+class DevnetMismatch(TangleError):
+    """The directory holds another devnet than was asked for."""
+
+    code = "devnet-mismatch"
+
+    def __init__(self, root: Path, found: int, wanted: int) -> None:
+        self.root = root
+        self.found = found
+        self.wanted = wanted
+        super().__init__(
+            f"{root} holds a devnet of {found} nodes, asked for are {wanted}; start it with --nodes {found}, "
+            f"or choose another place with --home"
+        )
+
+
+class PortsTaken(TangleError):
+    """Another program listens where a node should."""
+
+    code = "ports-taken"
+
+    def __init__(self, ports: tuple[int, ...], occupant: str) -> None:
+        """:param occupant: who answers there, for people."""
+        self.ports = ports
+        self.occupant = occupant
+        listed = ", ".join(map(str, ports[:4])) + (", ..." if len(ports) > 4 else "")
+        plural = "s" if len(ports) > 1 else ""
+        super().__init__(
+            f"port{plural} {listed} taken by {occupant}; stop it, or choose other ports with --port-base"
+        )
+
+
+class NodeGaveUp(TangleError):
+    """A node of the devnet does not start."""
+
+    code = "node-gave-up"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name} does not start: {reason}")
+
+
+class StartTimeout(TangleError):
+    """The devnet's nodes did not become ready in time."""
+
+    code = "start-timeout"
+
+    def __init__(self, name: str, timeout_s: float, log_path: Path) -> None:
+        self.name = name
+        self.timeout_s = timeout_s
+        super().__init__(f"{name} was not ready after {timeout_s:g} s; its log is {log_path}")
+
+
+class NotApplied(TangleError):
+    """A transaction that was sent but will never apply."""
+
+    code = "transaction-not-applied"
+
+    def __init__(self, identity: bytes, status: str, reason: str | None) -> None:
+        self.identity = identity
+        self.status = status
+        self.reason = reason
+        super().__init__(f"transaction {identity.hex()} is {status}: {reason or 'no reason is known'}")
+
+
+class CheckpointUnproven(TangleError):
+    """A checkpoint that a node tells of, and that no quorum is shown to have signed."""
+
+    code = "checkpoint-unproven"
+
+    def __init__(self, index: int, reason: str) -> None:
+        self.index = index
+        self.reason = reason
+        super().__init__(f"checkpoint {index} is not proven: {reason}")
+
+
+class UnknownModel(TangleError):
+    """A standing job that the node does not know, or a beginning that several share."""
+
+    code = "model-unknown"
+
+    def __init__(self, text: str, known: tuple[str, ...]) -> None:
+        self.text = text
+        self.known = known
+        super().__init__(f"{text[:80]!r} names no single model here; known are {', '.join(known) or 'none'}")

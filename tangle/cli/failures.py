@@ -1,0 +1,107 @@
+"""The edge: every failure leaves as one sentence and an exit status; a traceback only when asked for."""
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+import click
+from msgspec import Struct
+
+from tangle.cli.errors import InvalidConfig, MissingInput
+from tangle.core.errors import TangleError
+
+
+class ExitStatus(IntEnum):
+    """What the process's exit status means. Published in docs/cli.md; the numbers never change."""
+
+    DONE = 0
+    """It was done."""
+
+    FAILED = 1
+    """It was refused or did not hold: a transaction, a proof, a password, a file."""
+
+    USAGE = 2
+    """Wrong usage or settings, or a node that refuses to start: trying again changes nothing."""
+
+    UNREACHABLE = 3
+    """No node answers there."""
+
+    TIMEOUT = 4
+    """The awaited did not happen in time; it may still happen."""
+
+    BUG = 70
+    """A fault in this program; --debug shows where."""
+
+    INTERRUPTED = 130
+    """Stopped from the keyboard."""
+
+
+class Failure(Struct, frozen=True):
+    """A failure as it is told."""
+
+    status: ExitStatus
+    """Exit status of the process."""
+
+    code: str
+    """Stable name of the fault."""
+
+    message: str
+    """One sentence: what failed and what to do."""
+
+
+USAGE_ERRORS = (InvalidConfig, MissingInput)
+"""Faults of how the command was given; they end like click's own."""
+
+STATUS_BY_CODE = {
+    "node-unreachable": ExitStatus.UNREACHABLE,
+    "timeout": ExitStatus.TIMEOUT,
+    "wait-timeout": ExitStatus.TIMEOUT,
+    "start-timeout": ExitStatus.TIMEOUT,
+}
+"""Faults with a status of their own."""
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """Find the words and the status for whatever ended a command."""
+    first = next(iterate_causes(error))
+    match first:
+        case click.exceptions.Abort() | KeyboardInterrupt():
+            return Failure(ExitStatus.INTERRUPTED, "interrupted", "stopped")
+        case click.UsageError():
+            path = first.ctx.command_path if first.ctx is not None else "tangle"
+            return Failure(
+                ExitStatus.USAGE, "usage", f"{_join_lines(first.format_message())} Try: {path} --help"
+            )
+        case click.ClickException():
+            return Failure(ExitStatus.FAILED, "failed", _join_lines(first.format_message()))
+        case TangleError():
+            default = ExitStatus.USAGE if isinstance(first, USAGE_ERRORS) else ExitStatus.FAILED
+            return Failure(STATUS_BY_CODE.get(first.code, default), first.code, _join_lines(str(first)))
+        case TimeoutError():
+            return Failure(ExitStatus.TIMEOUT, "timeout", "it took too long; try again")
+        case OSError():
+            return Failure(ExitStatus.FAILED, "system", _describe_system_error(first))
+        case _:
+            shown = f"{type(first).__name__}: {_join_lines(str(first))[:200]}"
+            return Failure(
+                ExitStatus.BUG,
+                "internal",
+                f"this is a fault in tangle ({shown}); run it again with --debug and report what it prints",
+            )
+
+
+def iterate_causes(error: BaseException) -> Iterator[BaseException]:
+    """The single errors in a group, depth first; task groups wrap what their tasks raise."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from iterate_causes(inner)
+    else:
+        yield error
+
+
+def _describe_system_error(error: OSError) -> str:
+    reason = (error.strerror or str(error) or type(error).__name__).rstrip(".")
+    return f"{error.filename}: {reason}" if error.filename else f"the system refuses: {reason}"
+
+
+def _join_lines(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,222 @@
+"""``tangle model``: the models that the ledger trains, and the proof that it does."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tangle.api.schemas.models import GenerationAnswer, ModelAnswer
+from tangle.cli.context import CommandContext, pass_context, run_async
+from tangle.cli.errors import GenesisMissing, UnknownModel
+from tangle.cli.groups import TangleGroup
+from tangle.cli.networks import find_genesis
+from tangle.cli.texts import format_time
+from tangle.client.client import TangleClient
+from tangle.core.genesis import Genesis
+from tangle.core.types import ChainId
+
+CURVE_SHOWN_MAX: Final = 20
+"""Rows of the learning curve shown to people: the first, the last, and some between."""
+
+CURVE_MAX: Final = 1_000
+"""Most generations asked for at a time."""
+
+
+@click.group(cls=TangleGroup)
+def model() -> None:
+    """Models that the ledger trains. JOB is a job's id, its first digits, or its name."""
+
+
+@model.command("list")
+@pass_context
+def list_models(context: CommandContext) -> None:
+    """List the standing jobs and how good their models are."""
+    models = run_async(_get_models, context.url)
+
+    def render(console: Console) -> None:
+        table = Table("name", "job", "layers", "generation", "score", "evaluations", box=None, pad_edge=False)
+        for answer in models:
+            table.add_row(
+                answer.name,
+                answer.job.hex(),
+                "-".join(map(str, answer.layer_sizes)),
+                str(answer.current.generation),
+                _format_score(answer.current.score, answer.holdout_rows),
+                str(answer.counted_total),
+            )
+        console.print(table)
+
+    context.emit({"models": models}, render)
+
+
+@model.command("show")
+@click.argument("job")
+@pass_context
+def show_model(context: CommandContext, job: str) -> None:
+    """Show a model and its learning curve."""
+    answer, curve = run_async(_get_curve, context.url, job)
+    fields = {
+        "model": answer.name,
+        "job": answer.job.hex(),
+        "layers": "-".join(map(str, answer.layer_sizes)),
+        "generation": answer.current.generation,
+        "score": _format_score(answer.current.score, answer.holdout_rows),
+        "evaluations": f"{answer.counted_total} counted, "
+        f"{answer.counted_open} of {answer.population} towards the next generation",
+        "weights": answer.current.weights_digest.hex(),
+        "curve": "\n".join(
+            f"{point.generation:>6}  {_format_score(point.score, answer.holdout_rows):>22}  "
+            f"{format_time(point.timestamp_ms)}"
+            for point in thin_curve(curve)
+        ),
+    }
+    context.emit_fields({"model": answer, "curve": curve}, fields)
+
+
+@model.command("replay")
+@click.argument("job")
+@click.option(
+    "--genesis",
+    "genesis_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Genesis to believe; that of the home or of its devnet when left out, else the node's own.",
+)
+@click.option("--recompute", is_flag=True, help="Also recompute every evaluation, not only the folding.")
+@pass_context
+def replay_model(context: CommandContext, job: str, genesis_path: Path | None, recompute: bool) -> None:
+    """Rebuild every generation from ledger data, and compare each with what the committee signed.
+
+    Exit status 1 at the first generation that comes out otherwise.
+    """
+    trusted = None
+    try:
+        trusted = find_genesis(context, genesis_path)
+    except GenesisMissing:
+        if genesis_path is not None:
+            raise
+        context.say("no genesis here: taking the node's word for it (--genesis FILE names one to believe)")
+    begun_s = time.perf_counter()
+    bar = ProgressBar(context)
+    with bar:
+        answer = run_async(_replay, context.url, job, trusted, recompute, bar)
+    elapsed_s = time.perf_counter() - begun_s
+    name, rows, generations, evaluations, last = answer
+    record = {
+        "model": name,
+        "generations": generations,
+        "evaluations": evaluations,
+        "is_recomputed": recompute,
+        "score": last[0],
+        "weights_digest": last[1],
+        "elapsed_s": round(elapsed_s, 3),
+    }
+    checked = "every evaluation recomputed" if recompute else "every fold recomputed"
+    fields = {
+        "model": name,
+        "replayed": f"{generations} generations from {evaluations} evaluations in {elapsed_s:.1f} s",
+        "checked": checked,
+        "result": "every digest is the one that the committee signed",
+        "score": _format_score(last[0], rows),
+        "weights": last[1],
+    }
+    context.emit_fields(record, fields)
+
+
+class ProgressBar:
+    """Two bars on a terminal's standard error; nothing elsewhere."""
+
+    def __init__(self, context: CommandContext) -> None:
+        console = context.make_talk_console()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> None:
+        self._stack.enter_context(self._progress)
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def show(self, name: str, done: int, total: int) -> None:
+        """Move one bar."""
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total)
+        self._progress.update(self._tasks[name], completed=done, total=total)
+
+
+def thin_curve(curve: tuple[GenerationAnswer, ...]) -> list[GenerationAnswer]:
+    """At most ``CURVE_SHOWN_MAX`` points: evenly spread, always the first and the last."""
+    if len(curve) <= CURVE_SHOWN_MAX:
+        return list(curve)
+    last = len(curve) - 1
+    return [curve[place * last // (CURVE_SHOWN_MAX - 1)] for place in range(CURVE_SHOWN_MAX)]
+
+
+def select_model(models: tuple[ModelAnswer, ...], text: str) -> ModelAnswer:
+    """The one model that a person means.
+
+    :raises UnknownModel: none or several.
+    """
+    found = [answer for answer in models if answer.name == text or answer.job.hex().startswith(text.lower())]
+    if len(found) != 1 or not text:
+        raise UnknownModel(text, tuple(f"{answer.name} ({answer.job.hex()[:12]})" for answer in models))
+    return found[0]
+
+
+async def _get_models(url: str) -> tuple[ModelAnswer, ...]:
+    async with TangleClient(url) as client:
+        return await client.get_models()
+
+
+async def _get_curve(url: str, job: str) -> tuple[ModelAnswer, tuple[GenerationAnswer, ...]]:
+    async with TangleClient(url) as client:
+        chosen = select_model(await client.get_models(), job)
+        curve: list[GenerationAnswer] = []
+        while True:
+            detail = await client.get_model(chosen.job, first=len(curve), limit=CURVE_MAX)
+            curve += detail.curve
+            if len(detail.curve) < CURVE_MAX:
+                return detail.model, tuple(curve)
+
+
+async def _replay(
+    url: str, job: str, trusted: Genesis | None, is_recomputed: bool, bar: ProgressBar
+) -> tuple[str, int, int, int, tuple[int, str]]:
+    from aivm.backends.numpy_backend import NumpyBackend
+    from tangle.cli.local_work import find_job
+    from tangle.cli.replay import fetch_ledger_data, replay_ledger_data
+    from tangle.core.genesis import compute_chain_id
+
+    chain: ChainId | None = None if trusted is None else compute_chain_id(trusted)
+    async with TangleClient(url, chain=chain) as client:
+        genesis = await client.get_genesis()
+        chosen = select_model(await client.get_models(), job)
+        opened = find_job(genesis, chosen.job)
+        data = await fetch_ledger_data(
+            client, genesis, chosen.job, lambda done, total: bar.show("checkpoints", done, total)
+        )
+    generations = evaluations = 0
+    last = (0, "")
+    for replayed in replay_ledger_data(data, genesis, opened, NumpyBackend(), is_recomputed=is_recomputed):
+        generations += 1
+        evaluations += replayed.evaluations
+        last = (replayed.score, replayed.digest.hex())
+        bar.show("generations", generations, len(data.generations))
+    return chosen.name, chosen.holdout_rows, generations, evaluations, last
+
+
+def _format_score(score: int, rows: int) -> str:
+    return f"{score} of {rows} ({score / max(1, rows):.1%})"

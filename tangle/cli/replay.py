@@ -1,0 +1,187 @@
+"""Rebuilding a model from the ledger: what to ask a node for, and what not to believe.
+
+A node says which evaluations counted and which checkpoints closed generations. Neither is taken on trust:
+every checkpoint is checked against the committee in the genesis, and the weights that come out of the
+evaluations must have the digest that the committee signed.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
+
+import anyio
+from msgspec import Struct
+
+from aivm.backends.protocol import Backend
+from poi.errors import ReplayMismatch
+from poi.events import ClosedGeneration, CountedWork, ReplayStep
+from poi.evolution import OpenJob
+from poi.replay import replay, verify_generation_digest
+from shards.certificates import Certificate, verify_certificate
+from shards.checkpoints import Checkpoint, ModelState, compute_checkpoint_digest
+from shards.committee import Committee
+from tangle.api.schemas.models import GenerationAnswer, LineageItemAnswer
+from tangle.cli.errors import CheckpointUnproven
+from tangle.client.client import TangleClient
+from tangle.core.address import decode_address
+from tangle.core.genesis import Genesis, compute_chain_id
+from tangle.core.types import Digest, Milliseconds, Sequence, Shard
+
+CURVE_PAGE: Final = 500
+"""Generations asked for at a time."""
+
+REQUESTS_MAX: Final = 8
+"""Checkpoints asked for at the same time."""
+
+HOME_SHARD: Final = Shard(0)
+"""Shard whose checkpoints name the models."""
+
+
+class LedgerData(Struct, frozen=True):
+    """What the replay of a job reads."""
+
+    generations: tuple[GenerationAnswer, ...]
+    """As the node tells them, from generation 0 on."""
+
+    closings: tuple[Checkpoint, ...]
+    """The certified checkpoint that closed each generation but the last."""
+
+    items: tuple[LineageItemAnswer, ...]
+    """Counted evaluations, in order."""
+
+
+class ReplayedGeneration(Struct, frozen=True):
+    """A generation that was rebuilt and found as certified."""
+
+    generation: int
+    """Its number."""
+
+    score: int
+    """Right answers on the holdout, recomputed here."""
+
+    evaluations: int
+    """Evaluations folded into it."""
+
+    digest: Digest
+    """Its digest, computed here and signed by the committee."""
+
+
+async def fetch_ledger_data(
+    client: TangleClient, genesis: Genesis, job_id: bytes, on_progress: Callable[[int, int], None]
+) -> LedgerData:
+    """Everything that a replay needs, with every checkpoint's certificate checked.
+
+    :param on_progress: told how many checkpoints are here, and of how many.
+    :raises CheckpointUnproven, InvalidCertificate, InvalidSignature: no quorum signed a checkpoint.
+    :raises TangleError: the node does not answer, or refuses.
+    """
+    generations = [generation async for generation in _iterate_curve(client, job_id)]
+    closings: dict[int, Checkpoint] = {}
+    limiter = anyio.CapacityLimiter(REQUESTS_MAX)
+
+    async def fetch(index: int) -> None:
+        async with limiter:
+            closings[index] = await _fetch_checkpoint(client, genesis, index)
+        on_progress(len(closings), len(generations) - 1)
+
+    async with anyio.create_task_group() as tasks:
+        for generation in generations[1:]:
+            tasks.start_soon(fetch, int(generation.checkpoint))
+    ordered = tuple(closings[int(generation.checkpoint)] for generation in generations[1:])
+    last = ordered[-1].ordered_total if ordered else 0
+    items = []
+    async for item in client.get_lineage(job_id):
+        if item.ordered_index >= last:
+            break
+        items.append(item)
+    return LedgerData(tuple(generations), ordered, tuple(items))
+
+
+def replay_ledger_data(
+    data: LedgerData, genesis: Genesis, opened: OpenJob, backend: Backend, *, is_recomputed: bool
+) -> Iterator[ReplayedGeneration]:
+    """Rebuild every generation and compare each with what the committee signed.
+
+    :param is_recomputed: also recompute every evaluation that counted.
+    :raises ReplayMismatch: a generation comes out otherwise than signed.
+    :raises ForgedWork: a counted evaluation is wrong; only when recomputing.
+    """
+    rebuilt = replay(
+        opened, Milliseconds(genesis.timestamp_ms), _iterate_steps(data), backend, is_recomputed=is_recomputed
+    )
+    first = next(rebuilt)
+    # Generation 0 follows from the genesis alone; that the network began with it shows in generation 1.
+    verify_generation_digest(first, Digest(bytes(data.generations[0].weights_digest)))
+    yield _describe(first)
+    count = 0
+    for closed in rebuilt:
+        stated = _find_model(data.closings[count], opened)
+        count += 1
+        if (closed.generation, closed.score) != (stated.generation, stated.score):
+            raise ReplayMismatch(closed.generation, stated.weights_digest, closed.digest)
+        verify_generation_digest(closed, stated.weights_digest)
+        yield _describe(closed)
+    if count < len(data.closings):
+        missing = _find_model(data.closings[count], opened)
+        raise ReplayMismatch(missing.generation, missing.weights_digest, Digest(bytes(32)))
+
+
+def _iterate_steps(data: LedgerData) -> Iterator[ReplayStep]:
+    place = 0
+    for checkpoint in data.closings:
+        works = []
+        while place < len(data.items) and data.items[place].ordered_index < checkpoint.ordered_total:
+            item = data.items[place]
+            issuer = decode_address(item.issuer, None).public_key
+            works.append(
+                CountedWork(
+                    int(item.generation), issuer, Sequence(int(item.sequence)), tuple(map(int, item.results))
+                )
+            )
+            place += 1
+        yield ReplayStep(checkpoint.timestamp_ms, tuple(works))
+
+
+async def _iterate_curve(client: TangleClient, job_id: bytes) -> AsyncIterator[GenerationAnswer]:
+    first = 0
+    while True:
+        page = (await client.get_model(job_id, first=first, limit=CURVE_PAGE)).curve
+        for generation in page:
+            yield generation
+        if len(page) < CURVE_PAGE:
+            return
+        first += len(page)
+
+
+async def _fetch_checkpoint(client: TangleClient, genesis: Genesis, index: int) -> Checkpoint:
+    checkpoint, certificate = await client.get_certified_checkpoint(HOME_SHARD, index)
+    verify_checkpoint(checkpoint, certificate, genesis, index)
+    return checkpoint
+
+
+def verify_checkpoint(
+    checkpoint: Checkpoint, certificate: Certificate | None, genesis: Genesis, index: int
+) -> None:
+    """Check that a quorum of the genesis committee signed this very checkpoint.
+
+    :raises CheckpointUnproven: it is another one, or has no certificate.
+    :raises InvalidCertificate, InvalidSignature: the certificate does not hold.
+    """
+    chain = compute_chain_id(genesis)
+    if certificate is None:
+        raise CheckpointUnproven(index, "it has no certificate yet; try again in a second")
+    if (checkpoint.index, checkpoint.chain, checkpoint.shard) != (index, chain, HOME_SHARD):
+        raise CheckpointUnproven(index, f"the node answered with checkpoint {checkpoint.index}")
+    if (certificate.index, certificate.digest) != (index, compute_checkpoint_digest(checkpoint)):
+        raise CheckpointUnproven(index, "its certificate is for another one")
+    verify_certificate(certificate, Committee(0, genesis.validators), chain, HOME_SHARD)
+
+
+def _find_model(checkpoint: Checkpoint, opened: OpenJob) -> ModelState:
+    for model in checkpoint.models:
+        if model.job == opened.id:
+            return model
+    raise CheckpointUnproven(checkpoint.index, f"it does not name job {opened.id.hex()}")
+
+
+def _describe(closed: ClosedGeneration) -> ReplayedGeneration:
+    return ReplayedGeneration(closed.generation, closed.score, closed.evaluations, closed.digest)

@@ -1,0 +1,94 @@
+"""``tangle tx``: one transaction and its proof."""
+
+from pathlib import Path
+
+import click
+
+from tangle.api.schemas.transactions import TransactionAnswer
+from tangle.cli.amounts import format_amount
+from tangle.cli.context import CommandContext, pass_context, run_async
+from tangle.cli.groups import TangleGroup
+from tangle.client.client import TangleClient
+from tangle.core.types import TransactionId
+
+
+class TransactionIdType(click.ParamType[TransactionId]):
+    """A transaction's id in hex."""
+
+    name = "id"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> TransactionId:
+        """32 bytes."""
+        try:
+            data = bytes.fromhex(str(value))
+        except ValueError:
+            data = b""
+        if len(data) != 32:
+            self.fail(f"{str(value)[:80]!r} is no transaction id: 64 hex digits.", param, ctx)
+        return TransactionId(data)
+
+
+@click.group(cls=TangleGroup)
+def tx() -> None:
+    """Transactions and their proofs."""
+
+
+@tx.command("show")
+@click.argument("id", type=TransactionIdType())
+@pass_context
+def show_transaction(context: CommandContext, /, id: TransactionId) -> None:  # noqa: A002 -- click's name
+    """Show a transaction and what became of it."""
+    answer = run_async(_get_transaction, context.url, id)
+    results = ", ".join(map(str, answer.work.results))
+    work = answer.work
+    counted = {True: "counted", False: "not counted", None: "not ordered yet"}[answer.is_work_counted]
+    fields = {
+        "transaction": answer.id.hex(),
+        "status": answer.status.value + (f": {answer.reason}" if answer.reason else ""),
+        "final": "yes" if answer.is_final else "not yet",
+        "amount": format_amount(answer.operation.amount),
+        "from": answer.issuer,
+        "to": answer.operation.recipient,
+        "fee": "-"
+        if answer.fee is None
+        else f"{format_amount(answer.fee)} of at most {format_amount(answer.max_fee)}",
+        "sequence": answer.sequence,
+        "work": f"generation {work.generation} of job {work.job.hex()[:16]}: {results} ({counted})",
+        "anchor": f"checkpoint {answer.anchor}",
+        "ordered": "-"
+        if answer.checkpoint is None
+        else f"checkpoint {answer.checkpoint}, place {answer.ordered_index}",
+        "parents": "\n".join(parent.hex() for parent in answer.parents),
+    }
+    context.emit_fields(answer, fields)
+
+
+@tx.command("proof")
+@click.argument("id", type=TransactionIdType())
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; the first 16 digits of the id and .proof when left out.",
+)
+@pass_context
+def save_proof(context: CommandContext, /, id: TransactionId, output: Path | None) -> None:  # noqa: A002 -- as above
+    """Save the proof that a transaction is final, for tangle verify."""
+    proof = run_async(_get_proof, context.url, id)
+    path = output or Path(f"{id.hex()[:16]}.proof")
+    path.write_bytes(proof)
+    record = {"transaction": id.hex(), "file": str(path), "size_bytes": len(proof)}
+    context.emit_fields(record, {"proof": path, "size": f"{len(proof)} bytes"})
+    context.say(f"check it, here or anywhere: tangle verify {path}")
+
+
+async def _get_transaction(url: str, identity: TransactionId) -> TransactionAnswer:
+    async with TangleClient(url) as client:
+        return await client.get_transaction(identity)
+
+
+async def _get_proof(url: str, identity: TransactionId) -> bytes:
+    async with TangleClient(url) as client:
+        return await client.get_proof(identity)

@@ -1,0 +1,226 @@
+"""Moving coins: ``tangle faucet``, and the part of ``tangle wallet`` that asks a node."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+import anyio.to_thread
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tangle.api.schemas.ledger import AccountAnswer
+from tangle.api.schemas.transactions import PreparedAnswer, TransactionAnswer
+from tangle.cli.amounts import format_amount, parse_amount
+from tangle.cli.context import CommandContext, pass_context, run_async
+from tangle.cli.errors import NotApplied
+from tangle.cli.groups import TangleCommand
+from tangle.cli.networks import network_option, open_wallets, resolve_account
+from tangle.cli.secret_input import get_password, password_file_option
+from tangle.client.client import TangleClient
+from tangle.core.transactions import Transfer, Work
+from tangle.core.types import PublicKey
+from tangle.node.views import TransactionStatus
+from tangle.wallet.wallet import SigningAccount
+
+HISTORY_MAX: Final = 1_000
+"""Most transactions listed at a time."""
+
+timeout_option = click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, 3_600),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait until it is final.",
+)
+"""How patient a command is."""
+
+
+@click.command(cls=TangleCommand)
+@click.argument("recipient")
+@timeout_option
+@network_option
+@pass_context
+def faucet(context: CommandContext, recipient: str, timeout_s: float, network: str) -> None:
+    """Get coins from a development network's faucet. RECIPIENT is a wallet here or an address."""
+    account = resolve_account(open_wallets(context, network), recipient)
+    answer, elapsed_s = run_async(_ask_faucet, context.url, account, timeout_s)
+    _emit_final(context, answer, elapsed_s, {})
+
+
+@click.command("send", cls=TangleCommand)
+@click.argument("wallet")
+@click.argument("recipient")
+@click.argument("amount")
+@click.option("--max-fee", help="The most to pay, as an amount; the node's suggestion when left out.")
+@click.option("--local-work", is_flag=True, help="Do the AI work here instead of on the node.")
+@timeout_option
+@network_option
+@password_file_option
+@pass_context
+def send(
+    context: CommandContext,
+    wallet: str,
+    recipient: str,
+    amount: str,
+    max_fee: str | None,
+    local_work: bool,
+    timeout_s: float,
+    network: str,
+    password_file: Path | None,
+) -> None:
+    """Send AMOUNT from WALLET to RECIPIENT, a wallet here or an address, and wait until it is final.
+
+    AMOUNT is in MST (1.5) or grains (1500000000grains). The key never leaves this machine.
+    """
+    wallets = open_wallets(context, network)
+    transfer = Transfer(resolve_account(wallets, recipient), parse_amount(amount))
+    fee = None if max_fee is None else int(parse_amount(max_fee))
+    wallets.get(wallet)  # a wrong name is told before a password is asked for
+    account = wallets.open(wallet, get_password(context, password_file))
+    timer = WorkTimer() if local_work else None
+    answer, elapsed_s = run_async(_send, context.url, account, transfer, fee, timer, timeout_s)
+    extra = {} if timer is None else {"work_ms": round(timer.elapsed_ms, 3)}
+    _emit_final(context, answer, elapsed_s, extra)
+
+
+@click.command("balance", cls=TangleCommand)
+@click.argument("account")
+@network_option
+@pass_context
+def balance(context: CommandContext, account: str, network: str) -> None:
+    """Show what ACCOUNT, a wallet here or an address, holds."""
+    key = resolve_account(open_wallets(context, network), account)
+    answer = run_async(_get_account, context.url, key)
+    fields = {
+        "address": answer.address,
+        "balance": format_amount(answer.balance),
+        "stake": format_amount(answer.stake),
+        "sequence": answer.sequence,
+        "pending": answer.pending,
+        "checkpoint": answer.checkpoint,
+    }
+    context.emit_fields(answer, fields)
+
+
+@click.command("history", cls=TangleCommand)
+@click.argument("account")
+@click.option(
+    "--limit", type=click.IntRange(1, HISTORY_MAX), default=20, show_default=True, help="Most to list."
+)
+@network_option
+@pass_context
+def history(context: CommandContext, account: str, limit: int, network: str) -> None:
+    """List the transactions of ACCOUNT, a wallet here or an address, newest first."""
+    wallets = open_wallets(context, network)
+    key = resolve_account(wallets, account)
+    items, own = run_async(_get_history, context.url, key, limit)
+
+    def render(console: Console) -> None:
+        table = Table("checkpoint", "status", "amount", "fee", "with", "id", box=None, pad_edge=False)
+        for item in items:
+            is_sender = item.issuer == own
+            table.add_row(
+                "-" if item.checkpoint is None else str(item.checkpoint),
+                item.reason_code or item.status.value,
+                ("-" if is_sender else "+") + format_amount(item.operation.amount),
+                format_amount(item.fee) if is_sender and item.fee is not None else "",
+                item.operation.recipient if is_sender else item.issuer,
+                item.id.hex(),
+            )
+        console.print(table)
+
+    if items or context.is_json:
+        context.emit({"address": own, "transactions": items}, render)
+    else:
+        context.say("no transactions yet")
+
+
+class WorkTimer:
+    """Does a transaction's AI work on this machine, and says how long it took."""
+
+    def __init__(self) -> None:
+        self.elapsed_ms = 0.0
+
+    async def prove(self, client: TangleClient, prepared: PreparedAnswer) -> Work:
+        """Evaluate what the prepared transaction was assigned, with weights from the node."""
+        from tangle.cli.local_work import compute_work
+
+        genesis = await client.get_genesis()
+        weights = await client.get_weights(prepared.job, int(prepared.generation))
+        begun_s = time.perf_counter()
+        work = await anyio.to_thread.run_sync(compute_work, genesis, prepared, weights)
+        self.elapsed_ms = (time.perf_counter() - begun_s) * 1000
+        return work
+
+
+async def _send(
+    url: str,
+    account: SigningAccount,
+    transfer: Transfer,
+    max_fee: int | None,
+    timer: WorkTimer | None,
+    timeout_s: float,
+) -> tuple[TransactionAnswer, float]:
+    async with TangleClient(url) as client:
+
+        async def prove(prepared: PreparedAnswer) -> Work:
+            assert timer is not None, "only asked where work is done here"
+            return await timer.prove(client, prepared)
+
+        begun_s = anyio.current_time()
+        answer = await client.send(
+            account.key,
+            transfer,
+            prove=None if timer is None else prove,
+            max_fee=max_fee,
+            timeout_s=timeout_s,
+        )
+        return answer, anyio.current_time() - begun_s
+
+
+async def _ask_faucet(url: str, account: PublicKey, timeout_s: float) -> tuple[TransactionAnswer, float]:
+    async with TangleClient(url) as client:
+        begun_s = anyio.current_time()
+        identity = await client.request_faucet(account)
+        answer = await client.wait_transaction(identity, timeout_s=timeout_s)
+        return answer, anyio.current_time() - begun_s
+
+
+async def _get_account(url: str, account: PublicKey) -> AccountAnswer:
+    async with TangleClient(url) as client:
+        return await client.get_account(account)
+
+
+async def _get_history(url: str, account: PublicKey, limit: int) -> tuple[list[TransactionAnswer], str]:
+    items: list[TransactionAnswer] = []
+    async with TangleClient(url) as client:
+        own = (await client.get_account(account)).address
+        async for item in client.get_account_transactions(account, page_size=min(limit, 100)):
+            items.append(item)
+            if len(items) == limit:
+                break
+    return items, own
+
+
+def _emit_final(
+    context: CommandContext, answer: TransactionAnswer, elapsed_s: float, extra: dict[str, float]
+) -> None:
+    """Print a transaction that was waited for.
+
+    :raises NotApplied: it did not apply.
+    """
+    if answer.status is not TransactionStatus.CHECKPOINTED:
+        raise NotApplied(answer.id, answer.status, answer.reason)
+    record = {"transaction": answer, "elapsed_s": round(elapsed_s, 3), **extra}
+    fields = {
+        "transaction": answer.id.hex(),
+        "amount": format_amount(answer.operation.amount),
+        "to": answer.operation.recipient,
+        "fee": format_amount(answer.fee or 0),
+        "final": f"checkpoint {answer.checkpoint}, after {elapsed_s:.2f} s",
+    }
+    if "work_ms" in extra:
+        fields["work"] = f"done here in {extra['work_ms']:.1f} ms"
+    context.emit_fields(record, fields)

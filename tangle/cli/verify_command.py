@@ -1,0 +1,82 @@
+"""``tangle verify``: a proof of finality, checked with nothing but the genesis. No node is asked."""
+
+from pathlib import Path
+
+import click
+
+from shards.committee import Committee
+from shards.proofs import PROOF_SIZE_MAX, ProvenTransaction, verify_transaction_proof
+from tangle.cli.amounts import format_amount
+from tangle.cli.context import CommandContext, pass_context
+from tangle.cli.groups import TangleCommand
+from tangle.cli.networks import describe_network, find_genesis
+from tangle.cli.texts import format_time
+from tangle.core.address import encode_address
+from tangle.core.genesis import Genesis, compute_chain_id
+from tangle.ledger.effects import Status, decode_effect, describe_effect
+
+
+@click.command(cls=TangleCommand)
+@click.argument("proof", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--genesis",
+    "genesis_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Genesis of the network; that of the home or of its devnet when left out.",
+)
+@pass_context
+def verify(context: CommandContext, proof: Path, genesis_path: Path | None) -> None:
+    """Check a transaction's proof offline, and say what it proves.
+
+    PROOF is a file made by tangle tx proof. Exit status 1 when anything in it does not hold.
+    """
+    genesis = find_genesis(context, genesis_path)
+    with proof.open("rb") as file:
+        data = file.read(PROOF_SIZE_MAX + 1)
+    proven = verify_transaction_proof(data, genesis)
+    emit_proven(context, proven, genesis)
+
+
+def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Genesis) -> None:
+    """Print what a proof that holds proves."""
+    committee = Committee(0, genesis.validators)
+    effect = decode_effect(proven.effect)
+    body, checkpoint = proven.transaction.body, proven.checkpoint
+    prefix = genesis.parameters.address_prefix.decode()
+    sender, recipient = (encode_address(prefix, key) for key in (body.issuer, body.operation.recipient))
+    weight, total = committee.compute_weight(set(proven.signers)), committee.total_weight
+    is_applied, time_ms = effect.status is Status.APPLIED, checkpoint.timestamp_ms
+    record = {
+        "is_proven": True,
+        "transaction": proven.transaction.id.hex(),
+        "sender": sender,
+        "sequence": str(body.sequence),
+        "recipient": recipient,
+        "amount": str(body.operation.amount),
+        "is_applied": is_applied,
+        "status": effect.status.name.lower(),
+        "effect": describe_effect(effect, body),
+        "fee": str(effect.fee),
+        "is_work_counted": bool(effect.work_counted),
+        "chain": compute_chain_id(genesis).hex(),
+        "shard": checkpoint.shard,
+        "checkpoint": str(checkpoint.index),
+        "timestamp_ms": str(checkpoint.timestamp_ms),
+        "signers": list(proven.signers),
+        "weight": weight,
+        "weight_total": total,
+        "quorum": committee.quorum,
+    }
+    fields = {
+        "proven": "this transaction was ordered, and is final",
+        "transaction": proven.transaction.id.hex(),
+        "transfer": f"{format_amount(body.operation.amount)}\nfrom {sender}\nto   {recipient}",
+        "effect": "applied" if is_applied else f"not applied: {describe_effect(effect, body)}",
+        "fee": format_amount(effect.fee),
+        "work": "counted" if effect.work_counted else "not counted",
+        "checkpoint": f"{checkpoint.index} of shard {checkpoint.shard}, {format_time(time_ms)}",
+        "signed by": f"validators {', '.join(map(str, proven.signers))}: weight {weight} of {total}, "
+        f"a quorum is {committee.quorum}",
+        "network": describe_network(genesis),
+    }
+    context.emit_fields(record, fields)
