@@ -52,22 +52,23 @@ class ConeScoring:
         return self._looks_lazy(vertex)
 
     def compute_score(self, parents: tuple[TransactionId, ...]) -> tuple[int, int, int]:
-        """``(youngest, oldest, scored_at)`` of a transaction with these parents, from what is stored of
-        them.
-        """
+        """``(youngest, oldest, scored_at)`` of a transaction, from what is stored of its parents."""
+        # Comparisons instead of min and max: this runs for every transaction, and they halve its time.
         youngest, oldest, scored_at = 0, self._executed + 1, int(self._executed)
         for parent in parents:
             vertex = self._unordered.get(parent)
             if vertex is not None:
-                youngest = max(youngest, vertex.youngest)
-                oldest = min(oldest, vertex.oldest)
-                scored_at = min(scored_at, vertex.scored_at)
-                continue
-            ordered = self._recent.get(parent)
-            # The genesis id, or a parent that left the window: the lowest bound there is.
-            checkpoint = 0 if ordered is None else int(ordered.checkpoint)
-            youngest = max(youngest, checkpoint)
-            oldest = min(oldest, checkpoint)
+                newest, earliest = vertex.youngest, vertex.oldest
+                if vertex.scored_at < scored_at:
+                    scored_at = vertex.scored_at
+            else:
+                ordered = self._recent.get(parent)
+                # The genesis id, or a parent that left the window: the lowest bound there is.
+                newest = earliest = 0 if ordered is None else ordered.checkpoint
+            if newest > youngest:
+                youngest = newest
+            if earliest < oldest:
+                oldest = earliest
         return youngest, oldest, scored_at
 
     def _looks_lazy(self, vertex: Vertex) -> bool:
