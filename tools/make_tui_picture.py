@@ -1,4 +1,4 @@
-"""Takes a picture of the dashboard: ``python tools/make_tui_picture.py http://127.0.0.1:14265 picture.svg``.
+"""Takes a picture of the dashboard: ``python -m tools.make_tui_picture http://127.0.0.1:14265 tui.svg``.
 
 The first argument is a running node's API or a recording; the second the SVG to write. ``--seconds`` lets a
 live node be watched for a while first, so that the histories are full; ``--record`` keeps what was seen.

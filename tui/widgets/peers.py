@@ -9,10 +9,10 @@ from tui.drawing.units import format_bytes, format_count, format_duration, forma
 from tui.snapshot import PeerFacts, Snapshot
 from tui.widgets.panel import get_palette
 
-COLUMNS = ("", "peer", "address", "rtt", "score", "checkpoint", "in", "out", "since")
+COLUMNS = ("", "peer", "address", "rtt", "checkpoint", "score", "in", "out", "since")
 """Heads of the columns."""
 
-COLUMNS_BY_WIDTH = ((84, 9), (74, 8), (0, 6))
+COLUMNS_BY_WIDTH = ((84, 9), (74, 8), (60, 6), (0, 5))
 """From how many cells of width on how many of them are shown."""
 
 
@@ -73,8 +73,8 @@ def _draw_peer(peer: PeerFacts, palette: Palette) -> list[Text]:
         Text(format_key(peer.key), palette.text),
         Text(peer.address, palette.muted),
         Text(format_milliseconds(peer.round_trip_ms), palette.text, justify="right"),
-        Text(f"{peer.score:+.1f}", tone, justify="right"),
         Text(format_count(peer.checkpoint), palette.text, justify="right"),
+        Text(f"{peer.score:+.1f}", tone, justify="right"),
         Text(format_bytes(peer.bytes_in), palette.muted, justify="right"),
         Text(format_bytes(peer.bytes_out), palette.muted, justify="right"),
         Text(format_duration(peer.connected_s), palette.muted, justify="right"),
