@@ -7,7 +7,8 @@ Whatever CBOR malleability exists (long integers, indefinite lengths, big-number
 the comparison refuses it, because only the record's own encoding passes.
 """
 
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, Never, TypeVar
 
 import cbor2
 import msgspec
@@ -18,6 +19,19 @@ DEPTH_MAX: Final = 8
 """Deepest nesting of any record; the deepest today (a block's payload) has 4. Bounds the decoder's stack."""
 
 Record = TypeVar("Record")
+
+
+class _NoTags(dict[int, Callable[..., Never]]):
+    """Maps every tag to a refusal."""
+
+    def __missing__(self, tag: int) -> Callable[..., Never]:
+        raise ValueError(f"tag {tag} has no place in a record")
+
+
+NO_TAGS: Final = _NoTags()
+"""For ``cbor2.loads(..., semantic_decoders=NO_TAGS)``: no tag is interpreted. cbor2's own decoders compile
+regular expressions and parse dates and mail, so that a kilobyte from a stranger could hold a node up for
+seconds."""
 
 _BYTES = (bytes,)
 
@@ -41,7 +55,11 @@ def decode(kind: type[Record], data: bytes, *, limit: int) -> Record:
         raise OversizeEncoding(kind.__name__, len(data), limit)
     try:
         plain: Any = cbor2.loads(
-            data, allow_indefinite=False, allow_duplicate_keys=False, max_depth=DEPTH_MAX
+            data,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            max_depth=DEPTH_MAX,
+            semantic_decoders=NO_TAGS,
         )
         record = msgspec.convert(plain, kind, builtin_types=_BYTES)
     except msgspec.ValidationError as error:

@@ -61,6 +61,7 @@ def make_transaction(
     recipient: str = "nobody",
     amount: int = 1,
     max_fee: int = 10**9,
+    results: tuple[int, ...] = (1,),
 ) -> Transaction:
     """An unsigned transaction; ``name`` makes it unlike others."""
     body = TransactionBody(
@@ -72,7 +73,7 @@ def make_transaction(
         anchor=CheckpointIndex(anchor),
         parents=tuple(parents),
         operation=Transfer(get_account(recipient), Grains(amount)),
-        work=Work(1, JOB, 0, get_account(f"worker of {name}"), (1,)),
+        work=Work(1, JOB, 0, get_account(f"worker of {name}"), results),
         max_fee=Grains(max_fee),
     )
     return decode_transaction(encode(SignedEnvelope(encode(body), Signature(bytes(64)))))

@@ -151,8 +151,10 @@ def test_fees_follow_the_price_and_the_work() -> None:
     ledger = Ledger({"alice": RICH}).at_price(37)
     ledger.macs = 5 * MINIMAL.macs_per_weight + 1
     transaction = pay("alice", 0, "bob", 1)
-    (effect,) = ledger.run([transaction]).effects
-    assert effect.fee == compute_fee(transaction, 37) + 5 * 37
+    twice = make_transaction([GENESIS_ID], name="twice", issuer="alice", sequence=1, results=(7, -7))
+    one, two = ledger.run([transaction, twice]).effects
+    assert one.fee == compute_fee(transaction, 37) + 5 * 37
+    assert two.fee == compute_fee(twice, 37) + 10 * 37
 
 
 @pytest.mark.parametrize(("index", "status"), [(3 + MINIMAL.expiry_gap, 0), (4 + MINIMAL.expiry_gap, 1)])
