@@ -92,6 +92,7 @@ class CommitteeCore:
         self._is_payload_waiting = False
         self._announced_round = 0
         self._is_started = False
+        self._has_grown = True
         if recovered:
             self._recover(recovered)
 
@@ -122,6 +123,11 @@ class CommitteeCore:
     def get_round(self, round_number: int) -> tuple[Block, ...]:
         """Accepted blocks of a round above the horizon, for displays and for peers that ask."""
         return tuple(self._dag.get_round(round_number))
+
+    @property
+    def is_proposal_open(self) -> bool:
+        """Whether this validator may sign a block of the clock's round: it has signed none there."""
+        return self._proposer is not None and self.clock_round > self._proposer.last_round
 
     def get_latest_blocks(self) -> tuple[Block, ...]:
         """Each author's newest accepted block: what to send to a peer that has just connected, and again
@@ -208,7 +214,7 @@ class CommitteeCore:
         :raises ProposalNotDue: the round is signed already, or this node observes.
         :raises InvalidPayload: over a limit or repeated.
         """
-        if self._proposer is None or self.clock_round <= self._proposer.last_round:
+        if self._proposer is None or not self.is_proposal_open:
             raise ProposalNotDue(self.clock_round, self._proposer.last_round if self._proposer else 0)
         self._proposer.on_clock(now_ms)
         body = self._proposer.make_body(now_ms, tips, attestations)
@@ -224,12 +230,16 @@ class CommitteeCore:
         self._is_started = True
         while self._early and self._early[0][0] <= now_ms:
             self._place(heapq.heappop(self._early)[2], events)
-        while decided := self._committer.decide(self._last_decided):
+        # Decisions depend on the accepted blocks alone: without a new one there is nothing to look at.
+        while self._has_grown:
+            decided = self._committer.decide(self._last_decided)
+            self._has_grown = bool(decided)
             for status in decided:
                 self._last_decided = status.slot
                 if isinstance(status, Commit):
                     self._commit(status.block, events)
-            self._committer.forget(self._last_decided)
+            if decided:
+                self._committer.forget(self._last_decided)
         if self._proposer is not None:
             self._proposer.on_clock(now_ms)
             due_ms = self._get_proposal_due_ms()
@@ -283,6 +293,7 @@ class CommitteeCore:
         if block.body.tips and not self._linearizer.is_committed(block.reference):
             self._unordered[block.reference.digest] = block.reference.round
         twin = self._dag.add(block)
+        self._has_grown = True
         if self._proposer is not None and block.reference.author == self._own_index:
             self._proposer.on_own_accepted(block)
         return twin

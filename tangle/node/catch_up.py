@@ -65,20 +65,31 @@ class CatchUp:
         self._get_progress = get_progress
         self._on_transactions = on_transactions
         self._on_blocks = on_blocks
-        self.is_level = False
-        """Whether no peer is far ahead, as of the last look."""
+        self._level = anyio.Event()
 
         self.target_round = 0
         """Highest round that a peer told of."""
+
+    @property
+    def is_level(self) -> bool:
+        """Whether no peer was far ahead at the last look."""
+        return self._level.is_set()
+
+    async def wait_level(self) -> None:
+        """Return when no peer is far ahead."""
+        while not self._level.is_set():
+            await self._level.wait()
 
     async def run(self) -> None:
         """Watch, and catch up when behind, until cancelled."""
         while True:
             leader = self._find_leader()
-            self.is_level = leader is None
             if leader is None:
+                self._level.set()
                 await anyio.sleep(CHECK_INTERVAL_S)
                 continue
+            if self.is_level:
+                self._level = anyio.Event()
             try:
                 await self._follow(leader)
             except TangleError as error:

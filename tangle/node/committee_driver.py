@@ -123,6 +123,7 @@ class CommitteeDriver:
         self._senders: dict[BlockReference, Peer] = {}
         self._inbox_filled = anyio.Event()
         self._stirred = anyio.Event()
+        self._is_payload_known = False
         self._due_round = 0
         self._proposed_round = 0
         self._unsaved: list[Block] = []
@@ -141,14 +142,6 @@ class CommitteeDriver:
         """Take part: this node knows its own last block and has caught up."""
         self.is_proposing = True
         self._stirred.set()
-
-    def get_own_latest(self) -> Block | None:
-        """This validator's latest block that is still in memory."""
-        for round_number in range(self.core.highest_round, self.core.horizon, -1):
-            for block in self.core.get_round(round_number):
-                if block.reference.author == self.own_index:
-                    return block
-        return None
 
     def receive(self, encoded: bytes, sender: Peer) -> None:
         """Take a block in, unless it is here already or there is no room.
@@ -172,6 +165,9 @@ class CommitteeDriver:
 
     def on_payload(self) -> None:
         """There is something for the next own block: an idle round ends early."""
+        if self._is_payload_known:
+            return
+        self._is_payload_known = True
         self._handle(self.core.process_payload(is_waiting=True, now_ms=self._clock.now_ms()))
 
     async def run(self) -> None:
@@ -237,13 +233,18 @@ class CommitteeDriver:
 
     async def _propose(self, key: SigningKey) -> None:
         parameters = self.setting.parameters
+        if not self.core.is_proposal_open:
+            return
         is_behind = self._hooks.get_commits_ahead() > COMMITS_AHEAD_MAX
         round_number = self.core.clock_round
         tips = () if is_behind else self._hooks.select_tips(parameters.tips_per_block, round_number)
         attestations = self._hooks.take_attestations(parameters.attestations_per_block)
         block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key)
         self._proposed_round = block.reference.round
+        self._is_payload_known = False
         self._handle(events)
+        if len(tips) == parameters.tips_per_block or len(attestations) == parameters.attestations_per_block:
+            self.on_payload()
         # The block first, then the guard: a guard ahead of its block would leave a hole that a lone validator
         # could never fill. Neither is seen by anyone before both are on disk.
         await self._save()
@@ -251,11 +252,17 @@ class CommitteeDriver:
         self._hooks.broadcast(block)
 
     async def _ask_forever(self) -> None:
+        clock_round = 0
         while True:
             await anyio.sleep(MISSING_INTERVAL_S)
             missing = self.core.get_missing()
             if missing.blocks or missing.tips:
                 self._hooks.on_missing(missing.blocks, missing.tips, None)
+            if self.core.clock_round == clock_round:
+                # Nobody moves: a block that was lost on its way may be what the others wait for.
+                for block in self.core.get_latest_blocks():
+                    self._hooks.broadcast(block)
+            clock_round = self.core.clock_round
 
     async def _save(self) -> None:
         unsaved, self._unsaved = self._unsaved, []

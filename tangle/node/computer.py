@@ -58,7 +58,7 @@ class Computer(Protocol):
 
 
 def verify_transactions(batch: TransactionBatch, backend: Backend) -> tuple[TransactionVerdict, ...]:
-    """Check every signature of a batch and recompute all work, one batched evaluation per (job, generation)."""
+    """Check every signature of a batch and recompute all work, batched per (job, generation)."""
     valid = [
         _is_valid(TRANSACTION, batch.chain, body, signature, key) for body, signature, key in batch.signed
     ]

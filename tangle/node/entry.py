@@ -65,8 +65,7 @@ async def wait_for_entry(
             )
         await anyio.sleep(ASK_INTERVAL_S)
     signed = [reference for reference in answers.values() if reference is not None]
-    while not catch_up.is_level:
-        await anyio.sleep(ASK_INTERVAL_S)
+    await catch_up.wait_level()
     # Only a block with this validator's signature can arrive; what a peer made up never does.
     with anyio.move_on_after(SHOW_TIMEOUT_S):
         while not all(driver.core.is_known(reference) for reference in signed):

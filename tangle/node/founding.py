@@ -23,7 +23,7 @@ def found_network(
     faucet: PublicKey | None,
     timestamp_ms: int,
 ) -> Genesis:
-    """A genesis with equal validators, the faucet's supply, and the handwritten digits as the standing job."""
+    """A genesis with equal validators, the faucet's supply, and handwritten digits as the standing job."""
     allocations = () if faucet is None else (Allocation(faucet, FAUCET_SUPPLY),)
     return Genesis(
         version=GENESIS_VERSION,

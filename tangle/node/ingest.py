@@ -9,6 +9,7 @@ wallet as 429.
 
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
 from typing import Final
 
 import anyio
@@ -288,20 +289,23 @@ class Intake:
 
     def _attach(self, entries: Sequence[_Entry]) -> dict[TransactionId, TangleError]:
         errors: dict[TransactionId, TangleError] = {}
-        for entry in entries:
-            transaction = entry.transaction
-            source = b"" if entry.source is None else entry.source.public_key
-            try:
-                events = self._subdag.process_transaction(
-                    transaction, source=source, is_needed=entry.is_requested
-                )
-            except TangleError as error:
-                errors[transaction.id] = error
-                continue
-            self._on_events(events, entry.source)
+        for source, group in groupby(entries, key=lambda entry: entry.source):
+            events: list[SubDagEvent] = []
+            name = b"" if source is None else source.public_key
+            for entry in group:
+                transaction = entry.transaction
+                try:
+                    events.extend(
+                        self._subdag.process_transaction(
+                            transaction, source=name, is_needed=entry.is_requested
+                        )
+                    )
+                except TangleError as error:
+                    errors[transaction.id] = error
             errors.update(
                 (event.transaction_id, event.error) for event in events if isinstance(event, Dropped)
             )
+            self._on_events(events, source)
         return errors
 
     def _refuse(self, entry: _Entry, error: TangleError) -> None:

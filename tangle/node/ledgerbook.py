@@ -60,7 +60,7 @@ class LedgerBook:
         return len(self._pending.get(issuer, ()))
 
     def find_next(self, issuer: PublicKey, sequence: int) -> tuple[int, TransactionId | None]:
-        """The first free number from ``sequence`` on, and the pending transaction with the number before it."""
+        """The first free number from ``sequence`` on, and the pending transaction just before it."""
         taken = self._pending.get(issuer, {})
         before = None
         while sequence in taken:

@@ -159,10 +159,10 @@ class Node:
         return Hello(PROTOCOL_VERSION, (status,), self.peer_port, agent, is_validator)
 
     def on_connected(self, peer: Peer) -> None:
-        """A session began: send what the peer may have missed of our own."""
-        latest = self.driver.get_own_latest()
-        if latest is not None:
-            peer.send(prepare_message(Blocks((latest.encoded,))))
+        """A session began: send the newest blocks, which the peer may have missed."""
+        latest = tuple(block.encoded for block in self.driver.core.get_latest_blocks())
+        if latest:
+            peer.send(prepare_message(Blocks(latest)))
 
     def on_transactions(self, items: Sequence[bytes], peer: Peer) -> None:
         """New transactions."""

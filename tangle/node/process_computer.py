@@ -87,7 +87,7 @@ class ProcessComputer:
 
 
 def _initialize_worker(device: str, cache: Path, jobs: tuple[StandingJob, ...]) -> None:
-    global _backend
+    global _backend  # noqa: PLW0603  # a worker process has one backend and nowhere else to keep it
     _backend = _open(device, cache)
     for job in jobs:
         prepare(job, _backend)

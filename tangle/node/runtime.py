@@ -152,7 +152,7 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
 
 
 async def _stop_with_parent(parent: int, scope: anyio.CancelScope) -> None:
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110  # the system tells nobody when a parent goes
         await anyio.sleep(PARENT_CHECK_S)
     log.warning("stopping", reason="the supervisor is gone")
     scope.cancel()

@@ -241,7 +241,7 @@ class Service:
         return encode_transaction_proof(proof)
 
     def get_neighbours(self, identity: TransactionId, depth: int) -> tuple[TransactionView, ...]:
-        """The transaction itself, its past up to ``depth`` steps, and recent transactions that build on it."""
+        """The transaction, its past up to ``depth`` steps, and recent transactions that build on it."""
         seen = {identity: self.get_transaction(identity)}
         edge = [identity]
         for _ in range(depth):

@@ -22,7 +22,7 @@ from tangle.core.types import ChainId, Digest, JobId, PublicKey, TransactionId
 
 
 class TransactionStatus(StrEnum):
-    """Where a transaction is on its way. ``CHECKPOINTED`` is final and has a proof; so has ``CONFLICTING``."""
+    """Where a transaction is on its way. ``CHECKPOINTED`` is final; so is ``CONFLICTING`` once certified."""
 
     WAITING = "waiting"
     """Known, but a parent or its anchor is not here yet."""
