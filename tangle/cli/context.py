@@ -107,8 +107,10 @@ def make_shared_options(*, is_hidden: bool) -> list[click.Parameter]:
     """
 
     def make(*names: str, attribute: str, help_text: str, **settings: Any) -> click.Option:
-        def store(context: click.Context, _: click.Parameter, value: Any) -> None:
+        def store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
             if value is not None:
+                if attribute == "url" and not value.startswith(("http://", "https://")):
+                    raise click.BadParameter("it begins with http:// or https://", context, parameter)
                 setattr(context.ensure_object(CommandContext), attribute, value)
 
         return click.Option(

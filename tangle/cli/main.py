@@ -28,6 +28,7 @@ MODULES: Final = {
 
 
 @click.group(
+    "tangle",
     cls=RootGroup,
     modules=MODULES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

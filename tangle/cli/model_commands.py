@@ -29,7 +29,7 @@ CURVE_MAX: Final = 1_000
 
 @click.group(cls=TangleGroup)
 def model() -> None:
-    """Models that the ledger trains. JOB is a job's id, its first digits, or its name."""
+    """Models that the ledger trains. JOB is a model's name, a job's id, or the beginning of either."""
 
 
 @model.command("list")
@@ -170,7 +170,11 @@ def select_model(models: tuple[ModelAnswer, ...], text: str) -> ModelAnswer:
 
     :raises UnknownModel: none or several.
     """
-    found = [answer for answer in models if answer.name == text or answer.job.hex().startswith(text.lower())]
+    found = [
+        answer
+        for answer in models
+        if answer.name.startswith(text) or answer.job.hex().startswith(text.lower())
+    ]
     if len(found) != 1 or not text:
         raise UnknownModel(text, tuple(f"{answer.name} ({answer.job.hex()[:12]})" for answer in models))
     return found[0]

@@ -11,10 +11,14 @@ from tangle.cli.errors import GenesisMissing
 from tangle.core.address import PREFIXES, decode_address
 from tangle.core.genesis import GENESIS_SIZE_MAX, Genesis, compute_chain_id, decode_genesis
 from tangle.core.types import PublicKey
+from tangle.wallet.keystore import COST_DEFAULT, DerivationCost
 from tangle.wallet.wallet import WalletStore
 
 GENESIS_NAME: Final = "genesis.cbor"
 """File of the network's genesis in a home, and in a devnet's directory."""
+
+PASSWORD_COST: DerivationCost = COST_DEFAULT
+"""Of trying one password of a wallet made here; tests make it cheaper."""
 
 PREFIX_BY_NETWORK: Final = {network: prefix for prefix, network in PREFIXES.items()}
 """Human-readable part of a network's addresses by its name."""
@@ -33,7 +37,7 @@ network_option = click.option(
 
 def open_wallets(context: CommandContext, network: str) -> WalletStore:
     """The wallets of a network: each has a directory of its own, so names may repeat."""
-    return WalletStore(context.home / "wallets" / network, PREFIX_BY_NETWORK[network], random)
+    return WalletStore(context.home / "wallets" / network, PREFIX_BY_NETWORK[network], random, PASSWORD_COST)
 
 
 def resolve_account(wallets: WalletStore, text: str) -> PublicKey:

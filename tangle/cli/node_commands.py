@@ -1,5 +1,6 @@
 """``tangle init`` and ``tangle up``: one node in its home."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tangle.cli.context import CommandContext, get_environment, pass_context
 from tangle.cli.failures import ExitStatus
 from tangle.cli.groups import TangleCommand
 from tangle.cli.homes import FAUCET_KEY_NAME, MadeHome, adopt_genesis, ensure_key, make_home
+from tangle.cli.logs import LEVELS, configure_logging
 from tangle.cli.networks import describe_network, find_genesis
 from tangle.core.genesis import Genesis
 from tangle.core.parameters import PRESETS
@@ -121,6 +123,15 @@ def _emit_home(context: CommandContext, made: MadeHome, genesis: Genesis | None,
     type=click.Path(dir_okay=False, path_type=Path),
     help="Serve the faucet with this key (development networks).",
 )
+@click.option(
+    "--log-level",
+    type=click.Choice(LEVELS),
+    default="info",
+    show_default=True,
+    envvar="TANGLE_LOG_LEVEL",
+    show_envvar=True,
+    help="Least urgent log lines to print.",
+)
 @click.option("--stop-with-parent", is_flag=True, help="Stop when the process that started this one is gone.")
 @pass_context
 def up(
@@ -128,16 +139,19 @@ def up(
     /,
     peers: tuple[str, ...],
     faucet_key: Path | None,
+    log_level: str,
     stop_with_parent: bool,
     **options: str | int | None,
 ) -> None:
     """Run the node of a home until interrupted.
 
     Settings come from config.toml in the home, then TANGLE_* variables, then the options here; tangle config
-    show tells which. Exit status 2 when the node refuses to start or has to stop, 0 when it was stopped.
+    show tells which. The log goes to standard error: lines for people on a terminal, JSON elsewhere. Exit
+    status 2 when the node refuses to start or has to stop, 0 when it was stopped.
     """
     # A supervisor starts again what died, but not what refused: the status tells it which.
     context.refusal_status = ExitStatus.USAGE
+    configure_logging(log_level, is_console=sys.stderr.isatty() and not context.is_json)
     home = open_home(context.home)
     given = {**options, "peers": peers or None, "faucet": True if faucet_key else None}
     config = load_config(home.config, get_environment(), given).config

@@ -25,6 +25,9 @@ RESTART_DELAY_S: Final = 1.0
 RESTARTS_MAX: Final = 100
 """Restarts of one node before the supervisor gives up on it."""
 
+LOG_SIZE_MAX: Final = 16 * 1024 * 1024
+"""A log longer than this is put aside when its node starts; one older log is kept."""
+
 LOG_LINE_MAX: Final = 500
 """Longest line of a node's log that is quoted."""
 
@@ -70,6 +73,7 @@ class NodeProcess:
                 await self._stop()
 
     async def _run_once(self) -> int:
+        _put_long_log_aside(self.log_path)
         with self.log_path.open("ab") as log:
             self._process = await anyio.open_process(
                 self._command,
@@ -94,6 +98,11 @@ class NodeProcess:
             process.kill()
             await process.wait()
         self._process = None
+
+
+def _put_long_log_aside(path: Path) -> None:
+    if path.exists() and path.stat().st_size > LOG_SIZE_MAX:
+        path.replace(path.with_name(f"{path.name}.1"))
 
 
 def _read_last_line(path: Path) -> str:

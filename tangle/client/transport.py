@@ -1,5 +1,6 @@
 """Requests over one pool of connections, with time limits and with retries where a retry is harmless."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
@@ -181,6 +182,11 @@ class Transport:
 
     def make_unreachable(self, error: BaseException) -> NodeUnreachable:
         """Say in one line what broke."""
+        if isinstance(error, aiohttp.ClientConnectorError):
+            # Its own text repeats the address, and speaks of TLS where there is none.
+            number = error.os_error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
+            return NodeUnreachable(self.base_url, reason.lower())
         return NodeUnreachable(self.base_url, str(error) or type(error).__name__)
 
     async def _try(

@@ -22,12 +22,14 @@ class Terminal:
         self.home = home
         self.password_file = home.parent / "password"
         self.password_file.write_text("correct horse\n")
+        self.url = "http://127.0.0.1:1"
 
     def run(self, *arguments: str, **settings: Any) -> Result:
         """Run ``tangle ARGUMENTS``."""
         environment = {
             "TANGLE_HOME": str(self.home),
             "TANGLE_PASSWORD_FILE": str(self.password_file),
+            "TANGLE_URL": self.url,
             "NO_COLOR": "1",
         }
         environment |= settings.pop("env", {})
