@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Final
 
 import aiohttp
+import msgspec
 from msgspec import Struct
 
 from tangle.api.schemas.common import Problem
@@ -99,13 +100,17 @@ class EventStream:
         self._transport = transport
         self._query = query
         self._sleep = sleep
-        self._failures = 0
+        self._breaks = 0
+        """Broken connections since the last byte of a stream came."""
+        self._refusals = 0
+        """Streams that the node ended since the last event came."""
         self.last_id = after
+        """The resume point: the last event that was seen, or where the stream began."""
 
     async def follow(self) -> AsyncGenerator[EventAnswer, None]:
         """Yield events for ever; connects again by itself, with growing pauses while that fails.
 
-        :raises ApiProblem: the node refuses for good.
+        :raises ApiProblem: the node refuses for good, or ends the stream again and again before any event.
         :raises NodeUnreachable: the node stayed away for as many tries as a request gets.
         :raises EventsLost: the node has another log now.
         """
@@ -123,10 +128,14 @@ class EventStream:
                 if problem.code not in RESUMED_CODES and problem.status not in RETRIED_STATUSES:
                     raise
                 fault = problem
-            self._failures += 1
-            if self._failures >= config.attempts_max:
+            if isinstance(fault, ApiProblem):
+                self._refusals += 1
+            else:
+                self._breaks += 1
+            failures = max(self._breaks, self._refusals)
+            if failures >= config.attempts_max:
                 raise fault
-            await self._sleep(min(config.backoff_s * 2 ** (self._failures - 1), config.backoff_max_s))
+            await self._sleep(min(config.backoff_s * 2 ** (failures - 1), config.backoff_max_s))
 
     async def _follow_once(self) -> AsyncGenerator[EventAnswer, None]:
         headers = {"Accept": "text/event-stream"}
@@ -142,7 +151,7 @@ class EventStream:
                         yield event
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._transport.make_unreachable(error) from None
-        except ValueError as error:
+        except (ValueError, msgspec.MsgspecError) as error:
             raise UnexpectedAnswer(self._transport.base_url, str(error)) from None
         finally:
             response.close()
@@ -151,7 +160,7 @@ class EventStream:
         """Judge one block; none for what is not an event, or was seen before."""
         if block.name == ERROR_EVENT:
             raise ApiProblem(decode_json(Problem, block.data))
-        self._failures = 0
+        self._breaks = 0
         if not block.data:
             if block.id is not None:
                 self.last_id = int(block.id)
@@ -160,4 +169,5 @@ class EventStream:
         if self.last_id is not None and event.id <= self.last_id:
             return None
         self.last_id = event.id
+        self._refusals = 0
         return event

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tangle.api.config import ApiConfig
 from tangle.client.client import TangleClient
-from tangle.client.errors import EventsLost, NodeUnreachable
+from tangle.client.errors import ApiProblem, EventsLost, NodeUnreachable
 from tangle.client.event_stream import EventParser, EventStream
 from tangle.client.transport import ClientConfig, Transport
 from tangle.core.transactions import Transfer
@@ -144,6 +144,16 @@ async def test_a_node_that_stays_away_is_given_up() -> None:
     async with TangleClient("http://127.0.0.1:1", sleep=no_pause) as client:
         with pytest.raises(NodeUnreachable):
             await take(client, 1)
+
+
+async def test_a_node_that_always_finds_the_client_too_slow_is_given_up(ledger: LedgerDouble) -> None:
+    ledger.lag_max = 0
+    for place in range(3):
+        ledger.add_event("log", (), {"place": place})
+    async with serve(ledger) as addresses, TangleClient(addresses.api, sleep=no_pause) as client:
+        with pytest.raises(ApiProblem) as caught:
+            await take(client, 1, after=0)
+    assert caught.value.code == "slow-consumer"
 
 
 async def test_filters(client: TangleClient, ledger: LedgerDouble) -> None:
