@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import Final
 
 import click
 from msgspec import Struct
@@ -11,28 +12,27 @@ from tangle.core.errors import TangleError
 
 
 class ExitStatus(IntEnum):
-    """What the process's exit status means. Published in docs/cli.md; the numbers never change."""
+    """What the process's exit status means; the numbers never change."""
 
     DONE = 0
-    """It was done."""
-
     FAILED = 1
-    """It was refused or did not hold: a transaction, a proof, a password, a file."""
-
     USAGE = 2
-    """Wrong usage or settings, or a node that refuses to start: trying again changes nothing."""
-
     UNREACHABLE = 3
-    """No node answers there."""
-
     TIMEOUT = 4
-    """The awaited did not happen in time; it may still happen."""
-
     BUG = 70
-    """A fault in this program; --debug shows where."""
-
     INTERRUPTED = 130
-    """Stopped from the keyboard."""
+
+
+STATUS_MEANINGS: Final = {
+    ExitStatus.DONE: "It was done.",
+    ExitStatus.FAILED: "It was refused or did not hold: a transaction, a proof, a password, a file.",
+    ExitStatus.USAGE: "Wrong usage or settings, or a node that refuses to start: trying again does not help.",
+    ExitStatus.UNREACHABLE: "No node answers there.",
+    ExitStatus.TIMEOUT: "The awaited did not happen in time; it may still happen.",
+    ExitStatus.BUG: "A fault in this program; `--debug` shows where.",
+    ExitStatus.INTERRUPTED: "Stopped from the keyboard.",
+}
+"""Each status for people, as docs/cli.md publishes it."""
 
 
 class Failure(Struct, frozen=True):
