@@ -16,9 +16,9 @@ HEAD = """\
 
 Written by `python tools/make_cli_docs.py` from the commands themselves; change those, not this file.
 
-Data goes to standard output, everything else to standard error. `--json` prints one object instead of text (one
-a second for `devnet up`); an error is then an object on standard error too. Nobody is asked anything where there
-is no terminal, or with `--no-input`. Colours leave with `NO_COLOR`.
+Data goes to standard output, everything else to standard error. `--json` prints one object instead of text
+(one a second for `devnet up`); an error is then an object on standard error too. Nobody is asked anything
+where there is no terminal, or with `--no-input`. Colours leave with `NO_COLOR`.
 """
 
 LAYOUT = """\
