@@ -41,7 +41,7 @@ PROGRESS: Final = {
     TransactionStatus.CONFLICTING: 3,
     TransactionStatus.EXPIRED: 3,
 }
-"""How far each status is on the way; nothing comes after 3 but the certificate of a conflict."""
+"""How far each status is on the way; after 3 comes nothing, but the certificate of a conflict."""
 
 
 class TangleClient(NodeReader):
@@ -183,7 +183,9 @@ class TangleClient(NodeReader):
             left_s = max(0.0, deadline_s - anyio.current_time())
             wait_s = min(left_s, WAIT_S_MAX)
             answer = await self.get_transaction(identity, wait=wanted, timeout_s=wait_s)
-            if PROGRESS[answer.status] >= PROGRESS[wanted]:
+            # A conflict is ordered before it is certified; who waits for finality waits for that too.
+            is_settled = answer.is_final or wanted is not TransactionStatus.CHECKPOINTED
+            if PROGRESS[answer.status] >= PROGRESS[wanted] and is_settled:
                 return answer
             if anyio.current_time() >= deadline_s:
                 raise NotReached(bytes(identity), wanted, answer.status, timeout_s)

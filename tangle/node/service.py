@@ -359,6 +359,10 @@ class Service:
         """Named conditions."""
         return self._panorama.get_readiness()
 
+    def get_last_event_id(self) -> int:
+        """Id of the latest stored event; 0 before the first."""
+        return self.node.events.last_id
+
     def get_events(self, after: int, limit: int) -> tuple[Event, ...]:
         """Stored events with id > ``after``."""
         return self.node.events.get_events(after, limit)

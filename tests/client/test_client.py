@@ -9,7 +9,7 @@ from tangle.client.client import TangleClient
 from tangle.client.errors import ApiProblem, NotReached
 from tangle.core.errors import TangleError, WrongChain
 from tangle.core.transactions import Transfer, Work
-from tangle.core.types import ChainId, Grains, JobId
+from tangle.core.types import ChainId, Grains, JobId, TransactionId
 from tangle.node.views import TransactionStatus
 from tests.api.ledger_double import ALICE, BOB, ENDOWMENT, PORTION, VALIDATOR, LedgerDouble, make_genesis
 from tests.api.serving import serve
@@ -90,6 +90,17 @@ async def test_a_wait_that_is_not_fulfilled_is_an_error_of_its_own() -> None:
         ledger.make_checkpoint()
         answer = await client.wait_transaction(caught.value.identity, "checkpointed", timeout_s=5)
     assert answer.is_final
+
+
+async def test_who_waits_for_finality_waits_for_a_conflicts_certificate_too(
+    client: TangleClient, ledger: LedgerDouble
+) -> None:
+    answer = await client.send(ALICE, pay(2 * ENDOWMENT))
+    identity = TransactionId(bytes(answer.id))
+    ledger.views[identity] = msgspec.structs.replace(ledger.views[identity], is_final=False)
+    assert not (await client.wait_transaction(identity, "ordered")).is_final
+    with pytest.raises(NotReached):
+        await client.wait_transaction(identity, "checkpointed", timeout_s=0.01)
 
 
 async def test_faucet_submit_and_batch(client: TangleClient, ledger: LedgerDouble) -> None:
