@@ -66,6 +66,9 @@ class CheckpointOutcome(Struct, frozen=True):
     effects: tuple[Effect, ...]
     """One for each."""
 
+    effects_encoded: tuple[bytes, ...]
+    """Their canonical bytes, the leaves under ``effects_root``."""
+
     accounts: dict[PublicKey, Account]
     """Accounts that changed."""
 
@@ -134,7 +137,8 @@ class ShardMachine:
         counted = self._count(execution)
         closed, payments = self._close_generations(context)
         finished = finish_checkpoint(self.state, execution, self._read_account, context, payments)
-        checkpoint = self._make_checkpoint(commit, execution, finished)
+        effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
+        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished)
         digest = compute_checkpoint_digest(checkpoint)
         self.state = link_checkpoint(finished.state, digest)
         return CheckpointOutcome(
@@ -143,6 +147,7 @@ class ShardMachine:
             state=self.state,
             transactions=tuple(transactions),
             effects=execution.effects,
+            effects_encoded=effects_encoded,
             accounts=finished.accounts,
             counted=counted,
             closed=closed,
@@ -199,7 +204,11 @@ class ShardMachine:
         return tuple(closings), payments
 
     def _make_checkpoint(
-        self, commit: CommitRecord, execution: Execution, finished: FinishedCheckpoint
+        self,
+        commit: CommitRecord,
+        execution: Execution,
+        effects_encoded: Sequence[bytes],
+        finished: FinishedCheckpoint,
     ) -> Checkpoint:
         is_epoch_end = finished.state.epoch != self.state.epoch
         return _build_checkpoint(
@@ -209,6 +218,7 @@ class ShardMachine:
             leader=commit.leader,
             state=finished.state,
             effects=execution.effects,
+            effects_encoded=effects_encoded,
             accounts_root=self._compute_accounts_root(finished.accounts) if is_epoch_end else NO_ROOT,
             models=tuple(entry.model for entry in self.board),
         )
@@ -247,6 +257,7 @@ def make_genesis_checkpoint(
         leader=BlockReference(GENESIS_ROUND, 0, NO_ROOT),
         state=state,
         effects=(),
+        effects_encoded=(),
         accounts_root=NO_ROOT,
         models=tuple(entry.model for entry in board),
     )
@@ -260,6 +271,7 @@ def _build_checkpoint(
     leader: BlockReference,
     state: LedgerState,
     effects: Sequence[Effect],
+    effects_encoded: Sequence[bytes],
     accounts_root: Digest,
     models: tuple[ModelState, ...],
 ) -> Checkpoint:
@@ -276,7 +288,7 @@ def _build_checkpoint(
         ordered_total=state.ordered_total,
         ordered_count=len(effects),
         ordered_root=compute_merkle_root([effect.transaction for effect in effects]),
-        effects_root=compute_merkle_root([encode_effect(effect) for effect in effects]),
+        effects_root=compute_merkle_root(effects_encoded),
         receipts_root=compute_merkle_root(()),
         state_digest=compute_state_digest(state),
         accounts_root=accounts_root,

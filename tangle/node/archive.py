@@ -39,7 +39,8 @@ from tangle.core.encoding import decode, encode
 from tangle.core.transactions import Transaction, decode_transaction
 from tangle.core.types import Digest, JobId, Natural, PublicKey, TransactionId
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, decode_account, encode_account
-from tangle.ledger.effects import Effect, decode_effect, encode_effect
+from tangle.ledger.effects import Effect, decode_effect
+from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
 from tangle.store.keys import (
     TransactionPlace,
@@ -173,26 +174,23 @@ class Archive:
 
     # ── history ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def put_ordered(
-        self,
-        batch: WriteBatch,
-        first: int,
-        checkpoint: int,
-        transactions: Sequence[Transaction],
-        effects: Sequence[Effect],
-    ) -> None:
-        """Add a checkpoint's run of history, from ordered index ``first`` on."""
-        prefix = compute_sequence_key(checkpoint)
-        for index, (transaction, effect) in enumerate(zip(transactions, effects, strict=True), first):
+    def put_ordered(self, batch: WriteBatch, outcome: CheckpointOutcome) -> None:
+        """Add a checkpoint's run of history."""
+        checkpoint = outcome.checkpoint
+        first = checkpoint.ordered_total - checkpoint.ordered_count
+        prefix = compute_sequence_key(checkpoint.index)
+        rows = zip(outcome.transactions, outcome.effects, outcome.effects_encoded, strict=True)
+        for index, (transaction, effect, encoded) in enumerate(rows, first):
             arrival = self._unordered.pop(transaction.id, None)
             if arrival is None:
                 stored = self.find_transaction(transaction.id)
                 assert stored is not None, "what is ordered was stored when it was attached"
                 arrival = stored.arrival
-            batch.put(Table.ORDERED, compute_sequence_key(index), prefix + encode_effect(effect))
+            key = compute_sequence_key(index)
+            batch.put(Table.ORDERED, key, prefix + encoded)
             batch.put(Table.TRANSACTION_INDEX, transaction.id, encode_place(TransactionPlace(arrival, index)))
             for account in {transaction.body.issuer, *(change.account for change in effect.changes)}:
-                batch.put(Table.ACCOUNT_HISTORY, compute_account_history_key(account, index), b"")
+                batch.put(Table.ACCOUNT_HISTORY, account + key, b"")
         floor = next(iter(self._unordered.values()), self._next_arrival)
         batch.put(Table.META, ARRIVAL_FLOOR, compute_sequence_key(floor))
 

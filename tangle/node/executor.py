@@ -112,8 +112,7 @@ class Executor:
 
     def _put(self, batch: WriteBatch, outcome: CheckpointOutcome) -> None:
         archive, checkpoint = self._archive, outcome.checkpoint
-        first = checkpoint.ordered_total - checkpoint.ordered_count
-        archive.put_ordered(batch, first, checkpoint.index, outcome.transactions, outcome.effects)
+        archive.put_ordered(batch, outcome)
         archive.put_checkpoint(batch, checkpoint)
         archive.put_accounts(batch, outcome.accounts)
         archive.put_ledger_state(batch, outcome.state)

@@ -14,7 +14,7 @@ from typing import Final
 
 import anyio
 import anyio.lowlevel
-from msgspec import Struct
+from msgspec import Struct, field
 
 from poi.errors import ForgedWork
 from tangle.core.errors import InvalidSignature, TangleError
@@ -53,6 +53,14 @@ TRANSIENT: Final = (AnchorAhead, Overloaded, LedgerOverloaded, ComputeFailed)
 """Refusals that say nothing about the transaction: the same bytes may come again."""
 
 
+class _Submission(Struct, eq=False):
+    """One call of ``submit`` that waits: one event for all of its transactions."""
+
+    done: anyio.Event
+    open: int = 0
+    """Transactions without an answer yet."""
+
+
 class _Entry(Struct, eq=False):
     """A transaction on its way through the intake."""
 
@@ -63,7 +71,9 @@ class _Entry(Struct, eq=False):
     is_requested: bool
     """Asked for because a committee block or a descendant needs it: policy does not apply."""
 
-    done: anyio.Event
+    submissions: list["_Submission"] = field(default_factory=list)
+    """Calls that wait for the answer; the same bytes may be submitted twice at once."""
+
     answer: SubmitOutcome | None = None
 
 
@@ -143,14 +153,21 @@ class Intake:
             slots.extend(self._admit(item, None, False) for item in items[start : start + BATCH_MAX])
             self._wakeup.set()
             await anyio.lowlevel.checkpoint()
+        return await self._wait(slots)
+
+    async def _wait(self, slots: Sequence[SubmitOutcome | _Entry]) -> tuple[SubmitOutcome, ...]:
+        submission = _Submission(anyio.Event())
+        for slot in slots:
+            if isinstance(slot, _Entry) and slot.answer is None:
+                slot.submissions.append(submission)
+                submission.open += 1
+        if submission.open:
+            await submission.done.wait()
         answers = []
         for slot in slots:
-            if isinstance(slot, _Entry):
-                await slot.done.wait()
-                assert slot.answer is not None
-                answers.append(slot.answer)
-            else:
-                answers.append(slot)
+            answer = slot.answer if isinstance(slot, _Entry) else slot
+            assert answer is not None, "the submission is done when every entry has its answer"
+            answers.append(answer)
         return tuple(answers)
 
     def take(self, items: Sequence[bytes], source: Peer, *, is_requested: bool) -> None:
@@ -161,13 +178,14 @@ class Intake:
         for item in items:
             if is_requested or len(self._in_flight) < self._capacity:
                 answer = self._admit(item, source, is_requested)
-                if isinstance(answer, SubmitOutcome) and answer.error is not None:
-                    self._on_refused(source, answer.error)
+                error = answer.error if isinstance(answer, SubmitOutcome) else None
+                if error is not None and not isinstance(error, TRANSIENT):
+                    self._on_refused(source, error)
         self._wakeup.set()
 
     def resubmit_stored(self, transaction: Transaction) -> None:
         """Put a transaction from this node's own store back into the sub-DAG: it was verified before."""
-        self._attach([_Entry(transaction, None, True, anyio.Event())])
+        self._attach([_Entry(transaction, None, True)])
 
     def on_certified(self, index: int) -> None:
         """Checkpoints up to ``index`` are executed and certified here: release what waited for them."""
@@ -203,9 +221,10 @@ class Intake:
             if not is_requested:
                 self._board.check_policy(transaction)
         except TangleError as error:
-            self._remember_refused(identity, error)
+            if not isinstance(error, TRANSIENT):
+                self._remember_refused(identity, error)
             return SubmitOutcome(identity, True, None, error)
-        entry = _Entry(transaction, source, is_requested, anyio.Event())
+        entry = _Entry(transaction, source, is_requested)
         self._in_flight[identity] = entry
         self._queue.append(entry)
         return entry
@@ -249,13 +268,16 @@ class Intake:
         return batch
 
     def _park(self, anchor: int, entry: _Entry) -> None:
-        if self._parked_count >= PARKED_MAX:
-            self._finish(
-                entry, SubmitOutcome(entry.transaction.id, True, None, Overloaded("anchor waiting", 1.0))
-            )
-            return
         self._parked.setdefault(anchor, []).append(entry)
         self._parked_count += 1
+        if self._parked_count > PARKED_MAX:
+            # The furthest goes: it may never come, and what history needs next must not wait behind it.
+            furthest = max(self._parked)
+            left_out = self._parked[furthest].pop()
+            self._parked_count -= 1
+            if not self._parked[furthest]:
+                del self._parked[furthest]
+            self._refuse(left_out, Overloaded("anchor waiting", RETRY_AFTER_S))
 
     async def _process(self, batch: list[_Entry]) -> None:
         request = self._board.build_batch([entry.transaction for entry in batch])
@@ -326,4 +348,7 @@ class Intake:
     def _finish(self, entry: _Entry, answer: SubmitOutcome) -> None:
         self._in_flight.pop(entry.transaction.id, None)
         entry.answer = answer
-        entry.done.set()
+        for submission in entry.submissions:
+            submission.open -= 1
+            if not submission.open:
+                submission.done.set()

@@ -80,6 +80,9 @@ class Table(Enum):
     PEERS = ("peers", Environment.LIVE)
     """Address -> what is remembered of a peer."""
 
+    __hash__ = object.__hash__
+    """A member is one object; hashing its name, as enums do, costs more than noting the write."""
+
     def __init__(self, title: str, environment: Environment) -> None:
         self.title = title
         self.environment = environment
