@@ -71,7 +71,7 @@ class Genesis(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Format version, ``GENESIS_VERSION``."""
 
     name: Annotated[bytes, Meta(min_length=1, max_length=32)]
-    """Name of the network, ASCII."""
+    """Name of the network, printable ASCII."""
 
     timestamp_ms: Milliseconds
     """When the network began; commit times start here."""
@@ -102,13 +102,15 @@ def decode_genesis(data: bytes) -> Genesis:
     genesis = decode(Genesis, data, limit=GENESIS_SIZE_MAX)
     if genesis.version != GENESIS_VERSION:
         raise UnsupportedVersion("genesis", genesis.version, GENESIS_VERSION)
+    if not all(0x20 <= character < 0x7F for character in genesis.name):
+        raise InvalidParameters("the name must be printable ASCII")
     check_parameters(genesis.parameters)
     if len({validator.public_key for validator in genesis.validators}) != len(genesis.validators):
-        raise InvalidParameters("each validator is named once")
+        raise InvalidParameters("each validator must be named once")
     if len({allocation.account for allocation in genesis.allocations}) != len(genesis.allocations):
-        raise InvalidParameters("each account is allocated once")
+        raise InvalidParameters("each account must be allocated once")
     if sum(allocation.amount for allocation in genesis.allocations) > INTEGER_MAX:
-        raise InvalidParameters("the supply fits in 63 bits")
+        raise InvalidParameters("the supply must fit in 63 bits")
     return genesis
 
 

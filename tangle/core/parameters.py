@@ -163,7 +163,9 @@ def check_parameters(parameters: Parameters) -> None:
 
     :raises InvalidParameters: one of them does not hold.
     """
+    prefix = parameters.address_prefix
     relations = {
+        "an address prefix of lower-case letters": prefix.isalpha() and prefix.islower(),
         "there are at most 256 shards": parameters.shard_bits <= 8,
         "an anchor gap of at least 1": parameters.anchor_gap >= 1,
         "an expiry gap of at least 1": parameters.expiry_gap >= 1,
