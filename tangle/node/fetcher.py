@@ -15,8 +15,10 @@ from msgspec import Struct
 
 from shards.blocks import BlockReference
 from tangle.core.errors import TangleError
+from tangle.core.transactions import compute_transaction_id
 from tangle.core.types import Shard, TransactionId
 from tangle.net import messages
+from tangle.net.errors import UnsolicitedResponse
 from tangle.net.messages import (
     BLOCKS_MAX,
     TRANSACTIONS_MAX,
@@ -178,8 +180,12 @@ class Fetcher:
             log.debug("fetch-failed", peer=peer.name, code=error.code)
             return
         assert isinstance(answer, TransactionItems)
-        if answer.items:
-            self._on_transactions(answer.items, peer)
+        wanted = set(identities)
+        items = [item for item in answer.items if compute_transaction_id(item) in wanted]
+        if len(items) < len(answer.items):
+            self._peering.blame(peer, UnsolicitedResponse("TransactionItems", answer.request))
+        if items:
+            self._on_transactions(items, peer)
 
     async def _fetch_blocks(self, peer: Peer, references: list[BlockReference]) -> None:
         wire = tuple(messages.BlockReference(item.round, item.author, item.digest) for item in references)

@@ -226,6 +226,7 @@ class Node:
                 case Dropped(identity, error):
                     log.info("transaction-dropped", id=identity.hex()[:16], code=error.code)
                     self.archive.forget_unordered((identity,))
+                    self.finality.wake((identity,))
                 case Expired(identities):
                     self._on_expired(identities)
                 case _:

@@ -21,11 +21,17 @@ from tangle.core.genesis import Genesis
 from tangle.core.parameters import Parameters
 from tangle.core.transactions import Transaction
 from tangle.core.types import ChainId, JobId, PublicKey
+from tangle.ledger.errors import AnchorAhead
 from tangle.node.archive import Archive
 from tangle.node.computer import TransactionBatch
 
 FACTS_MAX: Final = 4_096
 """Checkpoints whose facts are remembered: anchors are recent, and older ones are read again from the store.
+"""
+
+ANCHOR_AHEAD_MAX: Final = 64
+"""Checkpoints by which an anchor may be ahead of the latest one here: another node certified it moments
+earlier. Beyond that somebody made it up, or this node is behind and will read the transaction from history.
 """
 
 WEIGHTS_MAX: Final = 256
@@ -106,8 +112,11 @@ class WorkBoard:
         """What this node refuses to take from outside although the protocol would allow it.
 
         :raises TransactionExpired: it could only become a conflict.
+        :raises AnchorAhead: its anchor is so far in the future that it is not waited for.
         """
         anchor = transaction.body.anchor
+        if anchor > self.latest + ANCHOR_AHEAD_MAX:
+            raise AnchorAhead(anchor, self.latest)
         if anchor + self.parameters.expiry_gap < self.latest:
             raise TransactionExpired(anchor, self.latest, self.parameters.expiry_gap)
 

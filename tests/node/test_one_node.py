@@ -2,15 +2,22 @@
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from shards.proofs import verify_transaction_proof
 from tangle.core.errors import TangleError
-from tangle.core.types import GRAINS_PER_TOKEN, TransactionId
+from tangle.core.transactions import TransactionBody
+from tangle.core.types import GRAINS_PER_TOKEN, PublicKey, TransactionId
 from tangle.ledger.effects import Status, decode_effect
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.views import Event, NotFound, TransactionStatus, WaitTimeout
 from tests.node.wallets import NOBODY, Wallet, submit, wait_final
 from tests.node.world import RICHES, network_of
+
+
+def with_worker(body: TransactionBody, worker: PublicKey) -> TransactionBody:
+    return replace(body, work=replace(body.work, worker=worker))
+
 
 UNKNOWN = TransactionId(bytes(31) + b"\x01")
 
@@ -121,7 +128,9 @@ async def test_history_comes_in_pages_newest_first() -> None:
                 break
             before = page.next_before
         assert found == expected
-        assert [view.transaction.id for view in service.get_account_history(NOBODY, None, 9).items] == expected
+        assert [
+            view.transaction.id for view in service.get_account_history(NOBODY, None, 9).items
+        ] == expected
         assert not service.get_account_history(Wallet("stranger").address, None, 9).items
         assert {view.transaction.id for view in service.get_recent(7)} == set(expected)
         near = service.get_neighbours(sent[3].id, 1)
@@ -138,7 +147,7 @@ async def test_events_have_no_gaps_and_a_subscriber_can_begin_anywhere() -> None
         async def listen() -> None:
             async with service.subscribe_events(0) as events:
                 async for event in events:
-                    heard.append(event)
+                    heard.append(event)  # noqa: PERF401 - a list that grows while the stream goes on
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen)
@@ -174,9 +183,10 @@ async def test_work_trains_the_model_and_its_worker_is_paid() -> None:
     async with network_of(1) as world:
         (service,) = world.services
         (before,) = service.get_models()
-        for _ in range(20):
-            sent = await alice.send(service)
-        await wait_final(service, sent.id)
+        sent = [
+            await alice.send(service, bend=lambda body: with_worker(body, worker.address)) for _ in range(20)
+        ]
+        await wait_final(service, sent[-1].id)
         (after,) = service.get_models()
         assert before.current.generation == 0
         assert after.current.generation >= 1
@@ -188,7 +198,7 @@ async def test_work_trains_the_model_and_its_worker_is_paid() -> None:
         assert len(service.get_weights(after.job, None)) == len(service.get_weights(after.job, 0))
         with pytest.raises(NotFound):
             service.get_weights(after.job, 10**6)
-        assert service.get_account(worker.address).balance == 0
+        assert service.get_account(worker.address).balance > 0
         assert service.get_status().generation == after.current.generation
 
 

@@ -1,5 +1,7 @@
 """The twins keep what they promise, or no other test here means anything."""
 
+from contextlib import suppress
+
 import anyio
 import pytest
 
@@ -21,7 +23,7 @@ async def test_streams_carry_bytes_until_they_are_cut() -> None:
     received: list[bytes] = []
 
     async def echo(stream: anyio.abc.ByteStream) -> None:
-        with anyio.CancelScope(), pytest.raises(anyio.EndOfStream):
+        with suppress(anyio.EndOfStream):
             while True:
                 received.append(await stream.receive())
 

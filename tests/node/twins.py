@@ -177,6 +177,6 @@ def make_backend(name: str, seed: int = 0) -> tuple[str, dict[str, object]]:
     """
     if name == "asyncio":
         return name, {"loop_factory": JumpLoop}
-    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # trio offers no other way
     trio_run._r.seed(seed)
     return name, {"clock": trio.testing.MockClock(autojump_threshold=0)}

@@ -58,7 +58,12 @@ class Wallet:
         return sign_transaction(bend(body), self.key)
 
     async def send(
-        self, service: Service, *, recipient: PublicKey = NOBODY, amount: int = 1, bend: Bend = lambda body: body
+        self,
+        service: Service,
+        *,
+        recipient: PublicKey = NOBODY,
+        amount: int = 1,
+        bend: Bend = lambda body: body,
     ) -> Transaction:
         """Build and submit; it must be taken."""
         transaction = await self.build(service, recipient=recipient, amount=amount, bend=bend)

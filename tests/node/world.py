@@ -1,4 +1,4 @@
-"""Networks of real nodes in one process: each has a home that survives it, and services as the doors see them.
+"""Networks of real nodes in one process: each has a home that survives it, and a service as doors see it.
 
 ``async with network_of(4) as world`` runs four nodes over a network in memory. A member can be stopped at any
 moment, which is a crash of its process and of its disk, and started again from what was durable.
@@ -213,8 +213,8 @@ class World:
 async def wait_until(is_met: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
     """Let virtual time pass until the condition holds."""
     with anyio.fail_after(timeout_s):
-        while not is_met():
-            await anyio.sleep(0.02)
+        while not is_met():  # noqa: ASYNC110 - any condition, and nobody announces most of them
+            await anyio.sleep(0.02)  # virtual time; nobody announces most conditions
 
 
 @asynccontextmanager
