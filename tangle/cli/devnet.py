@@ -128,6 +128,7 @@ def compute_arguments(devnet: Devnet, index: int) -> tuple[str, ...]:
         *("--kernel-cache", str(devnet.root / "kernels")),
         *("--faucet-key", str(devnet.root / FAUCET_KEY_NAME)),
         "--stop-with-parent",
+        "--debug",  # what a node prints goes to its log: a fault should tell all that it knows there
         *(option for peer in peers for option in ("--peer", peer)),
     )
 

@@ -60,12 +60,12 @@ class DevnetLine(Struct, frozen=True):
     def __str__(self) -> str:
         finality = "-" if self.finality_p50_ms is None else f"{self.finality_p50_ms:.0f}"
         nodes = f"{self.nodes_alive}/{self.nodes} nodes"
-        restarts = f" ({self.restarts} restarted)" if self.restarts else ""
+        restarts = f" | {self.restarts} restarts" if self.restarts else ""
         model, score = self.model.partition(" ")[0], self.score / max(1, self.holdout_rows)
         return (
-            f"{nodes}{restarts} | {self.rate_final:.1f} tx/s | final in {finality} ms"
+            f"{nodes} | {self.rate_final:.1f} tx/s | final in {finality} ms"
             f" | checkpoint {self.checkpoint}"
-            f" | {model} #{self.generation} {score:.1%}"
+            f" | {model} #{self.generation} {score:.1%}{restarts}"
         )
 
 

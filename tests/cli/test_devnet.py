@@ -79,9 +79,8 @@ def test_a_line_fits_into_eighty_columns() -> None:
     line = DevnetLine(4, 4, 0, 20.04, 640.2, 12_345, "digits 64-32-10", 321, 345, 360)
     assert str(line) == "4/4 nodes | 20.0 tx/s | final in 640 ms | checkpoint 12345 | digits #321 95.8%"
     assert len(str(line)) < 80
-    assert str(DevnetLine(3, 4, 2, 0, None, 1, "digits", 0, 0, 360)).startswith(
-        "3/4 nodes (2 restarted) | 0.0 tx/s"
-    )
+    line = DevnetLine(3, 4, 2, 0, None, 1, "digits", 0, 0, 360)
+    assert str(line) == "3/4 nodes | 0.0 tx/s | final in - ms | checkpoint 1 | digits #0 0.0% | 2 restarts"
 
 
 def test_taken_ports_are_refused_by_name(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
