@@ -26,3 +26,10 @@ def one_node(tmp_path: Path) -> Iterator[NetworkUnderTest]:
     """One validator, started."""
     with running(found_devnet(tmp_path / "net", 1)) as network:
         yield network
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured (``record_property``) at the end."""
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {name}: {figure}")

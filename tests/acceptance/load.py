@@ -62,13 +62,12 @@ class RecordedLoad:
         """Have the faucet of the first node fund every wallet, and wait until that is final."""
         async with TangleClient(self.urls[0]) as client:
             identities = [await client.request_faucet(key.public_key) for key in self.keys]
-            for identity in identities:
-                answer = await client.wait_transaction(identity, "checkpointed", timeout_s=30)
-                assert answer.status == "checkpointed", answer
+            answers = [await client.wait_transaction(identity, timeout_s=30) for identity in identities]
+        assert {answer.status for answer in answers} == {"checkpointed"}
         for url in self.urls:
             async with TangleClient(url) as client:
                 await client.get_account(
-                    self.keys[-1].public_key, min_checkpoint=int(answer.checkpoint or 0), timeout_s=30
+                    self.keys[-1].public_key, min_checkpoint=int(answers[-1].checkpoint or 0), timeout_s=30
                 )
 
     async def run(self) -> None:

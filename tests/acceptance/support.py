@@ -30,7 +30,7 @@ from tangle.client.transport import ClientConfig
 from tangle.core.encoding import encode
 from tangle.core.errors import TangleError
 from tangle.core.genesis import BoardEntry, Genesis, compute_chain_id, encode_genesis
-from tangle.core.parameters import DEVNET
+from tangle.core.parameters import DEVNET, Parameters
 from tangle.core.signing import SigningKey
 from tangle.node.archive import Archive
 from tangle.node.clock import SystemClock
@@ -208,7 +208,12 @@ class NetworkUnderTest:
 
 
 def found_devnet(
-    root: Path, nodes: int, options: Sequence[str] = (), *, job: StandingJob = DIGITS
+    root: Path,
+    nodes: int,
+    options: Sequence[str] = (),
+    *,
+    parameters: Parameters = DEVNET,
+    job: StandingJob = DIGITS,
 ) -> NetworkUnderTest:
     """Make keys, genesis and homes of a network on free ports.
 
@@ -224,7 +229,7 @@ def found_devnet(
         assert made.validator_key is not None
         keys.append(made.validator_key)
     faucet = SigningKey(FAUCET_SEED).public_key
-    genesis = found_network(NETWORK_NAME, DEVNET, keys, faucet, SystemClock().now_ms())
+    genesis = found_network(NETWORK_NAME, parameters, keys, faucet, SystemClock().now_ms())
     genesis = replace(genesis, board=(BoardEntry(1, encode(job)),))
     (root / GENESIS_NAME).write_bytes(encode_genesis(genesis))
     assert create_devnet(devnet) == genesis
