@@ -38,7 +38,7 @@ class SubDagStatistics(Struct, frozen=True):
     """Waiting for parents."""
 
     missing: int
-    """Distinct parents that are waited for."""
+    """Distinct parents that are waited for, those that wait themselves included."""
 
     recent: int
     """Ordered and still remembered."""

@@ -74,6 +74,9 @@ class SubDag:
     ) -> tuple[SubDagEvent, ...]:
         """Attach ``transaction`` or let it wait; already known ones give no event.
 
+        Whoever calls keeps out what the store holds as ordered: once it has left the window it would attach,
+        and be ordered, a second time.
+
         :param source: whoever sent it; each source has its own part of the waiting room.
         :param is_needed: a committee block's cone needs it, so a reserve beyond the limits is open to it.
         :raises ParentAncient, ParentNewer: final; call ``process_refused`` with its id.
@@ -157,7 +160,7 @@ class SubDag:
         return SubDagStatistics(
             unordered=len(self._unordered),
             waiting=len(self._waiting),
-            missing=len(self._waiting.get_missing()),
+            missing=self._waiting.get_parent_count(),
             recent=len(self._recent),
             heads=len(self._heads),
             tips=len(self._tips),

@@ -90,6 +90,10 @@ class WaitingRoom:
             if not siblings:
                 del self._children[parent]
 
+    def get_parent_count(self) -> int:
+        """Distinct parents that are waited for, those that wait themselves included."""
+        return len(self._children)
+
     def get_missing(self) -> tuple[TransactionId, ...]:
         """Parents that nobody has sent yet: what to fetch, in the order in which they were first missed."""
         return tuple(parent for parent in self._children if parent not in self._entries)
