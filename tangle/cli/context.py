@@ -18,14 +18,11 @@ from platformdirs import user_data_path
 from rich.console import Console
 
 from tangle.api.wire import encode_value
+from tangle.cli.config_file import load_config
 from tangle.cli.failures import ExitStatus
-from tangle.node.config import API_PORT
 
 PIPE_WIDTH: Final = 200
 """Columns of a table that no terminal shows: wide enough that nothing is cut off."""
-
-DEFAULT_URL: Final = f"http://127.0.0.1:{API_PORT}"
-"""Where a node on this machine answers."""
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -36,12 +33,30 @@ class CommandContext:
 
     def __init__(self) -> None:
         self.home: Path = user_data_path("tangle", appauthor=False)
-        self.url: str = DEFAULT_URL
+        self._url: str | None = None
         self.is_json = False
         self.is_quiet = False
         self.is_debug = False
         self.is_input_allowed = True
         self.refusal_status = ExitStatus.FAILED
+
+    @property
+    def url(self) -> str:
+        """API of the node to ask: as named, else where the home's settings say, else the usual port.
+
+        :raises InvalidConfig: the home's settings are wrong.
+        """
+        if self._url is None:
+            config = load_config(self.home / "config.toml", get_environment(), {}).config
+            host = "127.0.0.1" if config.api_host in ("", "0.0.0.0", "::") else config.api_host  # noqa: S104 -- compared
+            self._url = (
+                f"http://[{host}]:{config.api_port}" if ":" in host else f"http://{host}:{config.api_port}"
+            )
+        return self._url
+
+    @url.setter
+    def url(self, url: str) -> None:
+        self._url = url
 
     @property
     def is_interactive(self) -> bool:
@@ -134,7 +149,7 @@ def make_shared_options(*, is_hidden: bool) -> list[click.Parameter]:
         make(
             "--url",
             attribute="url",
-            help_text=f"API of the node to ask.  [env: TANGLE_URL; default: {DEFAULT_URL}]",
+            help_text="API of the node to ask.  [env: TANGLE_URL; default: the port in config.toml]",
             envvar=None if is_hidden else "TANGLE_URL",
         ),
         make(

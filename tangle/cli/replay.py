@@ -6,7 +6,7 @@ evaluations must have the digest that the committee signed.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 from msgspec import Struct
@@ -32,8 +32,21 @@ CURVE_PAGE: Final = 500
 REQUESTS_MAX: Final = 8
 """Checkpoints asked for at the same time."""
 
+SUCCESSORS_MAX: Final = 256
+"""Checkpoints followed to find a signed one: half a minute of them, longer than validators agree to skip."""
+
 HOME_SHARD: Final = Shard(0)
 """Shard whose checkpoints name the models."""
+
+
+class CheckpointReader(Protocol):
+    """Where checkpoints come from: a client."""
+
+    async def get_certified_checkpoint(
+        self, shard: int, index: int | None
+    ) -> tuple[Checkpoint, Certificate | None]:
+        """A checkpoint and its certificate; the latest certified one for none."""
+        ...
 
 
 class LedgerData(Struct, frozen=True):
@@ -74,13 +87,16 @@ async def fetch_ledger_data(
     :raises CheckpointUnproven, InvalidCertificate, InvalidSignature: no quorum signed a checkpoint.
     :raises TangleError: the node does not answer, or refuses.
     """
-    generations = [generation async for generation in _iterate_curve(client, job_id)]
+    newest, _ = await client.get_certified_checkpoint(HOME_SHARD)
+    curve = [generation async for generation in _iterate_curve(client, job_id)]
+    # The newest generations may be closed by checkpoints that are still being signed.
+    generations = [generation for generation in curve if generation.checkpoint <= newest.index]
     closings: dict[int, Checkpoint] = {}
     limiter = anyio.CapacityLimiter(REQUESTS_MAX)
 
     async def fetch(index: int) -> None:
         async with limiter:
-            closings[index] = await _fetch_checkpoint(client, genesis, index)
+            closings[index] = await fetch_proven_checkpoint(client, genesis, index)
         on_progress(len(closings), len(generations) - 1)
 
     async with anyio.create_task_group() as tasks:
@@ -152,23 +168,33 @@ async def _iterate_curve(client: TangleClient, job_id: bytes) -> AsyncIterator[G
         first += len(page)
 
 
-async def _fetch_checkpoint(client: TangleClient, genesis: Genesis, index: int) -> Checkpoint:
-    checkpoint, certificate = await client.get_certified_checkpoint(HOME_SHARD, index)
-    verify_checkpoint(checkpoint, certificate, genesis, index)
-    return checkpoint
+async def fetch_proven_checkpoint(client: CheckpointReader, genesis: Genesis, index: int) -> Checkpoint:
+    """A checkpoint that a quorum signed, or that a signed one descends from: each names the one before.
+
+    After kills a checkpoint may never get a certificate of its own, because the validators sign later ones.
+
+    :raises CheckpointUnproven: what the node answers does not lead to it.
+    :raises InvalidCertificate, InvalidSignature: a certificate does not hold.
+    """
+    links: list[Checkpoint] = []
+    for place in range(index, index + SUCCESSORS_MAX):
+        checkpoint, certificate = await client.get_certified_checkpoint(HOME_SHARD, place)
+        if links and checkpoint.previous != compute_checkpoint_digest(links[-1]):
+            raise CheckpointUnproven(place - 1, f"checkpoint {place} does not follow it")
+        links.append(checkpoint)
+        if certificate is not None:
+            verify_checkpoint(checkpoint, certificate, genesis, place)
+            return links[0]
+    raise CheckpointUnproven(index, f"none of the next {SUCCESSORS_MAX} has a certificate")
 
 
-def verify_checkpoint(
-    checkpoint: Checkpoint, certificate: Certificate | None, genesis: Genesis, index: int
-) -> None:
+def verify_checkpoint(checkpoint: Checkpoint, certificate: Certificate, genesis: Genesis, index: int) -> None:
     """Check that a quorum of the genesis committee signed this very checkpoint.
 
-    :raises CheckpointUnproven: it is another one, or has no certificate.
+    :raises CheckpointUnproven: it is another one.
     :raises InvalidCertificate, InvalidSignature: the certificate does not hold.
     """
     chain = compute_chain_id(genesis)
-    if certificate is None:
-        raise CheckpointUnproven(index, "it has no certificate yet; try again in a second")
     if (checkpoint.index, checkpoint.chain, checkpoint.shard) != (index, chain, HOME_SHARD):
         raise CheckpointUnproven(index, f"the node answered with checkpoint {checkpoint.index}")
     if (certificate.index, certificate.digest) != (index, compute_checkpoint_digest(checkpoint)):

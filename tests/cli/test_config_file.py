@@ -13,6 +13,7 @@ from tangle.cli.config_file import (
     read_field_docs,
     render_template,
 )
+from tangle.cli.context import CommandContext
 from tangle.cli.errors import InvalidConfig
 from tangle.node.config import NodeConfig
 from tests.cli.builders import Terminal
@@ -114,6 +115,25 @@ def test_config_show_tells_values_and_origins(terminal: Terminal) -> None:
     assert (shown["settings"]["api_port"], shown["settings"]["name"]) == (1234, "n1")
     assert shown["origins"]["name"] == "TANGLE_NAME"
     assert "api_port = 1234" in terminal.run("config", "show").stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ("", "http://127.0.0.1:14265"),
+        ("api_port = 1234", "http://127.0.0.1:1234"),
+        ("api_host = '0.0.0.0'", "http://127.0.0.1:14265"),
+        ("api_host = '::1'", "http://[::1]:14265"),
+        ("api_host = '10.0.0.1'", "http://10.0.0.1:14265"),
+    ],
+)
+def test_the_node_of_the_home_is_asked(tmp_path: Path, settings: str, url: str) -> None:
+    (tmp_path / "config.toml").write_text(settings)
+    context = CommandContext()
+    context.home = tmp_path
+    assert context.url == url
+    context.url = "http://elsewhere"
+    assert context.url == "http://elsewhere"
 
 
 def test_config_default_prints_the_template(terminal: Terminal) -> None:
