@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, get_args
 
 from msgspec import Meta, Struct
 
+from shards.blocks import BLOCK_SIZE_MAX, BlockReference
 from tangle.core.encoding import decode, encode
 from tangle.core.transactions import TRANSACTION_SIZE_MAX
 from tangle.core.types import Digest, Natural, PublicKey, Shard, TransactionId
@@ -28,9 +29,6 @@ TRANSACTIONS_MAX: Final = 240
 
 IDS_MAX: Final = 1_024
 """Most transaction ids of one announcement."""
-
-BLOCK_SIZE_MAX: Final = 65_536
-"""Longest committee block: 256 ancestors, 32 tips and 32 attestations take about 17 KiB."""
 
 BLOCKS_MAX: Final = 256
 """Most blocks of one message: one round of the largest committee, if they are of ordinary size."""
@@ -77,19 +75,6 @@ class ShardStatus(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
     round: Natural
     """Highest round of which the node has accepted a block."""
-
-
-class BlockReference(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A committee block by its slot and digest."""
-
-    round: Natural
-    """Round of the block."""
-
-    author: Annotated[int, Meta(ge=0, le=65_535)]
-    """Index of its author in the committee."""
-
-    digest: Digest
-    """Its hash."""
 
 
 class Hello(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1):

@@ -17,7 +17,6 @@ from shards.blocks import BlockReference
 from tangle.core.errors import TangleError
 from tangle.core.transactions import compute_transaction_id
 from tangle.core.types import Shard, TransactionId
-from tangle.net import messages
 from tangle.net.errors import UnsolicitedResponse
 from tangle.net.messages import (
     BLOCKS_MAX,
@@ -188,9 +187,8 @@ class Fetcher:
             self._on_transactions(items, peer)
 
     async def _fetch_blocks(self, peer: Peer, references: list[BlockReference]) -> None:
-        wire = tuple(messages.BlockReference(item.round, item.author, item.digest) for item in references)
         try:
-            answer = await peer.request(GetBlocks(0, self._shard, wire))
+            answer = await peer.request(GetBlocks(0, self._shard, tuple(references)))
         except TangleError as error:
             log.debug("fetch-failed", peer=peer.name, code=error.code)
             return

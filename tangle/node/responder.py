@@ -53,10 +53,7 @@ class Responder:
                 items, _ = _take(item for item in found if item is not None)
                 return TransactionItems(0, items)
             case GetBlocks(_, _, references):
-                blocks = (
-                    self._find_block(BlockReference(item.round, item.author, item.digest))
-                    for item in references
-                )
+                blocks = map(self._find_block, references)
                 items, is_whole = _take(item for item in blocks if item is not None)
                 return BlockItems(0, items, is_whole)
             case GetRounds(_, _, first, last):

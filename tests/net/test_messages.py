@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shards.blocks import BLOCK_SIZE_MAX, BlockReference
 from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
+from tangle.core.genesis import VALIDATORS_MAX
 from tangle.core.transactions import TRANSACTION_SIZE_MAX
 from tangle.core.types import Digest, PublicKey, Shard, TransactionId
 from tangle.net import messages
@@ -18,7 +20,6 @@ from tangle.net.frames import PAYLOAD_SIZE_MAX
 from tangle.net.messages import (
     Announce,
     BlockItems,
-    BlockReference,
     Blocks,
     GetBlocks,
     GetOrdered,
@@ -148,7 +149,7 @@ def test_malleable_and_mistyped_pings_are_refused(data: bytes) -> None:
         (Announce, [[]]),
         (Announce, [[bytes(31)]]),
         (Announce, [[bytes(32)] * (messages.IDS_MAX + 1)]),
-        (Blocks, [[bytes(messages.BLOCK_SIZE_MAX + 1)]]),
+        (Blocks, [[bytes(BLOCK_SIZE_MAX + 1)]]),
         (Blocks, [[b"x"] * (messages.BLOCKS_MAX + 1)]),
         (PeerList, [[[b"h", 1]] * (messages.ADDRESSES_MAX + 1)]),
         (PeerList, [[[b"h", 0]]]),
@@ -185,7 +186,7 @@ def test_the_largest_honest_batches_fit_into_a_frame() -> None:
         GetBlocks(
             2**32 - 1,
             Shard(65_535),
-            (BlockReference(2**63 - 1, 65_535, Digest(bytes(32))),) * messages.BLOCKS_MAX,
+            (BlockReference(2**63 - 1, VALIDATORS_MAX - 1, Digest(bytes(32))),) * messages.BLOCKS_MAX,
         ),
         PeerList((Address(b"h" * 253, 65_535),) * messages.ADDRESSES_MAX),
         Hello(
