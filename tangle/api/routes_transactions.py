@@ -106,7 +106,8 @@ async def prepare(call: Call[NoInputs, PrepareRequest]) -> Reply:
         context.accounts.decode(body.issuer),
         with_work=body.work,
         worker=None if body.worker is None else context.accounts.decode(body.worker),
-        sequence=body.sequence,
+        # A plain integer: what the core hashes is encoded by its exact type.
+        sequence=None if body.sequence is None else int(body.sequence),
     )
     return Reply(make_prepared_answer(prepared, context.accounts))
 

@@ -191,6 +191,7 @@ class LedgerDouble:
         worker: PublicKey | None = None,
         sequence: int | None = None,
     ) -> PreparedTransaction:
+        assert type(sequence) in (int, type(None)), "a real node hashes it, and hashes plain integers only"
         parents = tuple(self.attached[-2:]) or (compute_shard_genesis_id(self.chain, SHARD),)
         own = sum(self.views[identity].transaction.body.issuer == issuer for identity in self.pending)
         work = Work(EVOLUTION_WORK, self.job, 0, worker or issuer, (-7,)) if with_work else None
