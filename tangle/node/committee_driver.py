@@ -85,6 +85,9 @@ class CommitteeHooks(Struct, frozen=True):
     on_accepted: Callable[[Block], None]
     """An accepted block: its attestations count, its tips are named."""
 
+    on_refused: Callable[[Peer, TangleError], None]
+    """A peer brought a block whose signatures do not hold."""
+
     on_missing: Callable[[Sequence[BlockReference], Sequence[TransactionId], Peer | None], None]
     """Suspended blocks need these; the last argument is who sent the block, if it is known."""
 
@@ -191,6 +194,7 @@ class CommitteeDriver:
                 if error is not None:
                     self.refused_total += 1
                     log.warning("block-refused", round=block.reference.round, code=error.code)
+                    self._hooks.on_refused(sender, error)
                     continue
                 self._senders[block.reference] = sender
                 self._handle(self.core.process_block(block, self._clock.now_ms()))

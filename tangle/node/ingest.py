@@ -26,7 +26,7 @@ from tangle.core.transactions import (
     decode_transaction,
 )
 from tangle.core.types import TransactionId
-from tangle.ledger.errors import AnchorAhead
+from tangle.ledger.errors import AnchorAhead, ParentsMissing
 from tangle.ledger.errors import Overloaded as LedgerOverloaded
 from tangle.ledger.events import Dropped, SubDagEvent
 from tangle.ledger.subdag import SubDag
@@ -34,7 +34,7 @@ from tangle.node.computer import Computer, TransactionVerdict
 from tangle.node.peering import Peer
 from tangle.node.pool import ComputeFailed
 from tangle.node.views import Overloaded, SubmitOutcome, TransactionStatus
-from tangle.node.workboard import WorkBoard
+from tangle.node.workboard import TransactionExpired, WorkBoard
 
 BATCH_MAX: Final = 128
 """Transactions in one verification call: about 15 ms of one core, so that blocks need not wait long behind
@@ -51,6 +51,9 @@ RETRY_AFTER_S: Final = 0.5
 
 TRANSIENT: Final = (AnchorAhead, Overloaded, LedgerOverloaded, ComputeFailed)
 """Refusals that say nothing about the transaction: the same bytes may come again."""
+
+BLAMELESS: Final = (TransactionExpired, ParentsMissing)
+"""Refusals that an honest peer can run into: it was a little behind, or a parent got lost."""
 
 
 class _Submission(Struct, eq=False):
@@ -179,7 +182,7 @@ class Intake:
             if is_requested or len(self._in_flight) < self._capacity:
                 answer = self._admit(item, source, is_requested)
                 error = answer.error if isinstance(answer, SubmitOutcome) else None
-                if error is not None and not isinstance(error, TRANSIENT):
+                if error is not None and not isinstance(error, (*TRANSIENT, *BLAMELESS)):
                     self._on_refused(source, error)
         self._wakeup.set()
 
@@ -213,13 +216,19 @@ class Intake:
         if refused is not None and not is_requested:
             return SubmitOutcome(identity, False, None, refused)
         known = self._find_status(identity)
-        if known is not None:
+        # What was dropped because its parents did not come may come again; a block that names it needs it.
+        if known is not None and known is not TransactionStatus.EXPIRED:
             return SubmitOutcome(identity, False, known, None)
         try:
             transaction = decode_transaction(item)
             check_transaction(transaction, self._board.chain, self._board.parameters.shard_bits)
             if not is_requested:
                 self._board.check_policy(transaction)
+        except TransactionExpired as error:
+            if known is not None:
+                return SubmitOutcome(identity, False, known, None)
+            self._remember_refused(identity, error)
+            return SubmitOutcome(identity, True, None, error)
         except TangleError as error:
             if not isinstance(error, TRANSIENT):
                 self._remember_refused(identity, error)
@@ -335,12 +344,14 @@ class Intake:
         if not isinstance(error, TRANSIENT):
             self._remember_refused(identity, error)
             self._on_events(self._subdag.process_refused(identity), None)
-            if entry.source is not None:
+            if entry.source is not None and not isinstance(error, BLAMELESS):
                 self._on_refused(entry.source, error)
         self._finish(entry, SubmitOutcome(identity, True, None, error))
 
     def _remember_refused(self, identity: TransactionId, error: TangleError) -> None:
         self.refused_total[error.code] = self.refused_total.get(error.code, 0) + 1
+        # A kept exception would keep the frames that it came through, and with them whole batches.
+        error.__traceback__ = error.__context__ = None
         self._refused[identity] = error
         if len(self._refused) > REFUSED_MAX:
             self._refused.popitem(last=False)

@@ -451,6 +451,7 @@ class Node:
             advance_guard=self._advance_guard,
             broadcast=lambda block: self.peering.broadcast(prepare_message(Blocks((block.encoded,)))),
             on_accepted=self._on_block_accepted,
+            on_refused=self.peering.blame,
             on_missing=self._on_missing,
             on_committed=self.executor.add,
             select_tips=self.subdag.select_tips,
