@@ -33,7 +33,7 @@ from tangle.api.schemas.transactions import (
     TransactionAnswer,
 )
 from tangle.api.wire import HexDigest
-from tangle.core.encoding import encode
+from tangle.core.encoding import NO_TAGS, encode
 from tangle.core.errors import MalformedEncoding
 from tangle.core.transactions import TRANSACTION_SIZE_MAX
 from tangle.core.types import TransactionId
@@ -228,7 +228,13 @@ async def _wait(
 def _decode_batch(data: bytes, items_max: int) -> Sequence[bytes]:
     # Nothing here is hashed or signed, so each item, not the array around them, must be canonical.
     try:
-        items = cbor2.loads(data, allow_indefinite=False, allow_duplicate_keys=False, max_depth=1)
+        items = cbor2.loads(
+            data,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            max_depth=1,
+            semantic_decoders=NO_TAGS,
+        )
     except Exception as error:  # cbor2 leaks ValueError, OverflowError, UnicodeDecodeError on hostile bytes
         raise MalformedEncoding(
             "batch", f"not a CBOR array of byte strings ({type(error).__name__})"

@@ -165,8 +165,26 @@ async def test_batch_answers_item_by_item(http: Http, ledger: LedgerDouble) -> N
         b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
         b"\x81" * 500,
         b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff",
+        b"\xd9\xd9\xf7\x81\x41\x00",
+        b"\x81\xd9\xd9\xf7\x41\x00",
+        b"\x81\xd8\x23\x69(a{9}){9}",
+        b"\x81\xc1\x1b\x00\xff\xff\xff\xff\xff\xff\xff",
     ],
-    ids=["empty", "integer", "integers", "nested", "indefinite", "map", "endless", "deep", "huge"],
+    ids=[
+        "empty",
+        "integer",
+        "integers",
+        "nested",
+        "indefinite",
+        "map",
+        "endless",
+        "deep",
+        "huge",
+        "described array",
+        "described item",
+        "regular expression",
+        "time",
+    ],
 )
 async def test_a_batch_that_is_none(http: Http, body: bytes) -> None:
     refusal = await http.refuse("POST", "/v1/transactions/batch", data=body, headers=CBOR)
