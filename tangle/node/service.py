@@ -178,16 +178,17 @@ class Service:
         place = node.archive.find_transaction(identity)
         row = None if place is None or place.ordered is None else node.archive.get_ordered(place.ordered)
         if row is None:
+            reason, reason_code = self._explain_expiry(transaction, status)
             return TransactionView(
                 transaction=transaction,
                 status=status,
-                reason="the anchor is too old" if status is TransactionStatus.EXPIRED else None,
-                reason_code="expired" if status is TransactionStatus.EXPIRED else None,
+                reason=reason,
+                reason_code=reason_code,
                 fee=None,
                 is_work_counted=None,
                 ordered_index=None,
                 checkpoint=None,
-                is_final=status is TransactionStatus.EXPIRED,
+                is_final=reason_code == "expired",
             )
         effect = row.effect
         is_conflict = effect.status is not Status.APPLIED
@@ -202,6 +203,17 @@ class Service:
             checkpoint=row.checkpoint,
             is_final=row.checkpoint <= node.finality.certified,
         )
+
+    def _explain_expiry(
+        self, transaction: Transaction, status: TransactionStatus
+    ) -> tuple[str | None, str | None]:
+        """Why a transaction was let go of without being ordered; none while it was not."""
+        if status is not TransactionStatus.EXPIRED:
+            return None, None
+        board = self.node.board
+        if transaction.body.anchor + board.parameters.expiry_gap < board.latest:
+            return "the anchor is too old", "expired"
+        return "a parent did not come or was refused; send it again, or prepare it anew", "parents-missing"
 
     async def wait_transaction(
         self, identity: TransactionId, status: TransactionStatus, timeout_s: float

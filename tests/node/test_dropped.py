@@ -1,0 +1,29 @@
+"""A transaction that was dropped because its parent did not come is not lost for good: it may come again."""
+
+import pytest
+from msgspec.structs import replace
+
+from tangle.node.views import TransactionStatus
+from tests.node.wallets import Wallet, submit, wait_final, with_parents
+from tests.node.world import PARAMETERS, network_of, wait_until
+
+pytestmark = pytest.mark.timeout(60)
+
+LASTING = replace(PARAMETERS, anchor_gap=1_000, expiry_gap=1_000)
+"""Anchors last longer than the waiting room's patience."""
+
+
+async def test_a_dropped_transaction_may_be_sent_again_with_its_parent() -> None:
+    alice, bob = Wallet("alice"), Wallet("bob")
+    async with network_of(1, parameters=LASTING) as world:
+        (service,) = world.services
+        parent = await alice.build(service)
+        child = await bob.build(service, bend=with_parents(parent.id))
+        assert (await submit(service, child)).status is TransactionStatus.WAITING
+        await wait_until(lambda: service.get_status().waiting == 0, timeout_s=120)
+        view = service.get_transaction(child.id)
+        assert (view.reason_code, view.is_final) == ("parents-missing", False)
+        for transaction in (parent, child):
+            assert (await submit(service, transaction)).error is None
+        for transaction in (parent, child):
+            assert (await wait_final(service, transaction.id)).status is TransactionStatus.CHECKPOINTED
