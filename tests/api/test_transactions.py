@@ -165,30 +165,21 @@ async def test_batch_answers_item_by_item(http: Http, ledger: LedgerDouble) -> N
         b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
         b"\x81" * 500,
         b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff",
-        b"\xd9\xd9\xf7\x81\x41\x00",
-        b"\x81\xd9\xd9\xf7\x41\x00",
-        b"\x81\xd8\x23\x69(a{9}){9}",
-        b"\x81\xc1\x1b\x00\xff\xff\xff\xff\xff\xff\xff",
     ],
-    ids=[
-        "empty",
-        "integer",
-        "integers",
-        "nested",
-        "indefinite",
-        "map",
-        "endless",
-        "deep",
-        "huge",
-        "described array",
-        "described item",
-        "regular expression",
-        "time",
-    ],
+    ids=["empty", "integer", "integers", "nested", "indefinite", "map", "endless", "deep", "huge"],
 )
 async def test_a_batch_that_is_none(http: Http, body: bytes) -> None:
     refusal = await http.refuse("POST", "/v1/transactions/batch", data=body, headers=CBOR)
     assert refusal == (400, "encoding-malformed")
+
+
+async def test_a_tag_around_a_batch_is_not_interpreted(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr("re.compile", compiled.append)
+    # Tag 35: cbor2's own decoder would compile the text; a kilobyte of the right one takes seconds.
+    body = b"\xd8\x23\x69(a{9}){9}"
+    refusal = await http.refuse("POST", "/v1/transactions/batch", data=body, headers=CBOR)
+    assert (refusal, compiled) == ((400, "encoding-malformed"), [])
 
 
 async def test_a_batch_with_too_many_items(ledger: LedgerDouble) -> None:
