@@ -29,6 +29,16 @@ CPU: Final = "CPU"
 PROBE: Final = "from aivm.backends.probe import probe_device; import sys; probe_device(sys.argv[1])"
 """Program of the child process that opens one device."""
 
+TINYGRAD_VARIABLES: Final = (
+    "DEBUG DEBUG_GC DEBUG_LINEARIZE DEBUG_RANGEIFY PROFILE VIZ SPEC TRACEMETA NO_COLOR "
+    "DEV AMD CL CPU CUDA DSP HIP METAL NULL NV PYTHON QCOM REMOTE WEBGPU "
+    "BEAM CACHELEVEL CCACHE IMAGE JIT JITBEAM LRU NOOPT PARALLEL RING SCACHE TC "
+    "DEFAULT_FLOAT DEFAULT_INT FLOAT16 HALF SUM_DTYPE THREADS TRAINING TRANSCENDENTAL"
+)
+"""Names of variables, by spaces, that tinygrad takes for its own switches: how much it prints, its device, how it compiles, its
+types. Their names are common (``PYTHON`` is a path and ``DEBUG`` a word elsewhere), what it cannot read as an
+integer stops it, and the rest would change kernels that were checked without them."""
+
 
 class Compiler(Struct, frozen=True):
     """A clang that works here."""
@@ -73,11 +83,14 @@ def find_compiler(environment: Mapping[str, str], interpreter: str = sys.executa
 
 
 def set_environment(environment: MutableMapping[str, str], compiler: Compiler, cache: Path) -> None:
-    """Tell tinygrad its compiler and a kernel cache of our own; must happen before tinygrad is imported.
+    """Tell tinygrad its compiler and a kernel cache of our own, and keep from it what was meant for others;
+    must happen before tinygrad is imported.
 
     :param cache: directory for compiled kernels, made when missing.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    for name in TINYGRAD_VARIABLES.split():
+        environment.pop(name, None)
     environment["CC"] = compiler.path
     environment["CACHEDB"] = str(cache / "kernels.db")
 

@@ -2,16 +2,21 @@
 
 import difflib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from tangle.cli.context import CommandContext, make_shared_options
 from tangle.cli.failures import ExitStatus, describe_failure
+
+THREAD_VARIABLES: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""What the libraries under numpy read when it is imported. A node spreads its work over processes itself;
+threads beside them would only stand in each other's way."""
 
 
 class TangleCommand(click.Command):
@@ -79,6 +84,9 @@ class RootGroup(click.Group):
         **extra: Any,
     ) -> NoReturn:
         """Run, and leave the process with its exit status."""
+        # Here, because no command's module is imported yet, and so numpy is not; workers inherit them.
+        for name in THREAD_VARIABLES:
+            os.environ.setdefault(name, "1")
         shared = CommandContext()
         try:
             status = super().main(

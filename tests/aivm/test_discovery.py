@@ -53,6 +53,15 @@ def test_the_cache_is_our_own(tmp_path: Path) -> None:
     assert (tmp_path / "kernels").is_dir()
 
 
+def test_variables_meant_for_others_do_not_reach_tinygrad(tmp_path: Path) -> None:
+    foreign = {"PYTHON": "/usr/bin/python3", "DEBUG": "true", "CCACHE": "/usr/bin/ccache", "CPU": "1"}
+    environment = {**os.environ, **foreign}
+    assert not probe("CPU", environment).is_usable
+    set_environment(environment, find_compiler(environment), CACHE)
+    assert probe("CPU", environment).reason == ""
+    assert foreign.keys().isdisjoint(environment)
+
+
 def test_the_processor_is_always_a_candidate_and_comes_last() -> None:
     assert get_candidates()[-1] == "CPU"
 

@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import subprocess
+import sys
 
 import click
 import pytest
@@ -112,3 +115,15 @@ def test_completion_completes(terminal: Terminal) -> None:
 def test_version_is_told(terminal: Terminal) -> None:
     assert terminal.run_json("version")["protocol"] == 1
     assert terminal.run("version").stdout.startswith("tangle ")
+
+
+def test_libraries_are_told_to_use_one_thread_before_numpy_is_imported() -> None:
+    program = (
+        "import os, sys; from tangle.cli.main import main; assert 'numpy' not in sys.modules\n"
+        "try: main(['version'])\n"
+        "finally: print(*(os.environ[name] for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS')))"
+    )
+    environment = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "3"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "1 3", "and what the operator chose stays"
