@@ -35,9 +35,9 @@ TINYGRAD_VARIABLES: Final = (
     "BEAM CACHELEVEL CCACHE IMAGE JIT JITBEAM LRU NOOPT PARALLEL RING SCACHE TC "
     "DEFAULT_FLOAT DEFAULT_INT FLOAT16 HALF SUM_DTYPE THREADS TRAINING TRANSCENDENTAL"
 )
-"""Names of variables, by spaces, that tinygrad takes for its own switches: how much it prints, its device, how it compiles, its
-types. Their names are common (``PYTHON`` is a path and ``DEBUG`` a word elsewhere), what it cannot read as an
-integer stops it, and the rest would change kernels that were checked without them."""
+"""Names of variables, by spaces, that tinygrad takes for its own switches: how much it prints, its device,
+how it compiles, its types. Their names are common (``PYTHON`` is a path and ``DEBUG`` a word elsewhere), what
+it cannot read as an integer stops it, and the rest would change kernels that were checked without them."""
 
 
 class Compiler(Struct, frozen=True):
