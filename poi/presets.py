@@ -6,7 +6,8 @@ The numbers were tuned by trying; `docs/learning.md` shows the curve and says wh
 from typing import Final
 
 from poi.dataset import DIGITS_HOLDOUT_ROOT, DIGITS_TRAINING_ROOT
-from poi.job import StandingJob
+from poi.evolution import OpenJob
+from poi.job import StandingJob, compute_job_id
 from tangle.core.types import Digest, Milliseconds
 
 DIGITS: Final = StandingJob(
@@ -27,3 +28,10 @@ DIGITS: Final = StandingJob(
     work_window=64,
 )
 """64 pixels, 32 hidden units, 10 digits; real handwriting, 2,368 weights."""
+
+_NAMES: Final = {compute_job_id(DIGITS): "digits"}
+
+
+def get_job_name(opened: OpenJob) -> str:
+    """What people call a job: the name of a preset, else the beginning of its id."""
+    return _NAMES.get(opened.id, opened.id.hex()[:8])

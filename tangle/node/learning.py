@@ -1,5 +1,6 @@
 """Questions about the standing jobs: generations, weights, and the work that made them."""
 
+from poi.presets import get_job_name
 from tangle.core.types import JobId
 from tangle.node.archive import GenerationRecord
 from tangle.node.node import Node
@@ -25,7 +26,7 @@ class LearningQueries:
                 current = self._find_durable(job, entry.model.generation)
                 return ModelView(
                     job=job,
-                    name=f"digits {'-'.join(map(str, opened.job.sizes))}",
+                    name=get_job_name(opened),
                     layer_sizes=opened.job.sizes,
                     budget=entry.budget,
                     holdout_rows=len(opened.holdout.rows),
