@@ -92,7 +92,9 @@ class NodeUnderTest:
         self.peer_port = devnet.peer_port + index
         self.log_path = self.home / "node.log"
         self.environment: dict[str, str] = {}
-        self.arguments = [*compute_arguments(devnet, index), *options]
+        # A person's node: without the --debug that the devnet's supervisor adds, so without tracebacks.
+        plain = [argument for argument in compute_arguments(devnet, index) if argument != "--debug"]
+        self.arguments = [*plain, *options]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
