@@ -17,7 +17,7 @@ from tangle.node.views import (
     ValidatorView,
 )
 
-VOTE_ROUNDS: Final = 32
+VOTE_ROUNDS: Final = 64
 """Rounds shown in the vote bars."""
 
 AGE_MAX_INTERVALS: Final = 10
@@ -170,7 +170,7 @@ class Panorama:
                     is_validator=hello is not None and hello.is_validator,
                     agent="" if hello is None else hello.agent.decode("utf-8", "replace"),
                     round_trip_ms=figures.round_trip_ms,
-                    score=peer.score,
+                    score=self._node.peering.get_score(peer),
                     checkpoint=peer.checkpoint,
                     bytes_in=figures.bytes_received,
                     bytes_out=figures.bytes_sent,

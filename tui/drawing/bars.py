@@ -34,11 +34,15 @@ def draw_sparkline(
 
 
 def draw_votes(votes: Sequence[bool], width: int, palette: Palette) -> Text:
-    """The last ``width`` rounds of a validator, oldest first; rounds not yet lived through stay blank."""
+    """The last ``width`` rounds of a validator, oldest first; rounds not yet lived through stay blank.
+
+    The newest round is still filling, so a vote that is missing there is no fault yet.
+    """
     shown = votes[-width:] if width > 0 else ()
     text = Text(" " * (max(width, 0) - len(shown)))
-    for is_voted in shown:
-        text.append(VOTE_YES if is_voted else VOTE_NO, palette.primary if is_voted else palette.bad)
+    for place, is_voted in enumerate(shown, 1):
+        missed = palette.muted if place == len(shown) else palette.bad
+        text.append(VOTE_YES if is_voted else VOTE_NO, palette.primary if is_voted else missed)
     return text
 
 

@@ -204,8 +204,11 @@ def _draw_validator(validator: ValidatorFacts, facts: CommitteeFacts, width: int
 
 
 def _draw_quorum(facts: CommitteeFacts, width: int, palette: Palette) -> Text:
-    """Weight heard from in the last round against the quorum, and the evidence kept."""
-    heard = sum(validator.weight for validator in facts.validators if validator.votes and validator.votes[-1])
+    """Weight heard from in the last whole round against the quorum, and the evidence kept.
+
+    The newest round is still filling; the one before it is what a quorum can be told from.
+    """
+    heard = sum(validator.weight for validator in facts.validators if any(validator.votes[-2:][:1]))
     is_enough = heard >= facts.quorum
     line = Text("quorum ", palette.muted)
     line.append(f"{heard}/{facts.total_weight}", f"bold {palette.good if is_enough else palette.bad}")
