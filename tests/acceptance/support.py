@@ -65,6 +65,9 @@ PORTS_STEP: Final = 16
 PORTS_TRIES: Final = 64
 """Networks side by side on one machine, more than anybody runs."""
 
+SHELL_BLOCK: Final = 512
+"""Bytes of a block in the shell's ``ulimit -f`` (POSIX)."""
+
 TERMINAL: Final = {
     name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "CC", "TMPDIR"}
 }
@@ -92,6 +95,7 @@ class NodeUnderTest:
         self.peer_port = devnet.peer_port + index
         self.log_path = self.home / "node.log"
         self.environment: dict[str, str] = {}
+        self.file_size_max: int | None = None
         # A person's node: without the --debug that the devnet's supervisor adds, so without tracebacks.
         plain = [argument for argument in compute_arguments(devnet, index) if argument != "--debug"]
         self.arguments = [*plain, *options]
@@ -99,9 +103,13 @@ class NodeUnderTest:
 
     def start(self) -> None:
         """Start the process, with its output in ``node.log``."""
+        command = [sys.executable, "-m", "tangle.cli", *self.arguments]
+        if self.file_size_max is not None:
+            blocks = str(self.file_size_max // SHELL_BLOCK)
+            command = ["sh", "-c", 'ulimit -f "$0" && exec "$@"', blocks, *command]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tangle.cli", *self.arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
