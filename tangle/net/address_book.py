@@ -58,6 +58,9 @@ class AddressBook:
         self._entries = {address: _Entry(None) for address in configured}
         self._own: set[Address] = set()
 
+    def __contains__(self, address: Address) -> bool:
+        return address in self._entries
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -81,7 +84,9 @@ class AddressBook:
             added += 1
         return added
 
-    def choose(self, now_ms: int, busy: Collection[Address], limit: int) -> list[Address]:
+    def choose(
+        self, now_ms: int, busy: Collection[Address], limit: int, *, only_configured: bool = False
+    ) -> list[Address]:
         """Up to ``limit`` addresses to dial now: configured ones first, then those with the fewest failures.
 
         :param busy: addresses with a session, or being dialled.
@@ -89,13 +94,19 @@ class AddressBook:
         due = [
             (not entry.is_configured, entry.failures, self._compute_order(address), address)
             for address, entry in self._entries.items()
-            if entry.next_dial_ms <= now_ms and address not in busy
+            if entry.next_dial_ms <= now_ms
+            and address not in busy
+            and (entry.is_configured or not only_configured)
         ]
         return [address for *_, address in sorted(due)[:limit]]
 
-    def compute_next_dial_ms(self, busy: Collection[Address]) -> int | None:
+    def compute_next_dial_ms(self, busy: Collection[Address], *, only_configured: bool = False) -> int | None:
         """When ``choose`` will have something next, none when nothing is known that is not busy."""
-        times = [entry.next_dial_ms for address, entry in self._entries.items() if address not in busy]
+        times = [
+            entry.next_dial_ms
+            for address, entry in self._entries.items()
+            if address not in busy and (entry.is_configured or not only_configured)
+        ]
         return min(times, default=None)
 
     def on_connected(self, address: Address) -> None:

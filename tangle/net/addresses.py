@@ -1,5 +1,7 @@
 """Where a peer can be reached: a host and a port, the same record in memory and on the wire."""
 
+from enum import IntEnum
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -24,6 +26,33 @@ class Address(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
     def __str__(self) -> str:
         host = self.host.decode("ascii", "replace")
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+class Scope(IntEnum):
+    """From how far away an address can be reached."""
+
+    MACHINE = 0
+    NETWORK = 1
+    WORLD = 2
+
+
+def get_scope(host: str) -> Scope:
+    """Scope of a host in numbers. What lies outside a peer's own scope is of no use to it, nor its word on
+    that to others.
+
+    :raises InvalidAddress: a name, or numbers that no single machine has (multicast, unspecified, reserved).
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise InvalidAddress(host, "peers tell hosts in numbers") from None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_loopback:
+        return Scope.MACHINE
+    if address.is_multicast or address.is_unspecified or address.is_reserved:
+        raise InvalidAddress(host, "no machine has such a host")
+    return Scope.NETWORK if address.is_private or address.is_link_local else Scope.WORLD
 
 
 def parse_address(text: str) -> Address:

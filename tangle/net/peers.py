@@ -42,6 +42,11 @@ FAULT_POINTS: Final = {
     "peer-silent": 10,
     "handshake-timeout": 10,
     "handshake-truncated": 5,
+    # Possible for an honest peer that has another view of the ledger for a moment.
+    "parent-ancient": 5,
+    "parent-newer": 5,
+    "parent-refused": 5,
+    "work-stale": 5,
     # No honest peer does this: it verifies before it sends, and libsodium does not err.
     "frame-unauthentic": 100,
     "frame-oversize": 100,
@@ -56,6 +61,8 @@ FAULT_POINTS: Final = {
     "handshake-signature": 100,
     "handshake-unauthentic": 50,
     "signature-invalid": 50,
+    "work-forged": 50,
+    "chain-wrong": 100,
 }
 """Price of each fault; see ``tangle.net.errors`` and the errors of the floors below."""
 
@@ -127,6 +134,14 @@ class PeerScores:
             record.banned_until_ms = now_ms + BAN_MS
             record.points = 0
         return self.get_standing(peer, now_ms)
+
+    def get_points(self, peer: PeerName, now_ms: int) -> int:
+        """Points left until a ban, from ``POINTS_MAX`` down to 0."""
+        match self.get_standing(peer, now_ms):
+            case Tolerated(points):
+                return POINTS_MAX - points
+            case Banned():
+                return 0
 
     def get_standing(self, peer: PeerName, now_ms: int) -> Standing:
         """How a peer stands. Ask before letting it in, by host and again by identity."""

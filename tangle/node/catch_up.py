@@ -16,7 +16,8 @@ from msgspec import Struct
 from tangle.core.errors import TangleError
 from tangle.core.types import Shard
 from tangle.net.messages import TRANSACTIONS_MAX, BlockItems, GetOrdered, GetRounds, OrderedItems
-from tangle.node.peering import Peer, Peering
+from tangle.node.peer import Peer
+from tangle.node.peering import Peering
 
 LAG_ROUNDS: Final = 8
 """A peer this many rounds ahead means that asking for single ancestors is not enough."""

@@ -41,7 +41,7 @@ from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, Shard, TransactionId
 from tangle.node.clock import Clock
 from tangle.node.computer import Computer
-from tangle.node.peering import Peer
+from tangle.node.peer import Peer
 
 INBOX_MAX: Final = 4_096
 """Blocks waiting for verification: several seconds of the largest committee; what is left out is fetched

@@ -49,6 +49,9 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     peers_max: Annotated[int, Meta(ge=1, le=1_000)] = 64
     """Most peers connected at a time."""
 
+    peers_target: Annotated[int, Meta(ge=0, le=1_000)] = 16
+    """Peers below which addresses heard from others are dialled too; 0 dials the configured ones only."""
+
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
     """Worker processes; 0 means one for each core but one."""
 

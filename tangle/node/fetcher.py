@@ -26,7 +26,8 @@ from tangle.net.messages import (
     GetTransactions,
     TransactionItems,
 )
-from tangle.node.peering import Peer, Peering
+from tangle.node.peer import Peer
+from tangle.node.peering import Peering
 
 WANTED_MAX: Final = 65_536
 """Items wanted at a time; beyond it new wishes are dropped and come again when their block or child is

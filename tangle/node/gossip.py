@@ -14,7 +14,8 @@ from msgspec import Struct
 from tangle.core.transactions import Transaction
 from tangle.core.types import TransactionId
 from tangle.net.messages import IDS_MAX, TRANSACTIONS_MAX, Announce, Transactions, prepare_message
-from tangle.node.peering import Peer, Peering
+from tangle.node.peer import Peer
+from tangle.node.peering import Peering
 
 PUSH_PEERS: Final = 8
 """Peers that get new transactions in full from the node where they entered."""

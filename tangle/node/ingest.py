@@ -31,7 +31,7 @@ from tangle.ledger.errors import Overloaded as LedgerOverloaded
 from tangle.ledger.events import Dropped, SubDagEvent
 from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer, TransactionVerdict
-from tangle.node.peering import Peer
+from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
 from tangle.node.views import Overloaded, SubmitOutcome, TransactionStatus
 from tangle.node.workboard import TransactionExpired, WorkBoard

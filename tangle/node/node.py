@@ -46,7 +46,8 @@ from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
 from tangle.node.gossip import Gossip
 from tangle.node.ingest import Intake
 from tangle.node.ledgerbook import LedgerBook
-from tangle.node.peering import Peer, Peering, PeeringConfig
+from tangle.node.peer import Peer
+from tangle.node.peering import Peering, PeeringConfig
 from tangle.node.randomness import Randomness
 from tangle.node.recovery import Recovered, found, recover
 from tangle.node.responder import Responder
@@ -405,12 +406,14 @@ class Node:
                 listen=Address(config.peer_host.encode(), config.peer_port),
                 peers=tuple(parse_address(peer) for peer in config.peers),
                 peers_max=config.peers_max,
+                peers_target=config.peers_target,
             ),
             chain=self.chain,
             shard=SHARD,
             key=self.parts.node_key,
             randomness=self.parts.randomness,
             hooks=self,
+            addresses=self.archive,
         )
 
     def _make_intake(self) -> Intake:

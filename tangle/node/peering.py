@@ -1,12 +1,11 @@
 """Peering: keeps sessions with other nodes, and hands what they say to the rooms that answer.
 
-Configured peers are dialled again and again with growing pauses; others are learnt from peers' lists as far
-as there is room. A peer that breaks a rule loses score, and below zero its session and, for a while, its
-welcome.
+``Admission`` decides who gets in and remembers faults, ``Dialler`` whom to dial. A peer that breaks a rule
+loses points; without any left its session ends and, for a while, its welcome. One that sends too much is
+read more slowly.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final, Protocol
 
 import anyio
@@ -20,7 +19,7 @@ from tangle.core.errors import TangleError
 from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, PublicKey, Shard
 from tangle.net.addresses import Address
-from tangle.net.errors import LaneFull, SessionClosed
+from tangle.net.errors import SessionClosed
 from tangle.net.handshake import Role
 from tangle.net.messages import (
     Announce,
@@ -41,45 +40,21 @@ from tangle.net.messages import (
     prepare_message,
 )
 from tangle.net.network import Network, get_remote_host
+from tangle.net.peers import Banned
 from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
+from tangle.node.admission import Admission
+from tangle.node.dialling import AddressStore, Dialler, DiallingConfig
+from tangle.node.peer import Peer, get_now_ms
 from tangle.node.randomness import Randomness
 
 HELLO_INTERVAL_S: Final = 0.5
 """How often peers are told how far this node is: lag is noticed within a second."""
 
-DIAL_PAUSE_S: Final = 0.5
-"""Pause before the second attempt to reach a peer; it doubles up to the maximum."""
+OVERLOAD_INTERVAL_MS: Final = 1_000
+"""How often a peer that sends too much loses points for it: a moment's excess costs it once."""
 
-DIAL_PAUSE_MAX_S: Final = 15.0
-"""Longest pause between attempts: a peer that comes back is found in a few seconds."""
-
-STRANGERS_MAX: Final = 64
-"""Connections that are still shaking hands; more are closed at once."""
-
-SCORE_START: Final = 100.0
-"""Score of a new peer."""
-
-SCORE_REGAIN_PER_S: Final = 0.2
-"""Score that an honest peer gains back; one mistake is forgiven in minutes."""
-
-BAN_S: Final = 60.0
-"""How long a peer that lost all its score is not talked to."""
-
-BANS_MAX: Final = 4_096
-"""Bans remembered; the oldest go first."""
-
-PENALTY: Final = {
-    "signature-invalid": 20.0,
-    "work-forged": 20.0,
-    "encoding-malformed": 20.0,
-    "encoding-oversize": 20.0,
-    "chain-wrong": 50.0,
-    "message-unknown": 50.0,
-}
-"""Points lost by the code of a fault; any other fault costs ``PENALTY_DEFAULT``."""
-
-PENALTY_DEFAULT: Final = 5.0
-"""Points lost for a fault that may be a matter of timing."""
+PEERS_TARGET: Final = 16
+"""Peers below which addresses heard of are dialled, where nobody says otherwise."""
 
 log = structlog.get_logger("peers")
 
@@ -106,74 +81,17 @@ class PeerHooks(Protocol):
         """A session began."""
 
 
-class Peer:
-    """A connected peer and what it told of itself."""
-
-    def __init__(self, session: Session, address: str, *, is_outbound: bool, shard: Shard) -> None:
-        self.session = session
-        self.public_key: PublicKey = session.peer
-        self.address = address
-        self.is_outbound = is_outbound
-        self.score = SCORE_START
-        self.hello: Hello | None = None
-        self.round = 0
-        self.checkpoint = 0
-        self.outstanding = 0
-        self.ending: TangleError | None = None
-        """Why this node ended the session; none while it did not."""
-
-        self.scope = anyio.CancelScope()
-        self._shard = shard
-        self._scored_at_s = anyio.current_time()
-
-    @property
-    def name(self) -> str:
-        """Short name for logs."""
-        return self.public_key.hex()[:8]
-
-    def send(self, message: Prepared) -> None:
-        """Send news if there is room; a peer that reads too slowly misses it and asks for it later."""
-        with suppress(LaneFull, SessionClosed):
-            self.session.send_nowait(message)
-
-    async def request(self, message: Request) -> Response:
-        """Ask and wait for the answer.
-
-        :raises RequestTimeout, RequestRefused, SessionClosed: there is none.
-        """
-        self.outstanding += 1
-        try:
-            return await self.session.request(message)
-        finally:
-            self.outstanding -= 1
-
-    def cut(self, reason: TangleError) -> None:
-        """End the session from this side."""
-        self.ending = reason
-        self.scope.cancel()
-
-    def on_hello(self, hello: Hello) -> None:
-        """The peer told how far it is."""
-        self.hello = hello
-        for status in hello.shards:
-            if status.shard == self._shard:
-                self.round, self.checkpoint = status.round, status.checkpoint
-
-    def lose_score(self, points: float) -> bool:
-        """Take points; answers whether the peer has lost its welcome."""
-        now_s = anyio.current_time()
-        regained = (now_s - self._scored_at_s) * SCORE_REGAIN_PER_S
-        self._scored_at_s = now_s
-        self.score = min(SCORE_START, self.score + regained) - points
-        return self.score < 0
-
-
 class PeeringConfig(Struct, frozen=True):
     """How this node meets others."""
 
     listen: Address | None
     peers: tuple[Address, ...]
+    """Kept connected, whatever happens."""
+
     peers_max: int
+    """Sessions beyond which nobody is let in."""
+
+    peers_target: int = PEERS_TARGET
     timing: SessionTiming = DEFAULT_TIMING
 
 
@@ -190,7 +108,9 @@ class Peering:
         key: SigningKey,
         randomness: Randomness,
         hooks: PeerHooks,
+        addresses: AddressStore | None = None,
     ) -> None:
+        """:param addresses: keeps what is known of other nodes over a restart, where that is wanted."""
         self._network = network
         self._config = config
         self._chain = chain
@@ -199,11 +119,10 @@ class Peering:
         self._randomness = randomness
         self._hooks = hooks
         self._peers: dict[PublicKey, Peer] = {}
-        self._banned: dict[PublicKey, float] = {}
-        self._strangers = 0
-        self._identities: dict[Address, PublicKey] = {}
-        self._changed = anyio.Event()
         self._ordered: list[Peer] = []
+        self._admission = Admission(config.peers_max)
+        dialling = DiallingConfig(config.peers, config.peers_target)
+        self._dialler = Dialler(dialling, self, self._connect, randomness, addresses)
 
     def get_peers(self) -> list[Peer]:
         """Connected peers, validators first; the same list until the next change."""
@@ -214,14 +133,23 @@ class Peering:
         for peer in self._ordered:
             peer.send(message)
 
+    def is_connected(self, identity: PublicKey) -> bool:
+        """Whether there is a session with ``identity``."""
+        return identity in self._peers
+
+    def is_banned(self, identity: PublicKey) -> bool:
+        """Whether this node has nothing to do with ``identity`` now."""
+        return self._admission.is_banned(identity)
+
+    def get_score(self, peer: Peer) -> int:
+        """Points that ``peer`` has left until it is banned."""
+        return self._admission.get_points(peer.public_key)
+
     def blame(self, peer: Peer, error: TangleError) -> None:
         """``peer`` sent something that is wrong."""
         log.info("peer-blamed", peer=peer.name, code=error.code)
-        if peer.lose_score(PENALTY.get(error.code, PENALTY_DEFAULT)):
+        if isinstance(self._admission.on_fault(peer.public_key, error), Banned):
             log.warning("peer-banned", peer=peer.name, code=error.code)
-            while len(self._banned) >= BANS_MAX:
-                del self._banned[next(iter(self._banned))]
-            self._banned[peer.public_key] = anyio.current_time() + BAN_S
             peer.cut(error)
 
     async def run(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -233,8 +161,7 @@ class Peering:
                 port = listener.extra(SocketAttribute.local_port, 0)  # noqa: S610  # anyio's, not Django's
                 tasks.start_soon(self._listen, listener, tasks)
             task_status.started(port)
-            for address in self._config.peers:
-                tasks.start_soon(self._keep_dialling, address)
+            tasks.start_soon(self._dialler.run)
             tasks.start_soon(self._say_hello)
 
     async def _listen(self, listener: Listener[ByteStream], tasks: TaskGroup) -> None:
@@ -242,46 +169,33 @@ class Peering:
             await listener.serve(self._welcome, tasks)
 
     async def _welcome(self, stream: ByteStream) -> None:
-        if self._strangers >= STRANGERS_MAX or len(self._peers) >= self._config.peers_max:
-            await anyio.aclose_forcefully(stream)
-            return
-        self._strangers += 1
+        host = get_remote_host(stream)
         try:
-            session = await self._establish(stream, Role.RESPONDER)
+            with self._admission.admit(host, len(self._peers)):
+                with self._admission.shake_hands(host):
+                    session = await self._establish(stream, Role.RESPONDER)
+                await self._hold(session, host, host, is_outbound=False)
         except TangleError as error:
-            log.info("handshake-failed", host=get_remote_host(stream), code=error.code)
-            return
-        finally:
-            self._strangers -= 1
-        await self._hold(session, get_remote_host(stream), is_outbound=False)
+            log.info("connection-refused", host=host, code=error.code)
+            await anyio.aclose_forcefully(stream)
 
-    async def _keep_dialling(self, address: Address) -> None:
-        pause_s = DIAL_PAUSE_S
-        while True:
-            try:
-                stream = await self._network.dial(address)
-                session = await self._establish(stream, Role.INITIATOR)
-            except TangleError as error:
-                log.debug("dial-failed", address=str(address), code=error.code)
-            else:
-                self._identities[address] = session.peer
-                began_s = anyio.current_time()
-                await self._hold(session, str(address), is_outbound=True)
-                if anyio.current_time() - began_s > DIAL_PAUSE_MAX_S:
-                    pause_s = DIAL_PAUSE_S
-            await anyio.sleep(pause_s)
-            # Nobody is dialled who has a session with us anyway, whichever side began it.
-            while self._identities.get(address) in self._peers:
-                await self._changed.wait()
-            pause_s = min(2 * pause_s, DIAL_PAUSE_MAX_S)
+    async def _connect(self, address: Address) -> None:
+        """Dial and hold a session to its end.
+
+        :raises DialFailed, HandshakeFailed: there was none.
+        """
+        stream = await self._network.dial(address)
+        session = await self._establish(stream, Role.INITIATOR)
+        self._dialler.on_established(address, session.peer)
+        await self._hold(session, str(address), get_remote_host(stream), is_outbound=True)
 
     async def _establish(self, stream: ByteStream, role: Role) -> Session:
         secret = self._randomness.get_bytes(32)
         return await establish(stream, role, self._key, self._chain, secret, timing=self._config.timing)
 
-    async def _hold(self, session: Session, address: str, *, is_outbound: bool) -> None:
-        """Run a session to its end, unless there is one with this peer already."""
-        peer = Peer(session, address, is_outbound=is_outbound, shard=self._shard)
+    async def _hold(self, session: Session, address: str, host: str, *, is_outbound: bool) -> None:
+        """Run a session to its end, unless the peer is banned or there is a session with it already."""
+        peer = Peer(session, address, is_outbound=is_outbound, shard=self._shard, host=host)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.run)
             if not self._is_welcome(peer):
@@ -296,11 +210,13 @@ class Peering:
             finally:
                 self._remove(peer)
             await session.close(b"" if peer.ending is None else peer.ending.code.encode())
+        if peer.ending is None and session.ending is not None:
+            self._admission.on_fault(peer.public_key, session.ending)
         ending = peer.ending or session.ending
         log.info("peer-left", peer=peer.name, code=None if ending is None else ending.code)
 
     def _is_welcome(self, peer: Peer) -> bool:
-        if self._banned.get(peer.public_key, 0.0) > anyio.current_time():
+        if self.is_banned(peer.public_key):
             return False
         known = self._peers.get(peer.public_key)
         if known is None:
@@ -321,17 +237,21 @@ class Peering:
         if self._peers.get(peer.public_key) is peer:
             del self._peers[peer.public_key]
             self._sort()
+            self._dialler.on_left(peer)
 
     def _sort(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
         self._ordered = sorted(
             self._peers.values(),
             key=lambda peer: (peer.hello is None or not peer.hello.is_validator, peer.public_key),
         )
 
     async def _listen_to(self, peer: Peer) -> None:
+        blamed_ms = get_now_ms() - OVERLOAD_INTERVAL_MS
         async for message in peer.session:
+            overload = await peer.wait_allowance(message)
+            if overload is not None and get_now_ms() - blamed_ms >= OVERLOAD_INTERVAL_MS:
+                blamed_ms = get_now_ms()
+                self.blame(peer, overload)
             try:
                 self._process(message, peer)
             except TangleError as error:
@@ -351,8 +271,9 @@ class Peering:
                 peer.on_hello(message)
                 if is_first:
                     self._sort()
+                    self._dialler.on_hello(peer, message)
             case PeerList():
-                pass
+                self._dialler.on_list(message, peer)
             case GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest():
                 self._answer(message, peer)
 
