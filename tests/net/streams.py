@@ -2,10 +2,12 @@
 
 import math
 from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute
 
 from tangle.net.handshake import Role
 from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
@@ -36,6 +38,7 @@ class MemoryStream(ByteStream):
         self.outgoing = outgoing
         self.incoming = incoming
         self.sent: list[bytes] = []
+        self.remote_host = ""
         self._rest = b""
 
     async def send(self, item: bytes) -> None:
@@ -58,6 +61,11 @@ class MemoryStream(ByteStream):
         self.incoming.change()
         self._rest = data[max_bytes:]
         return data[:max_bytes]
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        host = self.remote_host
+        return {SocketAttribute.remote_address: lambda: (host, 0)} if host else {}
 
     async def send_eof(self) -> None:
         self.outgoing.is_closed = True

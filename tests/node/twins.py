@@ -121,6 +121,7 @@ class MemoryNetwork:
         if listener is None or self._is_cut(ends):
             raise DialFailed(str(address), "nobody answers")
         near, far = make_stream_pair(PIECES_MAX)
+        near.remote_host, far.remote_host = address.host.decode(), source.decode()
         self._links.append((ends, near))
         listener.deliver(far)
         return near
