@@ -70,8 +70,11 @@ class TcpNetwork:
 
 
 def get_remote_host(stream: ByteStream) -> str:
-    """The host at the other end, empty when the stream is no socket. Names a stranger until it has an
-    identity.
+    """The host at the other end, empty when the stream is no socket or has ended. Names a stranger until it
+    has an identity.
     """
-    remote = stream.extra(SocketAttribute.remote_address, None)  # noqa: S610 - anyio's, no database
+    try:
+        remote = stream.extra(SocketAttribute.remote_address, None)  # noqa: S610 - anyio's, no database
+    except (OSError, AttributeError):  # hung up already: the system or the closed stream knows no address
+        return ""
     return str(remote[0]) if isinstance(remote, tuple) else ""

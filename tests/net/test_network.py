@@ -1,5 +1,8 @@
 """Addresses as people write them, and the TCP twin of the network."""
 
+from collections.abc import Callable
+from typing import Any
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -104,3 +107,34 @@ async def test_sessions_run_over_tcp_and_part_in_good_order() -> None:
     assert endings == ["peer-goodbye"]
     assert session.ending is not None
     assert session.ending.code == "session-closed"
+
+
+class HungUp(anyio.abc.ByteStream):
+    """A connection that its other end reset: the system, or the event loop, has forgotten who it was."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    @property
+    def extra_attributes(self) -> dict[Any, Callable[[], Any]]:
+        return {SocketAttribute.remote_address: self.look}
+
+    def look(self) -> None:
+        raise self.error
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        raise anyio.EndOfStream
+
+    async def send(self, item: bytes) -> None:
+        raise anyio.BrokenResourceError
+
+    async def send_eof(self) -> None:
+        raise anyio.BrokenResourceError
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("error", [OSError(107, "not connected"), AttributeError("getpeername")])
+def test_a_stranger_that_hung_up_has_no_host(error: Exception) -> None:
+    assert get_remote_host(HungUp(error)) == ""
