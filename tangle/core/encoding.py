@@ -62,11 +62,12 @@ def decode(kind: type[Record], data: bytes, *, limit: int) -> Record:
             semantic_decoders=NO_TAGS,
         )
         record = msgspec.convert(plain, kind, builtin_types=_BYTES)
+        canonical = encode(record)  # fails on CBOR's exotic values where ``kind`` leaves the items open
     except msgspec.ValidationError as error:
         raise MalformedEncoding(kind.__name__, str(error)) from None
     except Exception as error:  # cbor2 leaks ValueError, OverflowError, UnicodeDecodeError on hostile bytes
         raise MalformedEncoding(kind.__name__, f"not CBOR ({type(error).__name__})") from None
-    if encode(record) != data:
+    if canonical != data:
         raise MalformedEncoding(
             kind.__name__, "another encoding of the same record exists; only the shortest is valid"
         )

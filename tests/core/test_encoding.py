@@ -231,6 +231,12 @@ def test_a_hostile_regular_expression_is_not_even_compiled() -> None:
         refuse(splice(place, hostile))
 
 
+@pytest.mark.parametrize("value", [b"\xe0", b"\xf7", b"\xf8\x20", b"\xa1\x00\xe1", b"\xc0\x00"])
+def test_exotic_values_are_refused_where_items_are_open(value: bytes) -> None:
+    with pytest.raises(MalformedEncoding):
+        decode(list, b"\x82\x00" + value, limit=LIMIT)
+
+
 def test_depth_is_bounded() -> None:
     refuse(b"\x81" * (DEPTH_MAX + 1) + b"\x00")
     refuse(b"\x81" * 4_000 + b"\x00")
