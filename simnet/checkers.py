@@ -1,0 +1,219 @@
+"""Checkers: they stand beside the nodes, see what becomes durable, and know what must hold.
+
+One history is kept for reference: the first node that makes a checkpoint durable writes it, every other node
+must have the same bytes. What the disks say is checked, not what the nodes believe, after every commit and
+again when a node starts from what a crash left.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from shards.checkpoints import Checkpoint, check_supply, decode_checkpoint
+from shards.errors import SupplyBroken
+from simnet.event_log import EventLog
+from simnet.verdicts import Diverged, Finding, Invariant, Violated
+from tangle.core.types import PublicKey, TransactionId
+from tangle.ledger.effects import Effect, Status
+from tangle.node.archive import Archive, OrderedRow
+from tangle.store.keys import compute_sequence_key, parse_block_key, parse_sequence_key
+from tangle.store.store import Store, Table, WriteBatch
+
+
+class _Watched:
+    """What one node's disk was seen to hold."""
+
+    __slots__ = ("executed", "final", "seen")
+
+    def __init__(self) -> None:
+        self.seen = -1
+        """Highest checkpoint that was compared."""
+
+        self.executed = 0
+        """Highest checkpoint whose commit returned."""
+
+        self.final = 0
+        """Highest checkpoint that is final."""
+
+
+class FinalRun(Struct, frozen=True):
+    """What became final at a node at once."""
+
+    node: int
+    transactions: tuple[TransactionId, ...]
+
+
+class Checker:
+    """Everything that must hold while a simulation runs."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        report: Callable[[Finding], None],
+        on_final: Callable[[FinalRun], None],
+        log: EventLog,
+    ) -> None:
+        """:param names: of the nodes; those of validators first, in the committee's order.
+        :param report: told what was found.
+        """
+        self.effects: list[Effect] = []
+        """The one history."""
+
+        self._names = names
+        self._report = report
+        self._on_final = on_final
+        self._log = log
+        self._checkpoints: list[bytes] = []
+        self._rows: list[OrderedRow] = []
+        self._ordered: set[TransactionId] = set()
+        self._sequences: dict[PublicKey, int] = {}
+        self._watched = [_Watched() for _ in names]
+        self._spread: dict[tuple[int, int], bytes] = {}
+        self._own: list[dict[int, bytes]] = [{} for _ in names]
+
+    @property
+    def checkpoints(self) -> int:
+        """Checkpoints in the one history, without genesis."""
+        return max(0, len(self._checkpoints) - 1)
+
+    def get_generation(self) -> int:
+        """Generation of the first standing model in the latest checkpoint."""
+        return decode_checkpoint(self._checkpoints[-1]).models[0].generation if self._checkpoints else 0
+
+    def get_final(self, node: int) -> int:
+        """Latest checkpoint that became final at a node."""
+        return self._watched[node].final
+
+    def on_disk_lost(self, node: int) -> None:
+        """A node's disk was taken away on purpose; its guard was not."""
+        self._watched[node] = _Watched()
+        self._own[node].clear()
+
+    def on_started(self, node: int, store: Store) -> None:
+        """A node starts from ``store``: everything that was promised before must be there."""
+        watched, archive = self._watched[node], Archive(store)
+        state, events = archive.get_ledger_state(), archive.get_last_event_row()
+        executed = 0 if state is None else state.checkpoint_index
+        final = 0 if events is None else events.checkpoint
+        if executed < watched.executed or final < watched.final:
+            detail = (
+                f"restarts at executed checkpoint {executed} and final {final}, "
+                f"after {watched.executed} and {watched.final} were durable"
+            )
+            self._report(Violated(Invariant.FINALITY, self._names[node], detail))
+        self._compare(node, archive, store)
+
+    def on_durable(self, node: int, store: Store, batch: WriteBatch) -> None:
+        """A node's commit returned."""
+        changes = batch.changes
+        for key in changes.get(Table.BLOCKS, ()):
+            self._check_slot(node, key)
+        if changes.get(Table.EVIDENCE):
+            detail = "it keeps evidence of an equivocation and nobody is faulty"
+            self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))
+        if Table.CHECKPOINTS in changes:
+            archive, watched = Archive(store), self._watched[node]
+            watched.executed = max(parse_sequence_key(key) for key in changes[Table.CHECKPOINTS])
+            self._compare(node, archive, store)
+            self._check_accounts(node, archive)
+        if Table.EVENTS in changes:
+            self._advance_final(node, Archive(store))
+
+    # ── one history ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _compare(self, node: int, archive: Archive, store: Store) -> None:
+        watched = self._watched[node]
+        while (encoded := store.get(Table.CHECKPOINTS, compute_sequence_key(watched.seen + 1))) is not None:
+            watched.seen += 1
+            checkpoint = decode_checkpoint(encoded)
+            first = checkpoint.ordered_total - checkpoint.ordered_count
+            rows = archive.get_ordered_range(first, checkpoint.ordered_total)
+            self._log.write(
+                self._names[node], "checkpoint", index=watched.seen, digest=checkpoint.state_digest.hex()[:16]
+            )
+            if watched.seen == len(self._checkpoints):
+                self._extend(node, encoded, checkpoint, rows)
+            elif self._checkpoints[watched.seen] != encoded:
+                self._tell_difference(node, decode_checkpoint(self._checkpoints[watched.seen]), checkpoint)
+                return
+            elif rows != self._rows[first : checkpoint.ordered_total]:
+                detail = "the history on disk is not the one that the checkpoint was made of"
+                self._report(Diverged(watched.seen, (self._names[node],), detail))
+                return
+
+    def _extend(self, node: int, encoded: bytes, checkpoint: Checkpoint, rows: Sequence[OrderedRow]) -> None:
+        self._checkpoints.append(encoded)
+        self._rows.extend(rows)
+        try:
+            check_supply(checkpoint.supply)
+        except SupplyBroken as error:
+            self._report(Violated(Invariant.SUPPLY, self._names[node], str(error)))
+        for row in rows:
+            self.effects.append(row.effect)
+            self._check_once(node, row.index, row.effect)
+
+    def _check_once(self, node: int, index: int, effect: Effect) -> None:
+        identity = effect.transaction
+        if identity in self._ordered:
+            detail = f"transaction {identity.hex()} is ordered again at index {index}"
+            self._report(Violated(Invariant.AT_MOST_ONCE, self._names[node], detail))
+        self._ordered.add(identity)
+        if effect.status is Status.APPLIED:
+            issuer = effect.changes[0]
+            if issuer.sequence != self._sequences.get(issuer.account, 0) + 1:
+                detail = f"number {issuer.sequence - 1} of {issuer.account.hex()} applies out of its turn"
+                self._report(Violated(Invariant.AT_MOST_ONCE, self._names[node], detail))
+            self._sequences[issuer.account] = issuer.sequence
+
+    def _tell_difference(self, node: int, expected: Checkpoint, found: Checkpoint) -> None:
+        parts = [
+            field for field in expected.__struct_fields__ if getattr(expected, field) != getattr(found, field)
+        ]
+        others = tuple(
+            name
+            for name, watched in zip(self._names, self._watched, strict=True)
+            if watched.seen >= found.index and name != self._names[node]
+        )
+        detail = f"{self._names[node]} differs in {', '.join(parts)}"
+        self._report(Diverged(found.index, (*others, self._names[node]), detail))
+
+    def _check_accounts(self, node: int, archive: Archive) -> None:
+        state = archive.get_ledger_state()
+        assert state is not None, "it has executed a checkpoint"
+        held = [account for _, account in archive.list_accounts()]
+        balances, stakes = sum(each.balance for each in held), sum(each.stake for each in held)
+        if (balances, stakes) != (state.supply.balances, state.supply.stakes):
+            detail = (
+                f"accounts hold {balances} and {stakes} at stake, "
+                f"the state says {state.supply.balances} and {state.supply.stakes}"
+            )
+            self._report(Violated(Invariant.SUPPLY, self._names[node], detail))
+
+    def _advance_final(self, node: int, archive: Archive) -> None:
+        watched, latest = self._watched[node], archive.get_last_event_row()
+        assert latest is not None, "its commit returned"
+        if latest.checkpoint > watched.seen:
+            detail = f"checkpoint {latest.checkpoint} is final and not on its disk"
+            self._report(Violated(Invariant.FINALITY, self._names[node], detail))
+            return
+        before = decode_checkpoint(self._checkpoints[watched.final])
+        after = decode_checkpoint(self._checkpoints[latest.checkpoint])
+        watched.final = latest.checkpoint
+        final = self.effects[before.ordered_total : after.ordered_total]
+        self._log.write(self._names[node], "final", index=latest.checkpoint)
+        self._on_final(FinalRun(node, tuple(effect.transaction for effect in final)))
+
+    # ── one block for a slot ────────────────────────────────────────────────────────────────────────────────
+
+    def _check_slot(self, node: int, key: bytes) -> None:
+        round_number, author, digest = parse_block_key(key)
+        if author == node:
+            # Its own disk has it a moment before anyone may see it; it counts until that disk is lost.
+            known = self._own[node].setdefault(round_number, digest)
+            known_elsewhere = self._spread.get((round_number, author), digest)
+        else:
+            known = self._spread.setdefault((round_number, author), digest)
+            known_elsewhere = self._own[author].get(round_number, digest)
+        if not known == known_elsewhere == digest:
+            detail = f"two blocks of round {round_number} are signed by {self._names[author]}"
+            self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))

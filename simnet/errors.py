@@ -1,0 +1,26 @@
+"""What the simulator itself refuses; faults that it finds in the node are verdicts, not errors."""
+
+from tangle.core.errors import TangleError
+
+
+class SwitchMissing(TangleError):
+    """The event loop no longer has a private switch that seeded scheduling rests on."""
+
+    code = "simulation-switch-missing"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"trio has no {name} any more, so runs would not repeat; find its new name in trio's run module "
+            "and change simnet/scheduling.py"
+        )
+
+
+class ImpossiblePlan(TangleError):
+    """Options that no simulation can have."""
+
+    code = "simulation-impossible"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"this simulation cannot be: {reason}")

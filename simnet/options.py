@@ -1,0 +1,158 @@
+"""What one simulation is: drawn from its seed, or written down by a person."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from simnet.chance import make_chance
+from simnet.errors import ImpossiblePlan
+from simnet.faults import CALM_S, BadWeather, Crash, Cut, Fault, Partition, SlowLinks, draw_faults
+from simnet.network import REGIONS
+
+OPTIONS_VERSION: Final = 1
+"""Changes when the same seed would draw something else."""
+
+NODES_MAX: Final = 7
+"""Most validators that a seed draws: two faulty ones are tolerated, and a run stays short."""
+
+TIME_DEFAULT_S: Final = 20.0
+"""Length of a drawn simulation before the faults end, in virtual seconds."""
+
+TIME_MIN_S: Final = CALM_S + 1
+"""Shortest one: after the calm beginning there must be something."""
+
+
+class ClockError(Struct, frozen=True):
+    """How wrong a node's clock is."""
+
+    offset_ms: int
+    """Ahead of the true time at the start."""
+
+    drift_ppm: int
+    """Microseconds gained in a true second."""
+
+
+class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that decides a simulation."""
+
+    seed: int
+    """Decides keys, packets, the order of tasks, and the load."""
+
+    nodes: Annotated[int, Meta(ge=1, le=100)]
+    """Validators."""
+
+    time_s: float
+    """Virtual seconds until faults and load end."""
+
+    regions: tuple[str, ...]
+    """Region of each node."""
+
+    clocks: tuple[ClockError, ...]
+    """Clock of each node."""
+
+    faults: tuple[Fault, ...] = ()
+    """What goes wrong, and when."""
+
+    wallets: int = 4
+    """Accounts that send."""
+
+    rate: float = 10.0
+    """Transactions a second, all wallets together."""
+
+    double_spends: float = 0.0
+    """Share of transactions that are sent twice, differently, to two nodes."""
+
+    jitter_ms: float = 1.0
+    """Longest extra time of every packet."""
+
+    loss: float = 0.0
+    """Chance that a packet must be sent again."""
+
+    disk_ms: float = 1.0
+    """Usual time of a write to disk."""
+
+    intake_max: int = 20_000
+    """As in a node's settings."""
+
+    pending_max: int = 100_000
+    """As in a node's settings."""
+
+    version: int = OPTIONS_VERSION
+    """``OPTIONS_VERSION`` of the program that drew these."""
+
+    @property
+    def tolerated(self) -> int:
+        """Validators that may be faulty."""
+        return (self.nodes - 1) // 3
+
+
+def draw_options(seed: int, nodes: int | None = None, time_s: float | None = None) -> SimulationOptions:
+    """The simulation of a seed: everything that is not given is drawn.
+
+    :raises ImpossiblePlan: what is given cannot be.
+    """
+    chance = make_chance(seed, "options")
+    drawn_nodes = chance.choice([1, 2, 3, 4, 4, 4, 4, 5, 6, NODES_MAX])
+    count = drawn_nodes if nodes is None else nodes
+    stop_s = TIME_DEFAULT_S if time_s is None else time_s
+    is_local = chance.random() < 0.5
+    options = SimulationOptions(
+        seed=seed,
+        nodes=count,
+        time_s=stop_s,
+        regions=tuple("virginia" if is_local else chance.choice(REGIONS) for _ in range(count)),
+        clocks=tuple(ClockError(chance.randint(-100, 100), chance.randint(-200, 200)) for _ in range(count)),
+        faults=draw_faults(make_chance(seed, "faults"), count, stop_s),
+        wallets=chance.randint(2, 6),
+        rate=round(chance.uniform(2, 15), 2),
+        double_spends=chance.choice([0.0, 0.05, 0.3]),
+        jitter_ms=round(chance.uniform(0.1, 10), 2),
+        loss=chance.choice([0.0, 0.0, 0.005]),
+        disk_ms=chance.choice([0.2, 1.0, 5.0]),
+        intake_max=chance.choice([16, 64, 20_000]),
+        pending_max=chance.choice([64, 100_000]),
+    )
+    check_options(options)
+    return options
+
+
+def check_options(options: SimulationOptions) -> None:
+    """Look for what cannot be.
+
+    :raises ImpossiblePlan: with what to change.
+    """
+    nodes = options.nodes
+    if options.version != OPTIONS_VERSION:
+        raise ImpossiblePlan(
+            f"its options are of version {options.version}, this program has {OPTIONS_VERSION}; "
+            "run it with the program that wrote them"
+        )
+    if not 1 <= nodes <= 100:
+        raise ImpossiblePlan(f"{nodes} nodes; choose 1 to 100")
+    if not TIME_MIN_S <= options.time_s <= 86_400:
+        raise ImpossiblePlan(f"{options.time_s:g} s; choose {TIME_MIN_S:g} s to a day")
+    if len(options.regions) != nodes or len(options.clocks) != nodes:
+        raise ImpossiblePlan(f"{nodes} nodes need as many regions and clocks")
+    if unknown := sorted(set(options.regions) - set(REGIONS)):
+        raise ImpossiblePlan(f"there is no region {unknown[0]!r}; known are {', '.join(REGIONS)}")
+    for fault in options.faults:
+        if not 0 <= fault.at_s <= fault.until_s <= options.time_s:
+            raise ImpossiblePlan(f"a {type(fault).__name__} ends after the {options.time_s:g} s of the run")
+        if any(not 0 <= node < nodes for node in _get_nodes(fault)):
+            raise ImpossiblePlan(f"a {type(fault).__name__} names a node beyond {nodes - 1}")
+        if isinstance(fault, Crash) and fault.is_disk_lost and len(fault.nodes) > options.tolerated:
+            raise ImpossiblePlan(
+                f"{len(fault.nodes)} disks are lost at once and the committee tolerates {options.tolerated}"
+            )
+
+
+def _get_nodes(fault: Fault) -> tuple[int, ...]:
+    match fault:
+        case Crash() | Partition():
+            return fault.nodes
+        case SlowLinks():
+            return (fault.node,)
+        case Cut():
+            return (fault.first, fault.second)
+        case BadWeather():
+            return ()

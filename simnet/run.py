@@ -1,0 +1,280 @@
+"""One simulation from options to report: run, break, mend, and see that everything comes to its end."""
+
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+from msgspec import Struct
+
+from simnet.checkers import FinalRun
+from simnet.event_log import EventLog, Sink
+from simnet.load import Accepted, Load
+from simnet.options import SimulationOptions, check_options
+from simnet.scheduling import run_in_virtual_time
+from simnet.trouble import Trouble
+from simnet.verdicts import Finding, Invariant, NoProgress, Pass, Verdict, Violated
+from simnet.world import Member, World
+from tangle.core.types import TransactionId
+from tangle.node.views import TransactionStatus
+
+LIVENESS_BOUND_S: Final = 60.0
+"""Virtual seconds in which everything must come to its end once faults and load have ended: the longest pause
+between two attempts to reach a peer (15 s), a ping that finds a dead line (35 s), and some rounds."""
+
+LOOK_S: Final = 0.25
+"""How often the end is looked for, and queues are measured."""
+
+SETTLED: Final = (TransactionStatus.CHECKPOINTED, TransactionStatus.CONFLICTING, TransactionStatus.EXPIRED)
+"""Ends that a transaction can come to."""
+
+
+class Report(Struct, frozen=True):
+    """What came of a simulation."""
+
+    options: SimulationOptions
+    verdict: Verdict
+    digest: str
+    """Hash of the event log: equal for equal runs."""
+
+    events: int
+    """Lines of the event log."""
+
+    virtual_s: float
+    """When it ended."""
+
+    recovery_s: float | None
+    """From the end of the faults to the end of everything, none where it did not come."""
+
+    checkpoints: int
+    accepted: int
+    """Transactions that nodes said are durable."""
+
+    refused: int
+    """Attempts that were not accepted."""
+
+    ordered: int
+    conflicts: int
+    """Ordered transactions that did nothing."""
+
+    finality_p50_ms: float | None
+    """From sending to finality at the node that accepted it."""
+
+    finality_p95_ms: float | None
+    starts: int
+    """Of all nodes together."""
+
+    packets: int
+    bytes: int
+    faults: dict[str, int]
+    """How often each was carried out."""
+
+    generation: int
+    """Of the model, in the latest checkpoint."""
+
+
+class Simulation:
+    """A run and what is known of it."""
+
+    def __init__(self, options: SimulationOptions, sink: Sink | None = None) -> None:
+        """:param sink: takes each line of the event log."""
+        self.log = EventLog(sink)
+        self.options = options
+        self.finding: Finding | None = None
+        self.recovery_s: float | None = None
+        self.latencies_ms: list[float] = []
+        self._found = anyio.Event()
+        self._sent: dict[TransactionId, Accepted] = {}
+        self.world = World(options, self.log, self.report, self._on_final)
+        self.load = Load(self.world)
+        self._faults: dict[str, int] = {}
+
+    def report(self, finding: Finding) -> None:
+        """A checker found something; the first finding ends the run."""
+        self.log.write("-", "finding", finding=finding)
+        if self.finding is None:
+            self.finding = finding
+            self._found.set()
+
+    async def run(self, prepare: Callable[[World], None] = lambda _: None) -> Report:
+        """Live through the whole plan.
+
+        :param prepare: called before the first node starts; a planted bug is put in here.
+        """
+        verdict: Verdict = Pass()
+        try:
+            with self.log.take_node_logs():
+                async with anyio.create_task_group() as tasks:
+                    prepare(self.world)
+                    tasks.start_soon(self._stop_at_finding, tasks.cancel_scope)
+                    tasks.start_soon(self.world.timeline.run)
+                    verdict = await self._live(tasks)
+                    tasks.cancel_scope.cancel()
+        except* Exception as group:  # whatever a node does to its callers is a finding, not an end
+            self._report_fault(group)
+        return self._make_report(self.finding or verdict)
+
+    async def _stop_at_finding(self, scope: anyio.CancelScope) -> None:
+        await self._found.wait()
+        scope.cancel()
+
+    async def _live(self, tasks: TaskGroup) -> Verdict:
+        trouble = Trouble(self.world, tasks)
+        self._faults = trouble.counts
+        tasks.start_soon(self._measure)
+        for member in self.world.members:
+            member.start(tasks)
+        async with anyio.create_task_group() as troubling:
+            troubling.start_soon(trouble.run)
+            with anyio.CancelScope(deadline=self.options.time_s):
+                await self.load.run()
+        self.log.write("-", "calm")
+        begun_s = anyio.current_time()
+        with anyio.move_on_after(LIVENESS_BOUND_S):
+            await self._wait_settled()
+            self.recovery_s = anyio.current_time() - begun_s
+            return Pass()
+        return NoProgress(LIVENESS_BOUND_S, self._describe_unsettled())
+
+    async def _measure(self) -> None:
+        while True:
+            await anyio.sleep(LOOK_S)
+            self.world.check_queues()
+
+    # ── the end ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _wait_settled(self) -> None:
+        """Return when every node makes a new transfer final, and all knows what became of the old ones."""
+        members = self.world.members
+        await _wait_until(lambda: all(member.node is not None for member in members))
+        async with anyio.create_task_group() as probing:
+            for member in members:
+                probing.start_soon(self._probe, member)
+        await _wait_until(lambda: not self._find_unsettled() and not self._find_behind())
+
+    async def _probe(self, member: Member) -> None:
+        accepted = await self.load.probe(member)
+        await _wait_until(lambda: self._get_status(accepted) in SETTLED)
+
+    def _find_unsettled(self) -> Sequence[Accepted]:
+        unsettled = []
+        for accepted in self.load.accepted:
+            status = self._get_status(accepted)
+            if status is None and accepted.disks_lost == self.world.members[accepted.node].disks_lost:
+                name = self.world.members[accepted.node].name
+                detail = (
+                    f"transaction {accepted.id.hex()} was accepted at {accepted.at_s:.3f} s and is unknown"
+                )
+                self.report(Violated(Invariant.ACCEPTED_KEPT, name, detail))
+            elif status is not None and status not in SETTLED:
+                unsettled.append(accepted)
+        return unsettled
+
+    def _find_behind(self) -> Sequence[str]:
+        """Nodes at which something ordered is not final."""
+        checker, members = self.world.checker, self.world.members
+        furthest = max(checker.get_final(member.index) for member in members)
+        total = len(checker.effects)
+        behind = []
+        for member in members:
+            node = member.node
+            latest = None if node is None else node.archive.get_checkpoint(checker.get_final(member.index))
+            if latest is None or latest.ordered_total < total or latest.index + 50 < furthest:
+                behind.append(member.name)
+        return behind
+
+    def _get_status(self, accepted: Accepted) -> TransactionStatus | None:
+        node = self.world.members[accepted.node].node
+        return TransactionStatus.ATTACHED if node is None else node.find_status(accepted.id)
+
+    def _describe_unsettled(self) -> str:
+        down = [member.name for member in self.world.members if member.node is None]
+        if down:
+            return f"{', '.join(down)} did not come up"
+        unsettled = self._find_unsettled()
+        shown = [
+            f"{accepted.id.hex()[:16]} at node{accepted.node} is {self._get_status(accepted)}"
+            for accepted in unsettled[:3]
+        ]
+        final = [self.world.checker.get_final(member.index) for member in self.world.members]
+        rounds = [m.node.driver.core.highest_round for m in self.world.members if m.node is not None]
+        return (
+            f"{len(unsettled)} accepted transactions have no end ({'; '.join(shown)}); nodes behind: "
+            f"{', '.join(self._find_behind()) or 'none'}; final checkpoints {final}, rounds {rounds}"
+        )
+
+    # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_final(self, run: FinalRun) -> None:
+        if not run.transactions:
+            return
+        now_s = anyio.current_time()
+        if len(self._sent) < len(self.load.accepted):
+            self._sent = {accepted.id: accepted for accepted in self.load.accepted}
+        for identity in run.transactions:
+            accepted = self._sent.get(identity)
+            if accepted is not None and accepted.node == run.node:
+                self.latencies_ms.append((now_s - accepted.at_s) * 1_000)
+
+    def _report_fault(self, group: BaseException) -> None:
+        leaf = group
+        while isinstance(leaf, BaseExceptionGroup):
+            leaf = leaf.exceptions[0]
+        place = traceback.extract_tb(leaf.__traceback__)[-1]
+        detail = f"{type(leaf).__name__} at {place.name}:{place.lineno}: {leaf}"
+        self.report(Violated(Invariant.NODE_SOUND, "-", detail))
+
+    def _make_report(self, verdict: Verdict) -> Report:
+        world, checker = self.world, self.world.checker
+        return Report(
+            options=self.options,
+            verdict=verdict,
+            digest=self.log.compute_digest().hex(),
+            events=self.log.count,
+            virtual_s=anyio.current_time(),
+            recovery_s=self.recovery_s,
+            checkpoints=checker.checkpoints,
+            accepted=len(self.load.accepted),
+            refused=self.load.refused,
+            ordered=len(checker.effects),
+            conflicts=sum(1 for effect in checker.effects if effect.status),
+            finality_p50_ms=_compute_rank(self.latencies_ms, 0.5),
+            finality_p95_ms=_compute_rank(self.latencies_ms, 0.95),
+            starts=sum(member.starts for member in world.members),
+            packets=world.network.packets,
+            bytes=world.network.bytes,
+            faults=dict(sorted(self._faults.items())),
+            generation=checker.get_generation(),
+        )
+
+
+def run_simulation(
+    options: SimulationOptions,
+    *,
+    sink: Sink | None = None,
+    prepare: Callable[[World], None] = lambda _: None,
+) -> Report:
+    """Run one simulation in virtual time.
+
+    :param sink: takes each line of the event log.
+    :param prepare: called with the world before the first node starts; tests plant bugs with it.
+    :raises ImpossiblePlan: the options cannot be.
+    :raises SwitchMissing: the event loop cannot be made to repeat.
+    """
+    check_options(options)
+
+    async def main() -> Report:
+        return await Simulation(options, sink).run(prepare)
+
+    return run_in_virtual_time(main, options.seed)
+
+
+async def _wait_until(is_met: Callable[[], bool]) -> None:
+    while not is_met():  # noqa: ASYNC110  # any condition, in virtual time, and nobody announces most of them
+        await anyio.sleep(LOOK_S)
+
+
+def _compute_rank(values: Sequence[float], quantile: float) -> float | None:
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(quantile * len(ordered)))], 3) if ordered else None

@@ -1,0 +1,47 @@
+"""The event loop of a simulation: trio in virtual time, whose order of tasks depends on a seed alone.
+
+Trio shuffles tasks that are ready at the same moment, on purpose and with a generator of its own. Two private
+switches make that repeat: one sorts the tasks before they are shuffled, the other is the generator. They are
+named in this file only, and looked for before they are used.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import trio.testing
+from trio._core import _run as trio_run
+
+from simnet.errors import SwitchMissing
+
+SWITCHES = ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r")
+"""Private names in trio's run module."""
+
+Answer = TypeVar("Answer")
+
+
+def check_switches(module: object = trio_run) -> None:
+    """Look for the switches.
+
+    :raises SwitchMissing: trio renamed one.
+    """
+    for name in SWITCHES:
+        if not hasattr(module, name):
+            raise SwitchMissing(f"{getattr(module, '__name__', 'trio')}.{name}")
+
+
+def run_in_virtual_time(main: Callable[[], Awaitable[Answer]], seed: int) -> Answer:
+    """Run ``main`` to its end. Time begins at 0 and jumps whenever every task waits.
+
+    :param seed: of the order of tasks that are ready at the same moment.
+    :raises SwitchMissing: trio renamed a switch.
+    """
+    check_switches()
+    before = trio_run._ALLOW_DETERMINISTIC_SCHEDULING
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # trio offers no other way
+    trio_run._r.seed(seed)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    try:
+        return anyio.run(main, backend="trio", backend_options={"clock": clock})
+    finally:
+        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]  # as above

@@ -1,0 +1,71 @@
+"""Disks that take their time, and forget at a crash what was not committed.
+
+The store seam's twin is the memory store with a latency for each environment that it writes, so a crash can
+fall between the two, and an observer that hears of every batch whose commit returned.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+from msgspec import Struct
+
+from simnet.chance import Chance
+from tangle.store.guard_file import MemoryGuard
+from tangle.store.memory_store import Disk, MemoryStore
+from tangle.store.store import Environment, WriteBatch
+
+SLOW_WRITE_SHARE: Final = 0.01
+"""Writes that take much longer than usual, as disks do when they collect garbage."""
+
+SLOW_WRITE_TIMES: Final = 20
+"""How much longer."""
+
+
+class DiskPace(Struct, frozen=True):
+    """How fast a disk is."""
+
+    write_ms: float = 1.0
+    """Usual time of one environment's write."""
+
+
+class SimulatedStore(MemoryStore):
+    """The store seam's twin."""
+
+    def __init__(
+        self, disk: Disk, pace: DiskPace, chance: Chance, on_durable: Callable[[WriteBatch], None]
+    ) -> None:
+        """:param on_durable: told each batch whose commit returned, before its owner goes on."""
+        super().__init__(disk, step=self._take_time)
+        self._pace = pace
+        self._chance = chance
+        self._on_durable = on_durable
+
+    async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
+        """See ``Store.commit``."""
+        await super().commit(batch, is_urgent=is_urgent)
+        self._on_durable(batch)
+
+    async def _take_time(self, _: Environment) -> None:
+        write_ms = self._pace.write_ms * (0.5 + self._chance.random())
+        if self._chance.random() < SLOW_WRITE_SHARE:
+            write_ms *= SLOW_WRITE_TIMES
+        await anyio.sleep(write_ms / 1_000)
+
+
+class SimulatedGuard(MemoryGuard):
+    """The last-signed guard: survives every crash, and takes a disk's time to become durable."""
+
+    def __init__(self, pace: DiskPace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    async def save(self, record: bytes) -> None:
+        """See ``Guard.save``. A crash before it returns leaves the old record."""
+        await anyio.sleep(self._pace.write_ms / 1_000)
+        await super().save(record)
+
+
+def make_disk() -> Disk:
+    """An empty disk."""
+    return MemoryStore().disk

@@ -1,0 +1,85 @@
+"""Carries out a plan of faults: kills and starts nodes, and makes the weather on every link."""
+
+import anyio
+from anyio.abc import TaskGroup
+
+from simnet.faults import BadWeather, Crash, Cut, Direction, Fault, Partition, SlowLinks
+from simnet.network import BYTES_PER_S, Weather
+from simnet.world import World
+
+
+class Trouble:
+    """Runs a plan in a world."""
+
+    def __init__(self, world: World, tasks: TaskGroup) -> None:
+        """:param tasks: where nodes live that are started again."""
+        self.counts: dict[str, int] = {}
+        self._world = world
+        self._tasks = tasks
+        self._active: list[Fault] = []
+
+    async def run(self) -> None:
+        """Carry out the whole plan; afterwards everything is in order."""
+        self._make_weather()
+        async with anyio.create_task_group() as faults:
+            for fault in self._world.options.faults:
+                faults.start_soon(self._carry_out, fault)
+
+    async def _carry_out(self, fault: Fault) -> None:
+        await anyio.sleep_until(fault.at_s)
+        name = type(fault).__name__
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self._world.log.write("-", "fault", begins=fault)
+        self._active.append(fault)
+        match fault:
+            case Crash(nodes=nodes):
+                for node in nodes:
+                    await self._world.members[node].crash()
+            case Cut(first=first, second=second):
+                members = self._world.members
+                self._world.network.cut(members[first].host, members[second].host)
+            case _:
+                self._make_weather()
+        await anyio.sleep_until(fault.until_s)
+        self._world.log.write("-", "fault", ends=name)
+        self._active = [other for other in self._active if other is not fault]
+        if isinstance(fault, Crash):
+            self._start_again(fault)
+        self._make_weather()
+
+    def _start_again(self, crash: Crash) -> None:
+        for node in crash.nodes:
+            member = self._world.members[node]
+            if crash.is_disk_lost:
+                member.lose_disk()
+            member.start(self._tasks)
+
+    def _make_weather(self) -> None:
+        """Set every link to what all active faults together do to it."""
+        options, network = self._world.options, self._world.network
+        hosts = [member.host for member in self._world.members]
+        for source, source_host in enumerate(hosts):
+            for target, target_host in enumerate(hosts):
+                weather = Weather(jitter_ms=options.jitter_ms, loss=options.loss)
+                for fault in self._active:
+                    _worsen(weather, fault, source, target)
+                network.weather[source_host, target_host] = weather
+        network.let_go()
+
+
+def _worsen(weather: Weather, fault: Fault, source: int, target: int) -> None:
+    match fault:
+        case Partition(nodes=nodes, direction=direction):
+            goes_out, goes_in = source in nodes, target in nodes
+            is_out = goes_out and not goes_in and direction is not Direction.INTO
+            is_in = goes_in and not goes_out and direction is not Direction.OUT
+            weather.is_barred |= is_out or is_in
+        case SlowLinks(node=node, extra_ms=extra_ms, bytes_per_s=bytes_per_s):
+            if node in (source, target):
+                weather.extra_ms += extra_ms
+                weather.bytes_per_s = min(weather.bytes_per_s, bytes_per_s, BYTES_PER_S)
+        case BadWeather(loss=loss, jitter_ms=jitter_ms):
+            weather.loss = max(weather.loss, loss)
+            weather.jitter_ms = max(weather.jitter_ms, jitter_ms)
+        case Crash() | Cut():
+            pass

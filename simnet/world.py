@@ -1,0 +1,259 @@
+"""The world of a simulation: its nodes, each with a home that outlives its process, and what connects them.
+
+Every node is the real one, with its rooms and its service; only what lies behind the five seams is simulated.
+A node may be killed at any moment: all its tasks are cancelled where they happen to wait, its connections
+break, and what its disk holds is all that it starts from.
+"""
+
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+from msgspec.structs import replace
+
+from aivm.backends.numpy_backend import NumpyBackend
+from poi.presets import DIGITS
+from simnet.chance import SeededRandomness, make_chance, make_key
+from simnet.checkers import Checker, FinalRun
+from simnet.clock import START_MS, DriftingClock
+from simnet.event_log import EventLog, current_node
+from simnet.network import PacketNetwork
+from simnet.options import SimulationOptions
+from simnet.store import DiskPace, SimulatedGuard, SimulatedStore, make_disk
+from simnet.timeline import Timeline
+from simnet.verdicts import Diverged, Finding, Invariant, Violated
+from tangle.core.encoding import encode
+from tangle.core.errors import TangleError
+from tangle.core.genesis import Allocation, BoardEntry, Genesis
+from tangle.core.parameters import DEVNET, Parameters
+from tangle.core.types import Grains, Milliseconds
+from tangle.ledger.limits import SubDagLimits
+from tangle.node.catch_up import AHEAD_MAX
+from tangle.node.committee_driver import INBOX_MAX
+from tangle.node.computer import InlineComputer
+from tangle.node.config import NodeConfig
+from tangle.node.fetcher import WANTED_MAX
+from tangle.node.finality import StateForked
+from tangle.node.founding import found_network
+from tangle.node.gossip import NEWS_MAX
+from tangle.node.ingest import PARKED_MAX
+from tangle.node.metrics import make_registry
+from tangle.node.node import Node, NodeParts, open_node
+from tangle.node.panorama import About, Panorama
+from tangle.node.service import Service
+from tangle.store.guard_file import Guard
+from tangle.store.memory_store import Disk
+
+PARAMETERS: Final[Parameters] = replace(
+    DEVNET,
+    address_prefix=b"smst",
+    commit_depth=20,
+    tips_per_block=16,
+    attestations_per_block=8,
+    checkpoint_interval_ms=Milliseconds(500),
+    price_interval_ms=Milliseconds(500),
+    epoch_ms=Milliseconds(10_000),
+)
+"""A devnet in which rare paths are common: short epochs, shallow commits, small blocks."""
+
+JOB: Final = replace(DIGITS, population=6, generation_interval_ms=Milliseconds(500))
+"""Handwritten digits, in generations of a few transactions."""
+
+RICHES: Final = Grains(10**15)
+"""What each wallet holds from the start."""
+
+PORT: Final = 15_600
+"""Peer port of every host."""
+
+BACKEND: Final = NumpyBackend()
+
+LIMITS: Final = SubDagLimits()
+"""Of every node's sub-DAG, apart from what its settings say."""
+
+
+class Member:
+    """One node: its home, and its process while it runs."""
+
+    def __init__(self, world: "World", index: int) -> None:
+        options = world.options
+        self.world = world
+        self.index = index
+        self.name = f"node{index}"
+        self.host = f"10.0.0.{index + 1}"
+        self.pace = DiskPace(options.disk_ms)
+        self.disk: Disk = make_disk()
+        self.guard: Guard = SimulatedGuard(self.pace)
+        self.validator_key = make_key(options.seed, "validator", index)
+        self.on_opened: Callable[[Node], None] = lambda _: None
+        """Called with each new node before it runs; a planted bug is put in here."""
+
+        self.starts = 0
+        self.disks_lost = 0
+        self.node: Node | None = None
+        """While it runs."""
+
+        self.service: Service | None = None
+        """While it runs."""
+
+        self._network = world.network.add_host(self.host, options.regions[index])
+        self._clock = DriftingClock(options.clocks[index].offset_ms, options.clocks[index].drift_ppm)
+        self._scope = anyio.CancelScope()
+        self._ended = anyio.Event()
+        self._ended.set()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a process, though it may still be starting."""
+        return not self._ended.is_set()
+
+    def start(self, tasks: TaskGroup) -> None:
+        """Start the process."""
+        assert not self.is_up, "a home is used by one process"
+        self.starts += 1
+        self._ended = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self.world.log.write(self.name, "start", count=self.starts)
+        tasks.start_soon(self._live)
+
+    async def crash(self) -> None:
+        """Kill the process."""
+        self.world.log.write(self.name, "crash")
+        self._scope.cancel()
+        await self._ended.wait()
+
+    def lose_disk(self) -> None:
+        """Replace the disk by an empty one; the guard is kept elsewhere."""
+        assert not self.is_up, "nobody pulls the disk of a running machine"
+        self.world.log.write(self.name, "disk-lost")
+        self.disk = make_disk()
+        self.disks_lost += 1
+        self.world.checker.on_disk_lost(self.index)
+
+    async def _live(self) -> None:
+        current_node.set(self.name)
+        try:
+            with self._scope:
+                await self._run()
+                self._tell_end("it ended by itself")
+        except* TangleError as group:
+            leaf = _find_leaf(group)
+            if not self._scope.cancel_called:
+                if isinstance(leaf, StateForked):
+                    self.world.report(Diverged(leaf.index, (self.name,), str(leaf)))
+                else:
+                    self._tell_end(f"{type(leaf).__name__}: {leaf}")
+        except* Exception as group:
+            leaf = _find_leaf(group)
+            place = traceback.extract_tb(leaf.__traceback__)[-1]
+            self._tell_end(f"{type(leaf).__name__} at {place.name}:{place.lineno}: {leaf}")
+        finally:
+            self.node = self.service = None
+            self._ended.set()
+
+    def _tell_end(self, reason: str) -> None:
+        self.world.report(Violated(Invariant.NODE_SOUND, self.name, reason))
+
+    async def _run(self) -> None:
+        world = self.world
+        chance = make_chance(world.options.seed, "disk", self.index, self.starts)
+        store = SimulatedStore(
+            self.disk, self.pace, chance, lambda batch: world.checker.on_durable(self.index, store, batch)
+        )
+        world.checker.on_started(self.index, store)
+        async with anyio.create_task_group() as storing:
+            storing.start_soon(store.run)
+            try:
+                node = await open_node(self._make_parts(store))
+                self.on_opened(node)
+                async with anyio.create_task_group() as tasks:
+                    await tasks.start(node.run)
+                    panorama = Panorama(node, About(self.name, "0"))
+                    self.node = node
+                    self.service = Service(node, panorama, make_registry(node, panorama), None)
+            finally:
+                store.stop()
+
+    def _make_parts(self, store: SimulatedStore) -> NodeParts:
+        world, seed = self.world, self.world.options.seed
+        others = tuple(f"{other.host}:{PORT}" for other in world.members if other is not self)
+        return NodeParts(
+            genesis=world.genesis,
+            config=replace(world.config, name=self.name, peer_host=self.host, peers=others),
+            store=store,
+            guard=self.guard,
+            computer=InlineComputer(BACKEND),
+            backend=BACKEND,
+            network=self._network,
+            clock=self._clock,
+            randomness=SeededRandomness(seed, self.index, self.starts),
+            node_key=make_key(seed, "node", self.index),
+            validator_key=self.validator_key,
+            agent=f"{self.name} simnet",
+        )
+
+
+class World:
+    """All members and what connects them."""
+
+    def __init__(
+        self,
+        options: SimulationOptions,
+        log: EventLog,
+        report: Callable[[Finding], None],
+        on_final: Callable[[FinalRun], None] = lambda _: None,
+    ) -> None:
+        """:param report: told what the checkers find.
+        :param on_final: told what became final where.
+        """
+        self.options = options
+        self.log = log
+        self.report = report
+        self.genesis = make_genesis(options)
+        self.config = NodeConfig(
+            peer_port=PORT, workers=1, intake_max=options.intake_max, pending_max=options.pending_max
+        )
+        self.timeline = Timeline(make_chance(options.seed, "timeline"))
+        self.network = PacketNetwork(self.timeline, make_chance(options.seed, "network"), log)
+        names = [f"node{index}" for index in range(options.nodes)]
+        self.checker = Checker(names, report, on_final, log)
+        self.members: list[Member] = []
+        self.members += [Member(self, index) for index in range(options.nodes)]
+
+    def check_queues(self) -> None:
+        """Every queue of every running node is within its limit."""
+        config = self.config
+        for member in self.members:
+            node = member.node
+            if node is None:
+                continue
+            held = node.subdag.get_statistics()
+            lengths = {
+                "intake": (node.intake.depth, config.intake_max + WANTED_MAX + AHEAD_MAX),
+                "parked": (node.intake.parked, PARKED_MAX),
+                "blocks": (node.driver.inbox_depth, INBOX_MAX),
+                "fetch": (node.fetcher.depth, 2 * WANTED_MAX),
+                "gossip": (node.gossip.depth, NEWS_MAX),
+                "unordered": (held.unordered + held.waiting, config.pending_max + LIMITS.needed_reserve),
+            }
+            for name, (length, limit) in lengths.items():
+                if length > limit:
+                    detail = f"{name} holds {length}, its limit is {limit}"
+                    self.report(Violated(Invariant.BOUNDED_QUEUES, member.name, detail))
+
+
+def make_genesis(options: SimulationOptions) -> Genesis:
+    """The network of these options: equal validators, rich wallets, the digits."""
+    seed = options.seed
+    keys = [make_key(seed, "validator", index).public_key for index in range(options.nodes)]
+    genesis = found_network("simnet", PARAMETERS, keys, None, START_MS)
+    wallets = [make_key(seed, "wallet", index).public_key for index in range(options.wallets)]
+    allocations = tuple(Allocation(key, RICHES) for key in wallets)
+    return replace(genesis, allocations=allocations, board=(BoardEntry(1, encode(JOB)),))
+
+
+def _find_leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
