@@ -119,6 +119,7 @@ class PacketNetwork:
         self._listeners: dict[str, SimulatedListener] = {}
         self._pipes: dict[str, Pipe] = {}
         self._connections = 0
+        self._busy_until_s: dict[tuple[str, str], float] = {}
 
     def add_host(self, host: str, region: str) -> "SimulatedHost":
         """A host, and its view of the network."""
@@ -174,7 +175,7 @@ class PacketNetwork:
         if self.weather[source, target].is_barred:
             await anyio.sleep(DIAL_TIMEOUT_S)
             raise DialFailed(str(address), "no answer")
-        await self._timeline.wait(self._draw_delay_s(source, target, 0))
+        await self._timeline.wait(self._draw_delay_s(source, target))
 
     def _ship(self, pipe: Pipe) -> None:
         weather = self.weather[pipe.source, pipe.target]
@@ -183,7 +184,11 @@ class PacketNetwork:
             pipe.flying.append(packet)
             size = len(packet) if isinstance(packet, bytes) else 0
             now_s = anyio.current_time()
-            arrival_s = now_s + self._draw_delay_s(pipe.source, pipe.target, size)
+            link = (pipe.source, pipe.target)
+            # One packet after the other leaves, whichever connection it belongs to.
+            left_s = max(now_s, self._busy_until_s.get(link, 0.0)) + size / weather.bytes_per_s
+            self._busy_until_s[link] = left_s
+            arrival_s = left_s + self._draw_delay_s(*link)
             pipe.last_arrival_s = max(arrival_s, pipe.last_arrival_s)
             self._timeline.add(pipe.last_arrival_s - now_s, lambda: self._arrive(pipe))
             self.packets += 1
@@ -203,10 +208,10 @@ class PacketNetwork:
             if end is not None:
                 self._pipes.pop(end.name, None)
 
-    def _draw_delay_s(self, source: str, target: str, size: int) -> float:
+    def _draw_delay_s(self, source: str, target: str) -> float:
         weather = self.weather[source, target]
         delay_s = self.compute_latency_s(source, target) + weather.extra_ms / 1_000
-        delay_s += size / weather.bytes_per_s + self._chance.random() * weather.jitter_ms / 1_000
+        delay_s += self._chance.random() * weather.jitter_ms / 1_000
         for attempt in range(RESENDS_MAX):
             if self._chance.random() >= weather.loss:
                 break

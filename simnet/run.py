@@ -12,7 +12,7 @@ from simnet.checkers import FinalRun
 from simnet.event_log import EventLog, Sink
 from simnet.load import Accepted, Load
 from simnet.options import SimulationOptions, check_options
-from simnet.scheduling import run_in_virtual_time
+from simnet.scheduling import PASSES_MAX, run_in_virtual_time, watch_time
 from simnet.trouble import Trouble
 from simnet.verdicts import Finding, Invariant, NoProgress, Pass, Verdict, Violated
 from simnet.world import Member, World
@@ -107,6 +107,7 @@ class Simulation:
             with self.log.take_node_logs():
                 async with anyio.create_task_group() as tasks:
                     prepare(self.world)
+                    watch_time(self._report_still)
                     tasks.start_soon(self._stop_at_finding, tasks.cancel_scope)
                     tasks.start_soon(self.world.timeline.run)
                     verdict = await self._live(tasks)
@@ -223,6 +224,12 @@ class Simulation:
             leaf = leaf.exceptions[0]
         place = traceback.extract_tb(leaf.__traceback__)[-1]
         detail = f"{type(leaf).__name__} at {place.name}:{place.lineno}: {leaf}"
+        self.report(Violated(Invariant.NODE_SOUND, "-", detail))
+
+    def _report_still(self) -> None:
+        detail = (
+            f"{PASSES_MAX} passes of the event loop at {anyio.current_time():.6f} s: a task runs in circles"
+        )
         self.report(Violated(Invariant.NODE_SOUND, "-", detail))
 
     def _make_report(self, verdict: Verdict) -> Report:

@@ -6,9 +6,10 @@ named in this file only, and looked for before they are used.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
+import trio
 import trio.testing
 from trio._core import _run as trio_run
 
@@ -17,7 +18,34 @@ from simnet.errors import SwitchMissing
 SWITCHES = ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r")
 """Private names in trio's run module."""
 
+PASSES_MAX: Final = 200_000
+"""Passes of the event loop at one moment of virtual time before somebody is said to run in circles; the
+busiest moment of an honest simulation has a few hundred."""
+
 Answer = TypeVar("Answer")
+
+
+class StillTime(trio.abc.Instrument):
+    """Notices when the event loop goes round and round and time does not pass."""
+
+    def __init__(self, on_still: Callable[[], None]) -> None:
+        self._on_still = on_still
+        self._at_s = -1.0
+        self._passes = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        """One pass of the event loop is over."""
+        now_s = trio.current_time()
+        if now_s > self._at_s:
+            self._at_s, self._passes = now_s, 0
+        self._passes += 1
+        if self._passes == PASSES_MAX:
+            self._on_still()
+
+
+def watch_time(on_still: Callable[[], None]) -> None:
+    """Call ``on_still`` once time has stood still for ``PASSES_MAX`` passes; inside a simulation."""
+    trio.lowlevel.add_instrument(StillTime(on_still))
 
 
 def check_switches(module: object = trio_run) -> None:
