@@ -130,6 +130,7 @@ class CommitteeDriver:
         self._due_round = 0
         self._proposed_round = 0
         self._unsaved: list[Block] = []
+        self._accepted = anyio.Event()
         self.is_proposing = False
         """Whether this validator takes part; see ``allow_proposing``."""
 
@@ -178,6 +179,7 @@ class CommitteeDriver:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._verify_forever)
             tasks.start_soon(self._keep_time)
+            tasks.start_soon(self._save_forever)
             tasks.start_soon(self._ask_forever)
             if self.setting.key is not None:
                 tasks.start_soon(self._propose_forever, self.setting.key)
@@ -268,6 +270,13 @@ class CommitteeDriver:
                     self._hooks.broadcast(block)
             clock_round = self.core.clock_round
 
+    async def _save_forever(self) -> None:
+        """Blocks become acceptable without a new one too: when a transaction or their time has come."""
+        while True:
+            await self._accepted.wait()
+            self._accepted = anyio.Event()
+            await self._save()
+
     async def _save(self) -> None:
         unsaved, self._unsaved = self._unsaved, []
         if unsaved:
@@ -283,6 +292,7 @@ class CommitteeDriver:
             case BlockAccepted(block):
                 self.blocks_total += 1
                 self._unsaved.append(block)
+                self._accepted.set()
                 self._hooks.on_accepted(block)
             case BlockSuspended(reference, missing_blocks, missing_tips):
                 self._hooks.on_missing(missing_blocks, missing_tips, self._senders.get(reference))

@@ -4,6 +4,7 @@ Nothing is decided here. Events of one core become calls of another room; what m
 archive first.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, assert_never
 
@@ -104,6 +105,8 @@ class Node:
         self.board.latest = recovered.certified
         self.peer_port = 0
         self._evidence: list[EquivocationSeen] = []
+        self._wanted: deque[tuple[TransactionId, Peer | None]] = deque()
+        self._is_looking_up = False
         parameters = parts.genesis.parameters
         genesis_id = compute_shard_genesis_id(self.chain, SHARD)
         limits = SubDagLimits(unordered_max=parts.config.pending_max)
@@ -128,6 +131,10 @@ class Node:
         self.intake = self._make_intake()
         self.driver = self._make_driver(recovered)
         self.responder = Responder(archive, self.subdag, self.driver)
+        for block in recovered.committee.blocks:
+            # Whoever certified a checkpoint before the crash does not attest it again, and what was anchored
+            # there would hold up the others for ever: what they have seen of its quorum must still count.
+            self.finality.on_block(block)
         for transaction in archive.read_unordered(recovered.state.ordered_total):
             self.intake.resubmit_stored(transaction)
         for executed in recovered.uncertified:
@@ -263,24 +270,32 @@ class Node:
 
     def _want_transactions(self, identities: Sequence[TransactionId], hint: Peer | None) -> None:
         """Look in the own store first, then ask peers."""
-        unknown = []
-        for identity in identities:
-            if self.subdag.is_attached(identity) or self.subdag.is_waiting(identity):
-                continue
-            if self.intake.has(identity):
-                continue
-            place = self.archive.find_transaction(identity)
-            if place is None:
-                unknown.append(identity)
-                continue
-            transaction = self.archive.get_transaction(identity)
-            assert transaction is not None, "it was found a moment ago"
-            if place.ordered is None or place.ordered >= self.executor.machine.state.ordered_total:
-                self.intake.resubmit_stored(transaction)
-            else:
-                events = self.subdag.process_known(identity, transaction.body.anchor)
-                self._on_subdag_events(events)
-        self.fetcher.want_transactions(unknown, hint)
+        self._wanted.extend((identity, hint) for identity in identities)
+        if self._is_looking_up:
+            # What the store holds may lack parents in turn, and a chain of them may be longer than the stack:
+            # the call that is under way takes them.
+            return
+        self._is_looking_up = True
+        while self._wanted:
+            identity, hint = self._wanted.popleft()
+            if not self._look_up(identity):
+                self.fetcher.want_transactions((identity,), hint)
+        self._is_looking_up = False
+
+    def _look_up(self, identity: TransactionId) -> bool:
+        """Whether this node has the transaction; one that only the store has goes back into the sub-DAG."""
+        subdag = self.subdag
+        if subdag.is_attached(identity) or subdag.is_waiting(identity) or self.intake.has(identity):
+            return True
+        place = self.archive.find_transaction(identity)
+        transaction = self.archive.get_transaction(identity)
+        if place is None or transaction is None:
+            return False
+        if place.ordered is None or place.ordered >= self.executor.machine.state.ordered_total:
+            self.intake.resubmit_stored(transaction)
+        else:
+            self._on_subdag_events(subdag.process_known(identity, transaction.body.anchor))
+        return True
 
     def _is_present(self, identity: TransactionId) -> bool:
         if self.subdag.is_attached(identity):

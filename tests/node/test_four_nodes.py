@@ -11,50 +11,20 @@ from poi.replay import replay, verify_generation_digest
 from shards.proofs import verify_transaction_proof
 from tangle.core.types import Milliseconds, Sequence, TransactionId
 from tangle.net.messages import GetTransactions
-from tangle.node.service import Service
 from tangle.node.views import TransactionStatus
+from tests.node.traffic import send_everywhere
 from tests.node.twins import START_MS
 from tests.node.wallets import Wallet, wait_final
 from tests.node.world import (
     BACKEND,
     JOB,
     WALLETS,
-    Member,
-    World,
     assert_same_history,
+    is_final,
     network_of,
+    wait_all_final,
     wait_until,
 )
-
-
-async def send_many(
-    service: Service, name: str, count: int, pause_s: float, sent: list[TransactionId]
-) -> None:
-    """One wallet at one node."""
-    wallet = Wallet(name)
-    for _ in range(count):
-        sent.append((await wallet.send(service)).id)
-        await anyio.sleep(pause_s)
-
-
-async def send_everywhere(
-    world: World, count: int, *, members: int = 4, pause_s: float = 0.03
-) -> list[TransactionId]:
-    """Each wallet sends ``count`` transactions through a node of its own."""
-    sent: list[TransactionId] = []
-    async with anyio.create_task_group() as tasks:
-        for member, name in zip(world.members[:members], WALLETS, strict=False):
-            tasks.start_soon(send_many, member.service, name, count, pause_s, sent)
-    return sent
-
-
-async def wait_all_final(members: list[Member], sent: list[TransactionId]) -> None:
-    await wait_until(lambda: all(is_final(member, identity) for member in members for identity in sent))
-
-
-def is_final(member: Member, identity: TransactionId) -> bool:
-    status = member.node.find_status(identity)
-    return status is not None and member.service.get_transaction(identity).is_final
 
 
 async def test_what_enters_anywhere_is_final_everywhere_with_the_same_effect() -> None:

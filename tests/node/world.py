@@ -19,7 +19,7 @@ from tangle.core.encoding import encode
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Allocation, BoardEntry, Genesis
 from tangle.core.parameters import DEVNET, Parameters
-from tangle.core.types import Grains, Milliseconds
+from tangle.core.types import Grains, Milliseconds, TransactionId
 from tangle.node.computer import Computer, InlineComputer
 from tangle.node.config import NodeConfig
 from tangle.node.founding import FAUCET_SUPPLY, found_network
@@ -29,6 +29,7 @@ from tangle.node.panorama import About, Panorama
 from tangle.node.service import Service
 from tangle.store.guard_file import MemoryGuard
 from tangle.store.memory_store import MemoryStore
+from tangle.store.store import Environment, Table
 from tests.node.twins import START_MS, LoopClock, MemoryNetwork, SeededRandomness, make_key
 
 PARAMETERS: Final = replace(
@@ -57,6 +58,11 @@ RICHES: Final = Grains(10**15)
 PORT: Final = 15_600
 
 BACKEND: Final = NumpyBackend()
+
+
+async def take_a_moment(_: Environment) -> None:
+    """A disk that needs some time for each environment, so that a crash can fall between the two."""
+    await anyio.sleep(0.001)
 
 
 def make_genesis(validators: int, parameters: Parameters = PARAMETERS) -> Genesis:
@@ -132,7 +138,7 @@ class Member:
             self.ended.set()
 
     async def _run(self, task_status: TaskStatus[None]) -> None:
-        store = MemoryStore(self.disk)
+        store = MemoryStore(self.disk, step=take_a_moment)
         async with anyio.create_task_group() as storing:
             storing.start_soon(store.run)
             try:
@@ -210,11 +216,11 @@ class World:
         return total
 
 
-async def wait_until(is_met: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+async def wait_until(is_met: Callable[[], bool], *, timeout_s: float = 30.0, every_s: float = 0.02) -> None:
     """Let virtual time pass until the condition holds."""
     with anyio.fail_after(timeout_s):
         while not is_met():  # noqa: ASYNC110 - any condition, and nobody announces most of them
-            await anyio.sleep(0.02)  # virtual time; nobody announces most conditions
+            await anyio.sleep(every_s)  # virtual time; nobody announces most conditions
 
 
 @asynccontextmanager
@@ -236,6 +242,31 @@ async def network_of(
             await world.wait_ready()
         yield world
         tasks.cancel_scope.cancel()
+
+
+def is_final(member: Member, identity: TransactionId) -> bool:
+    status = member.node.find_status(identity)
+    return status is not None and member.service.get_transaction(identity).is_final
+
+
+async def wait_all_final(
+    members: Sequence[Member], sent: Sequence[TransactionId], *, timeout_s: float = 30.0
+) -> None:
+    await wait_until(
+        lambda: all(is_final(member, identity) for member in members for identity in sent),
+        timeout_s=timeout_s,
+    )
+
+
+def assert_no_slot_signed_twice(members: Sequence[Member]) -> None:
+    """No disk holds two blocks of one slot, and no two disks hold different ones."""
+    signed: dict[bytes, bytes] = {}
+    for member in members:
+        for key in member.disk[Table.BLOCKS].keys:
+            slot, digest = key[:10], key[10:]
+            assert signed.setdefault(slot, digest) == digest
+        assert not member.disk[Table.EVIDENCE].keys
+    assert signed
 
 
 def assert_same_history(members: Sequence[Member]) -> None:
