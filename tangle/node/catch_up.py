@@ -6,7 +6,7 @@ traffic, so no peer needs to be trusted; the committee core decides the same com
 caught up hears of new blocks by itself and this task only watches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import anyio
@@ -35,6 +35,12 @@ CHECK_INTERVAL_S: Final = 0.5
 
 STALL_S: Final = 0.05
 """Pause when a window brought nothing new: the pipeline behind is still busy."""
+
+FRUITLESS_S: Final = 5.0
+"""A peer that says it is ahead and for so long brings nothing that we accept is not followed for a while."""
+
+DOUBT_S: Final = 60.0
+"""How long it is not followed; after that it may show once more what it has."""
 
 log = structlog.get_logger("sync")
 
@@ -67,6 +73,7 @@ class CatchUp:
         self._on_transactions = on_transactions
         self._on_blocks = on_blocks
         self._level = anyio.Event()
+        self._doubted_until_s: dict[Peer, float] = {}
 
         self.target_round = 0
         """Highest round that a peer told of."""
@@ -93,13 +100,24 @@ class CatchUp:
                 self._level = anyio.Event()
             try:
                 await self._follow(leader)
-            except TangleError as error:
-                log.warning("catch-up-interrupted", peer=leader.name, code=error.code)
+            except* TangleError as group:  # a peer that leaves fails both readers at once
+                first = next(_iterate_errors(group))
+                log.warning("catch-up-interrupted", peer=leader.name, code=first.code)
                 await anyio.sleep(CHECK_INTERVAL_S)
 
     def _find_leader(self) -> Peer | None:
-        """The connected peer furthest ahead of us, if one is far enough to matter."""
-        peers = self._peering.get_peers()
+        """The connected peer furthest ahead of us, if one is far enough to matter.
+
+        How far a peer is is only its word: without an end to believing it, a stranger could keep a validator
+        out of its committee by one message.
+        """
+        now_s, connected = anyio.current_time(), self._peering.get_peers()
+        self._doubted_until_s = {
+            peer: until_s
+            for peer, until_s in self._doubted_until_s.items()
+            if until_s > now_s and peer in connected
+        }
+        peers = [peer for peer in connected if peer not in self._doubted_until_s]
         if not peers:
             return None
         leader = max(peers, key=lambda peer: peer.round)
@@ -110,6 +128,7 @@ class CatchUp:
         start = self._get_progress()
         log.info("catching-up", peer=peer.name, from_round=start.round, to_round=peer.round)
         next_index = start.ordered_total
+        fruitful_s = anyio.current_time()
         while peer.round > self._get_progress().round + LAG_ROUNDS:
             before = self._get_progress()
             next_index = max(next_index, before.ordered_total)
@@ -117,8 +136,14 @@ class CatchUp:
                 tasks.start_soon(self._read_rounds, peer, before.round)
                 if next_index < before.ordered_total + AHEAD_MAX:
                     next_index += await self._read_ordered(peer, next_index)
-            if self._get_progress() == before:
-                await anyio.sleep(STALL_S)
+            if self._get_progress() != before:
+                fruitful_s = anyio.current_time()
+                continue
+            if anyio.current_time() - fruitful_s > FRUITLESS_S:
+                log.warning("peer-doubted", peer=peer.name, said_round=peer.round, round=before.round)
+                self._doubted_until_s[peer] = anyio.current_time() + DOUBT_S
+                return
+            await anyio.sleep(STALL_S)
         log.info("caught-up", round=self._get_progress().round)
 
     async def _read_rounds(self, peer: Peer, from_round: int) -> None:
@@ -133,3 +158,11 @@ class CatchUp:
         if answer.items:
             self._on_transactions(answer.items, peer)
         return len(answer.items)
+
+
+def _iterate_errors(group: BaseExceptionGroup[TangleError]) -> Iterator[TangleError]:
+    for error in group.exceptions:
+        if isinstance(error, TangleError):
+            yield error
+        else:
+            yield from _iterate_errors(error)
