@@ -104,14 +104,16 @@ class WouldEquivocate(TangleError):
 
 
 class SupplyBroken(TangleError):
-    """Totals that do not add up: money appeared or vanished. The node stops before it signs."""
+    """The books do not balance: grains appeared or vanished. The node stops before it signs."""
 
     code = "supply-broken"
 
     def __init__(self, issued: int, held: int) -> None:
         self.issued = issued
         self.held = held
-        super().__init__(f"{issued} grains are in circulation, {held} are held; execution has a fault")
+        super().__init__(
+            f"genesis + emitted - burned is {issued} grains but {held} are held; stop and report"
+        )
 
 
 class InvalidCertificate(TangleError):

@@ -99,16 +99,3 @@ class NotAttached(TangleError):
     def __init__(self, transaction: bytes) -> None:
         self.transaction = transaction
         super().__init__(f"transaction {transaction.hex()} is not attached; fetch it first")
-
-
-class SupplyBroken(TangleError):
-    """The books do not balance: the node must stop."""
-
-    code = "supply-broken"
-
-    def __init__(self, issued: int, held: int) -> None:
-        self.issued = issued
-        self.held = held
-        super().__init__(
-            f"genesis + emitted - burned is {issued} grains but the ledger holds {held}; stop and report"
-        )

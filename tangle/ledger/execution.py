@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shards.checkpoints import SupplyTotals, check_supply
 from tangle.core.hashing import compute_home_shard
 from tangle.core.multiset import MultisetHash
 from tangle.core.parameters import Parameters
@@ -28,7 +29,7 @@ from tangle.core.types import (
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
 from tangle.ledger.effects import AccountChange, Effect, Status
 from tangle.ledger.fees import FeeSplit, Market, compute_market, compute_weight, decay_emission, split_fees
-from tangle.ledger.state import LedgerState, Supply, check_supply
+from tangle.ledger.state import LedgerState
 
 
 class ExecutionContext(Struct, frozen=True):
@@ -132,7 +133,7 @@ def finish_checkpoint(
         if account != EMPTY_ACCOUNT:
             live.add(encode_account_entry(key, account))
     old = state.supply
-    supply = Supply(
+    supply = SupplyTotals(
         genesis=old.genesis,
         emitted=Grains(old.emitted + sum(payments.values())),
         burned=Grains(old.burned + execution.fees.burned),

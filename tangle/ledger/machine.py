@@ -22,7 +22,6 @@ from shards.checkpoints import (
     NO_ROOT,
     Checkpoint,
     ModelState,
-    SupplyTotals,
     compute_checkpoint_digest,
 )
 from shards.commits import CommitRecord
@@ -275,7 +274,6 @@ def _build_checkpoint(
     accounts_root: Digest,
     models: tuple[ModelState, ...],
 ) -> Checkpoint:
-    supply = state.supply
     return Checkpoint(
         version=CHECKPOINT_VERSION,
         chain=chain,
@@ -294,16 +292,7 @@ def _build_checkpoint(
         accounts_root=accounts_root,
         price=state.price,
         difficulty=state.difficulty,
-        supply=SupplyTotals(
-            genesis=supply.genesis,
-            emitted=supply.emitted,
-            burned=supply.burned,
-            balances=supply.balances,
-            stakes=supply.stakes,
-            escrow=supply.escrow,
-            fund=supply.fund,
-            in_flight=supply.in_flight,
-        ),
+        supply=state.supply,
         models=models,
         next_committee=(),
     )

@@ -9,44 +9,16 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from shards.checkpoints import SupplyTotals
 from tangle.core.encoding import decode, encode
 from tangle.core.genesis import Genesis
 from tangle.core.hashing import HASH_SIZE, STATE, compute_home_shard, compute_record_hash
 from tangle.core.multiset import STATE_SIZE, MultisetHash
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Natural, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
-from tangle.ledger.errors import SupplyBroken
 
 LEDGER_STATE_SIZE_MAX = 4_096
 """Longest encoded state in bytes; half of it is the running sum."""
-
-
-class Supply(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Where every grain of a shard is."""
-
-    genesis: Grains
-    """Allocated at the start."""
-
-    emitted: Grains
-    """Paid for work since then."""
-
-    burned: Grains
-    """Taken out of fees for ever."""
-
-    balances: Grains
-    """Sum of all balances."""
-
-    stakes: Grains
-    """Sum of all stakes."""
-
-    escrow: Grains
-    """Held for jobs that users pay for."""
-
-    fund: Grains
-    """Held for the sustainability fund."""
-
-    in_flight: Grains
-    """Debited here, not yet credited in another shard."""
 
 
 class LedgerState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -85,7 +57,7 @@ class LedgerState(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     emission: Grains
     """Grains paid for the evaluations of one generation in this epoch."""
 
-    supply: Supply
+    supply: SupplyTotals
     """Where every grain is."""
 
     accounts: Annotated[bytes, Meta(min_length=STATE_SIZE, max_length=STATE_SIZE)]
@@ -115,17 +87,6 @@ def link_checkpoint(state: LedgerState, digest: Digest) -> LedgerState:
     return replace(state, previous=digest)
 
 
-def check_supply(supply: Supply) -> None:
-    """Check that no grain was made or lost.
-
-    :raises SupplyBroken: genesis + emitted - burned is not the sum of all places.
-    """
-    issued = supply.genesis + supply.emitted - supply.burned
-    held = supply.balances + supply.stakes + supply.escrow + supply.fund + supply.in_flight
-    if issued != held:
-        raise SupplyBroken(issued, held)
-
-
 def make_genesis_state(genesis: Genesis, shard: Shard) -> tuple[LedgerState, dict[PublicKey, Account]]:
     """The state before the first checkpoint, and the accounts that exist then."""
     parameters = genesis.parameters
@@ -152,7 +113,7 @@ def make_genesis_state(genesis: Genesis, shard: Shard) -> tuple[LedgerState, dic
         window_start_ms=genesis.timestamp_ms,
         window_weight=0,
         emission=parameters.emission_per_generation,
-        supply=Supply(total, none, none, total, none, none, none, none),
+        supply=SupplyTotals(total, none, none, total, none, none, none, none),
         accounts=live.get_state(),
     )
     return state, accounts

@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from shards.checkpoints import check_supply
+from shards.errors import SupplyBroken
 from tangle.core.hashing import compute_home_shard
 from tangle.core.parameters import MINIMAL
 from tangle.core.transactions import Transaction
 from tangle.core.types import INTEGER_MAX, CheckpointIndex, Grains, Sequence
 from tangle.ledger.accounts import Account
 from tangle.ledger.effects import Status, describe_effect
-from tangle.ledger.errors import SupplyBroken
 from tangle.ledger.execution import Execution, execute, finish_checkpoint
 from tangle.ledger.fees import FeeSplit, pay_emission
-from tangle.ledger.state import check_supply
 from tangle.ledger.subdag import SubDag
 from tests.ledger.builders import Ledger
 from tests.ledger.drawing import GENESIS_ID, Drawing, get_account, make_transaction
