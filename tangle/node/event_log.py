@@ -43,14 +43,12 @@ class EventLog:
         self._changed = anyio.Event()
         last = archive.get_last_event_row()
         self.last_id = 0 if last is None else last.first_id + last.count - 1
-        self.last_checkpoint = 0 if last is None else last.checkpoint
 
     def put(self, batch: WriteBatch, checkpoint: Checkpoint, previous: Checkpoint) -> None:
         """Add the row of a checkpoint that became final; ``on_durable`` follows when the batch is on disk."""
         count = 1 + len(_get_closed(checkpoint, previous)) + checkpoint.ordered_total - previous.ordered_total
         self._archive.put_event_row(batch, self.last_id + 1, checkpoint.index, count)
         self.last_id += count
-        self.last_checkpoint = checkpoint.index
 
     def on_durable(self) -> None:
         """Rows were written: wake the readers."""

@@ -1,26 +1,35 @@
 """The executor: committed sub-DAGs in, durable checkpoints out.
 
 One commit after the other: the cones that its blocks name are ordered by the sub-DAG, executed by the state
-machine, and written with effects, accounts and state in one batch. Only what is on disk is attested
-(architecture 7).
+machine, and written with effects, accounts and state in one batch; commits that wait together are written
+together. Only what is on disk is attested (architecture 7).
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import anyio
+import anyio.lowlevel
 import structlog
 
 from shards.events import SubDagCommitted
 from tangle.core.transactions import Transaction
-from tangle.core.types import CheckpointIndex, TransactionId
+from tangle.core.types import CheckpointIndex, PublicKey, TransactionId
+from tangle.ledger.accounts import Account, AccountReader
 from tangle.ledger.errors import NotAttached
 from tangle.ledger.events import SubDagEvent
-from tangle.ledger.machine import CheckpointOutcome, ShardMachine
+from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive, EvaluationRecord
 from tangle.node.finality import ExecutedCheckpoint, Finality
 from tangle.store.store import WriteBatch
+
+COMMITS_PER_WRITE: Final = 32
+"""Most commits in one write: a node that catches up pays for the disk once for them all."""
+
+ORDERED_PER_WRITE: Final = 2_000
+"""Transactions after which a write is not made larger, some tens of milliseconds of work."""
 
 log = structlog.get_logger("executor")
 
@@ -31,14 +40,13 @@ class Executor:
     def __init__(
         self,
         *,
-        machine: ShardMachine,
+        make_machine: Callable[[AccountReader, AccountLister], ShardMachine],
         subdag: SubDag,
         archive: Archive,
         finality: Finality,
         on_subdag_events: Callable[[tuple[SubDagEvent, ...]], None],
         on_executed: Callable[[CheckpointOutcome], None],
     ) -> None:
-        self.machine = machine
         self._subdag = subdag
         self._archive = archive
         self._finality = finality
@@ -46,7 +54,9 @@ class Executor:
         self._on_executed = on_executed
         self._commits: deque[SubDagCommitted] = deque()
         self._filled = anyio.Event()
+        self._unwritten: dict[PublicKey, Account] = {}
         self.is_busy = False
+        self.machine = make_machine(self.read_account, self.list_accounts)
 
     @property
     def depth(self) -> int:
@@ -68,22 +78,47 @@ class Executor:
                 self._filled = anyio.Event()
                 await self._filled.wait()
             self.is_busy = True
-            await self._execute(self._commits.popleft())
+            await self._execute_waiting()
             self.is_busy = False
 
-    async def _execute(self, commit: SubDagCommitted) -> None:
-        batch = WriteBatch()
+    def read_account(self, key: PublicKey) -> Account:
+        """An account as the last executed commit left it, on disk or not yet."""
+        return self._unwritten.get(key) or self._archive.get_account(key)
+
+    def list_accounts(self) -> Iterator[tuple[PublicKey, Account]]:
+        """Every account as the last executed commit left it, in the order of keys."""
+        yield from sorted((dict(self._archive.list_accounts()) | self._unwritten).items())
+
+    async def _execute_waiting(self) -> None:
+        batch, outcomes, commits, ordered = WriteBatch(), [], 0, 0
+        while self._commits and commits < COMMITS_PER_WRITE and ordered < ORDERED_PER_WRITE:
+            outcome = self._execute(self._commits.popleft(), batch)
+            commits += 1
+            if outcome is not None:
+                outcomes.append(outcome)
+                ordered += len(outcome.transactions)
+            await anyio.lowlevel.checkpoint()
+        for entry in self.machine.board if outcomes else ():
+            self._archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())
+        await self._archive.commit(batch, is_urgent=bool(outcomes))
+        self._unwritten = {}
+        for outcome in outcomes:
+            self._tell(outcome)
+
+    def _execute(self, commit: SubDagCommitted, batch: WriteBatch) -> CheckpointOutcome | None:
         self._archive.put_commit(batch, commit.record)
-        ordered = self._order(commit)
-        if not self.machine.is_checkpoint_due(commit.record, len(ordered)):
-            await self._archive.commit(batch)
-            return
-        outcome = self.machine.process_commit(commit.record, ordered)
+        transactions = self._order(commit)
+        if not self.machine.is_checkpoint_due(commit.record, len(transactions)):
+            return None
+        outcome = self.machine.process_commit(commit.record, transactions)
         self._put(batch, outcome)
-        await self._archive.commit(batch, is_urgent=True)
-        self._on_subdag_events(
-            self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index), certified=False)
-        )
+        self._unwritten |= outcome.accounts
+        events = self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index), certified=False)
+        self._on_subdag_events(events)
+        return outcome
+
+    def _tell(self, outcome: CheckpointOutcome) -> None:
+        """A checkpoint is on disk."""
         identities = tuple(transaction.id for transaction in outcome.transactions)
         self._finality.on_executed(ExecutedCheckpoint(outcome.checkpoint, outcome.digest, identities))
         self._on_executed(outcome)
@@ -120,5 +155,3 @@ class Executor:
             archive.put_evaluation(batch, row.job, row.ordered_index, EvaluationRecord(row.generation))
         for closed in outcome.closed:
             archive.put_generation(batch, closed, checkpoint.index)
-        for entry in self.machine.board:
-            archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())

@@ -61,6 +61,10 @@ class FinalityHooks(Struct, frozen=True):
     store: Callable[[Sequence[FinalCheckpoint], Sequence[Certificate]], Awaitable[None]]
     """Makes checkpoints final on disk, in order, and keeps certificates that came late; durable on return."""
 
+    on_certified: Callable[[int], None]
+    """Told the latest executed and certified checkpoint, a moment before it is on disk: what waits for it as
+    its anchor may go on, since a restart finds its certificate again in the blocks."""
+
     on_final: Callable[[Sequence[FinalCheckpoint]], None]
     """Told each final checkpoint once, in order, when it is on disk."""
 
@@ -148,6 +152,8 @@ class Finality:
                 await self._changed.wait()
                 continue
             self._late = []
+            if final:
+                self._hooks.on_certified(final[-1].executed.checkpoint.index)
             await self._hooks.store(final, late)
             for checkpoint in final:
                 self.certified = checkpoint.executed.checkpoint.index

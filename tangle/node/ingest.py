@@ -74,6 +74,9 @@ class _Entry(Struct, eq=False):
     is_requested: bool
     """Asked for because a committee block or a descendant needs it: policy does not apply."""
 
+    is_stored: bool = False
+    """It comes from this node's own store."""
+
     submissions: list["_Submission"] = field(default_factory=list)
     """Calls that wait for the answer; the same bytes may be submitted twice at once."""
 
@@ -188,7 +191,13 @@ class Intake:
 
     def resubmit_stored(self, transaction: Transaction) -> None:
         """Put a transaction from this node's own store back into the sub-DAG: it was verified before."""
-        self._attach([_Entry(transaction, None, True)])
+        entry = _Entry(transaction, None, is_requested=True, is_stored=True)
+        if transaction.body.anchor > self._board.latest:
+            # A restart may have to find the anchor's certificate again first.
+            self._in_flight[transaction.id] = entry
+            self._park(transaction.body.anchor, entry)
+        else:
+            self._attach([entry])
 
     def on_certified(self, index: int) -> None:
         """Checkpoints up to ``index`` are executed and certified here: release what waited for them."""
@@ -295,7 +304,7 @@ class Intake:
         good = [entry for entry, verdict in zip(batch, verdicts, strict=True) if self._accept(entry, verdict)]
         errors = self._attach(good)
         kept = [entry for entry in good if entry.transaction.id not in errors]
-        await self._persist([entry.transaction for entry in kept])
+        await self._persist([entry.transaction for entry in kept if not entry.is_stored])
         for entry in good:
             error = errors.get(entry.transaction.id)
             if error is not None:

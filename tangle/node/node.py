@@ -26,9 +26,10 @@ from tangle.core.genesis import Genesis, compute_chain_id, compute_shard_genesis
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import Transaction
 from tangle.core.types import CheckpointIndex, Milliseconds, Shard, TransactionId
+from tangle.ledger.accounts import AccountReader
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
 from tangle.ledger.limits import SubDagLimits
-from tangle.ledger.machine import CheckpointOutcome, ShardMachine
+from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.subdag import SubDag
 from tangle.net.addresses import Address, parse_address
 from tangle.net.messages import Announce, Blocks, Hello, Request, Response, ShardStatus, prepare_message
@@ -335,11 +336,12 @@ class Node:
         now_s = anyio.current_time()
         for checkpoint in final:
             self.book.on_final(checkpoint.executed.transactions, now_s)
-        latest = self.finality.certified
-        self.board.latest = latest
-        self.subdag.on_checkpoint(CheckpointIndex(latest), certified=True)
-        self.intake.on_certified(latest)
         self.events.on_durable()
+
+    def _on_certified(self, index: int) -> None:
+        self.board.latest = index
+        self.subdag.on_checkpoint(CheckpointIndex(index), certified=True)
+        self.intake.on_certified(index)
 
     async def _persist(self, transactions: Sequence[Transaction]) -> None:
         batch = WriteBatch()
@@ -389,23 +391,27 @@ class Node:
             chain=self.chain,
             attestations=Attestations(self.committee, recovered.certified),
             key=self.validator_key,
-            hooks=FinalityHooks(store=self._store_final, on_final=self._on_final),
+            hooks=FinalityHooks(
+                store=self._store_final, on_certified=self._on_certified, on_final=self._on_final
+            ),
             certified=recovered.certified,
         )
 
     def _make_executor(self, recovered: Recovered) -> Executor:
-        machine = ShardMachine(
-            genesis=self.genesis,
-            chain=self.chain,
-            shard=SHARD,
-            state=recovered.state,
-            board=recovered.board,
-            backend=self.parts.backend,
-            read_account=self.archive.get_account,
-            list_accounts=self.archive.list_accounts,
-        )
+        def make_machine(read_account: AccountReader, list_accounts: AccountLister) -> ShardMachine:
+            return ShardMachine(
+                genesis=self.genesis,
+                chain=self.chain,
+                shard=SHARD,
+                state=recovered.state,
+                board=recovered.board,
+                backend=self.parts.backend,
+                read_account=read_account,
+                list_accounts=list_accounts,
+            )
+
         return Executor(
-            machine=machine,
+            make_machine=make_machine,
             subdag=self.subdag,
             archive=self.archive,
             finality=self.finality,
