@@ -58,38 +58,6 @@ class EvaluateAnswer(Struct, frozen=True, array_like=True, forbid_unknown_fields
     """Per assignment, one ``d`` per evaluation."""
 
 
-class FoldRequest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Fold counted work into the next generation."""
-
-    job: StandingJob
-    """The job."""
-
-    generation: Natural
-    """Generation that closes."""
-
-    master: bytes
-    """Its master weights: int32 little-endian, layer by layer, row-major."""
-
-    works: tuple[CountedWork, ...]
-    """Everything counted since the last closing."""
-
-
-class FoldResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The generation that a fold opens."""
-
-    generation: Natural
-    """Its number."""
-
-    master: bytes
-    """Its master weights, encoded as in ``FoldRequest``."""
-
-    digest: Digest
-    """Hash that names job, generation and weights."""
-
-    score: Natural
-    """Right answers on the holdout."""
-
-
 class ClosedGeneration(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A generation came into being: by closing the one before, or, as generation 0, with the job."""
 

@@ -115,8 +115,3 @@ def decode_job(data: bytes) -> StandingJob:
     :raises OversizeEncoding, MalformedEncoding: too long, or not the canonical encoding of a possible job.
     """
     return decode(StandingJob, data, limit=JOB_SIZE_MAX)
-
-
-def compute_evaluation_macs(job: StandingJob) -> int:
-    """Multiply-accumulates of one evaluation: the weight that its fee is reckoned by."""
-    return job.make_shape().multiply_accumulates

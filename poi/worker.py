@@ -5,17 +5,10 @@ to another process will do. A job's data set is loaded once per process.
 """
 
 from aivm.backends.protocol import Backend
-from poi.events import EvaluateAnswer, EvaluateRequest, FoldRequest, FoldResult
-from poi.evolution import compute_results, compute_score, open_job
-from poi.folding import compute_direction, compute_fold
+from poi.events import EvaluateAnswer, EvaluateRequest
+from poi.evolution import compute_results, open_job
 from poi.job import StandingJob
-from poi.weights import (
-    compute_effective,
-    compute_weights_digest,
-    decode_effective,
-    decode_master,
-    encode_matrices,
-)
+from poi.weights import decode_effective
 
 
 def prepare(job: StandingJob, backend: Backend) -> None:
@@ -31,20 +24,3 @@ def evaluate(request: EvaluateRequest, backend: Backend) -> EvaluateAnswer:
     opened = open_job(request.job)
     weights = decode_effective(opened.shape.layers, request.weights)
     return EvaluateAnswer(compute_results(opened, request.generation, weights, request.assignments, backend))
-
-
-def fold(request: FoldRequest, backend: Backend) -> FoldResult:
-    """Fold counted work into the next generation and score it.
-
-    :raises InvalidWeights: the weights are not this job's.
-    :raises InvalidJob: fewer evaluations than the population.
-    """
-    opened = open_job(request.job)
-    job = opened.job
-    direction = compute_direction(job, opened.id, request.works)
-    evaluations = sum(len(work.results) for work in request.works)
-    master = compute_fold(job, decode_master(job, request.master), direction, evaluations)
-    generation = request.generation + 1
-    digest = compute_weights_digest(job, opened.id, generation, master)
-    score = compute_score(opened, compute_effective(job, master), backend)
-    return FoldResult(generation, encode_matrices(master), digest, score)

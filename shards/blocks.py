@@ -28,7 +28,7 @@ from tangle.core.errors import UnsupportedVersion, WrongChain, WrongShard
 from tangle.core.genesis import VALIDATORS_MAX
 from tangle.core.hashing import ATTESTATION, BLOCK, compute_hash, compute_record_hash
 from tangle.core.parameters import Parameters
-from tangle.core.signing import SigningKey, verify_signature
+from tangle.core.signing import SigningKey
 from tangle.core.transactions import SignedEnvelope
 from tangle.core.types import (
     ChainId,
@@ -224,15 +224,6 @@ def get_signature_claims(block: Block, committee: Committee) -> tuple[SignatureC
             for attestation in body.attestations
         ),
     )
-
-
-def verify_block_signatures(block: Block, committee: Committee) -> None:
-    """Check all claims of a block one by one, for callers without a batched verifier.
-
-    :raises InvalidSignature: the first that does not verify.
-    """
-    for claim in get_signature_claims(block, committee):
-        verify_signature(claim.purpose, block.body.chain, claim.body, claim.signature, claim.public_key)
 
 
 def compute_attestation_body(shard: Shard, index: CheckpointIndex, digest: Digest) -> bytes:

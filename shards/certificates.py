@@ -149,13 +149,6 @@ class Attestations:
         _trim(self._own)
         return None
 
-    def process_certificate(self, certificate: Certificate) -> Forked | None:
-        """Take over a verified certificate from elsewhere, when catching up."""
-        if self._is_closed(certificate.index):
-            return None
-        outcome = self._settle(certificate)
-        return outcome if isinstance(outcome, Forked) else None
-
     def _is_closed(self, index: int) -> bool:
         return index <= self.last_certified - LATE_MAX or index in self._done or index == 0
 

@@ -52,16 +52,6 @@ class InvalidSignature(TangleError):
         super().__init__(f"signature for {purpose.decode()} does not verify under key {public_key.hex()}")
 
 
-class InvalidKey(TangleError):
-    """A public key that libsodium refuses (low order, not canonical) or of the wrong length."""
-
-    code = "key-invalid"
-
-    def __init__(self, public_key: bytes, reason: str) -> None:
-        self.public_key = public_key
-        super().__init__(f"public key {public_key.hex()} is refused: {reason}")
-
-
 class WrongChain(TangleError):
     """A record made for another chain."""
 

@@ -77,11 +77,6 @@ def compute_generation_key(job: JobId, generation: int) -> bytes:
     return job + _SEQUENCE.pack(generation)
 
 
-def compute_evaluation_key(job: JobId, generation: int, ordered: int) -> bytes:
-    """Key of ``EVALUATIONS``: 48 bytes."""
-    return job + _PLACE.pack(generation, ordered)
-
-
 def compute_prefix_stop(prefix: bytes) -> bytes | None:
     """The ``stop`` of a scan over all keys that start with ``prefix``; none when nothing lies behind them."""
     trimmed = prefix.rstrip(b"\xff")

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from aivm.doctor import SPEED_SHAPE
 from poi.errors import InvalidDataset, InvalidJob, UnknownDataset
 from poi.evolution import open_job
-from poi.job import JOB_SIZE_MAX, StandingJob, compute_evaluation_macs, compute_job_id, decode_job
+from poi.job import JOB_SIZE_MAX, StandingJob, compute_job_id, decode_job
 from poi.presets import DIGITS
 from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
@@ -95,7 +95,7 @@ def test_jobs_need_data_that_are_here_and_fit() -> None:
 
 def test_cost_of_an_evaluation() -> None:
     weights, signs = 64 * 32 + 32 * 10, 64 + 32 + 32 + 10
-    assert compute_evaluation_macs(replace(DIGITS, rows=32)) == 2 * 32 * (weights + signs)
+    assert replace(DIGITS, rows=32).make_shape().multiply_accumulates == 2 * 32 * (weights + signs)
 
 
 def test_speeds_are_told_for_this_job() -> None:

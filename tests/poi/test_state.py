@@ -1,18 +1,15 @@
 """Counting, closing, storing and replaying generations."""
 
-import pickle
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from poi.errors import ForgedWork, InvalidWeights, ReplayMismatch, StaleWork, WrongGeneration
-from poi.events import ClosedGeneration, Counted, CountedWork, FoldRequest, JobSnapshot, ReplayStep, TooLate
+from poi.events import ClosedGeneration, Counted, CountedWork, JobSnapshot, ReplayStep, TooLate
 from poi.replay import replay, verify_generation_digest
 from poi.state import JobState
-from poi.weights import encode_effective, encode_matrices
-from poi.worker import fold
+from poi.weights import encode_effective
 from tangle.core.encoding import decode, encode
 from tangle.core.types import Digest, Milliseconds
 from tests.poi.builders import BACKEND, SMALL, START_MS, close_next, start_small, work_on
@@ -110,19 +107,6 @@ def test_work_whose_history_was_not_restored_is_stale() -> None:
     restored = JobState(state.opened, state.get_snapshot(), {})
     with pytest.raises(StaleWork):
         restored.get_weights_encoded(0)
-
-
-def test_a_worker_folds_to_the_same_weights() -> None:
-    state = start_small()
-    works = tuple(work_on(state, SMALL.population + 2))
-    request = FoldRequest(SMALL, 0, encode_matrices(state.master), works)
-    for work in works:
-        state.count(work)
-    closed = state.close_if_due(Milliseconds(START_MS + 100), BACKEND)
-    assert closed is not None
-    result = fold(pickle.loads(pickle.dumps(request)), BACKEND)  # noqa: S301 -- as a process pool sends it
-    assert (result.generation, result.master) == (closed.generation, closed.master)
-    assert (result.digest, result.score) == (closed.digest, closed.score)
 
 
 def _make_history(generations: int) -> tuple[list[ReplayStep], list[ClosedGeneration]]:

@@ -18,8 +18,8 @@ from shards.blocks import (
     decode_block,
     get_signature_claims,
     sign_block,
-    verify_block_signatures,
 )
+from shards.committee import Committee
 from shards.errors import (
     BelowThreshold,
     InvalidAncestors,
@@ -54,6 +54,15 @@ BODY = replace(FIRST.body, round=2, ancestors=tuple(ROUND_1))
 
 def check(body: BlockBody) -> None:
     check_block(make_unsigned(body), COMMITTEE, CHAIN, SHARD, MINIMAL)
+
+
+def verify_block_signatures(block: Block, committee: Committee) -> None:
+    """What the batched verifier does with a block's claims.
+
+    :raises InvalidSignature: the first that does not verify.
+    """
+    for claim in get_signature_claims(block, committee):
+        verify_signature(claim.purpose, block.body.chain, claim.body, claim.signature, claim.public_key)
 
 
 def test_a_signed_block_passes_every_check() -> None:

@@ -133,14 +133,9 @@ def test_an_equal_own_digest_is_no_fork() -> None:
     gathered = Attestations(COMMITTEE)
     assert gathered.process_own(CheckpointIndex(1), DIGEST) is None
     assert gathered.process_attestation(0, attest(0)) is None
-    assert gathered.process_certificate(make_certificate(COMMITTEE, CHECKPOINT)) is None
+    assert gathered.process_attestation(1, attest(1)) is None
+    assert isinstance(gathered.process_attestation(2, attest(2)), Certified)
     assert gathered.last_certified == 1
-
-
-def test_a_fetched_certificate_shows_a_fork_too() -> None:
-    gathered = Attestations(COMMITTEE)
-    gathered.process_own(CheckpointIndex(1), OTHER)
-    assert isinstance(gathered.process_certificate(make_certificate(COMMITTEE, CHECKPOINT)), Forked)
 
 
 def test_memory_stays_bounded_when_one_author_attests_everything() -> None:

@@ -49,6 +49,3 @@ def test_keys_of_jobs_and_accounts_have_their_published_sizes() -> None:
     name = b"\x01" * 32
     assert keys.compute_account_history_key(PublicKey(name), 7) == name + (7).to_bytes(8, "big")
     assert keys.compute_generation_key(JobId(name), 7) == name + (7).to_bytes(8, "big")
-    assert keys.compute_evaluation_key(JobId(name), 7, 9) == name + (7).to_bytes(8, "big") + (9).to_bytes(
-        8, "big"
-    )
