@@ -7,7 +7,7 @@ SOURCES := tangle poi aivm shards tui simnet tests tools benchmarks
 LINTED = $(wildcard $(SOURCES))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-slow lint fmt type bench clean
+.PHONY: help setup up sim test test-slow lint fmt type bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ setup: .venv/ready ## make .venv: packages at their pinned versions and a C comp
 
 up: .venv/ready ## run four nodes on this machine, with wallets and a modest load; Ctrl-C stops them
 	@$(BIN)/tangle devnet up --nodes 4 --load 20
+
+sim: .venv/ready ## simulate networks under faults in virtual time: 20 seeds from SEED
+	@$(BIN)/tangle sim run --seed $(or $(SEED),1) --count 20
 
 test: lint ## lint, then the tests that take seconds
 	$(BIN)/pytest -q -n 2

@@ -21,6 +21,7 @@ MODULES: Final = {
     "key": "tangle.cli.key_commands:key",
     "genesis": "tangle.cli.genesis_commands:genesis",
     "config": "tangle.cli.config_commands:config",
+    "sim": "tangle.cli.sim_command:sim",
     "completion": "tangle.cli.plain_commands:completion",
     "version": "tangle.cli.plain_commands:version",
 }
