@@ -97,14 +97,20 @@ async def _run(
                 tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
                 if stop_with_parent:
                     tasks.start_soon(_stop_with_parent, os.getppid(), tasks.cancel_scope)
-                tasks.start_soon(computer.run)
                 node = await open_node(parts)
                 await tasks.start(node.run)
+                tasks.start_soon(_open_device, computer, node)
                 await serve_doors(_make_service(node, parts, faucet), parts.config, tasks)
                 log.info("running", name=parts.config.name, checkpoint=node.finality.certified)
         finally:
             # The rooms are gone; what they handed to the store still becomes durable.
             store.stop()
+
+
+async def _open_device(computer: ProcessComputer, node: Node) -> None:
+    # Building kernels takes a core for seconds: a node that is behind catches up on numpy first.
+    await node.catch_up.wait_level()
+    await computer.run()
 
 
 def _make_service(node: Node, parts: NodeParts, faucet: SigningKey | None) -> Service:
