@@ -32,7 +32,7 @@ UNFINISHED: Final = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|NotImplemented"
 """Words that mark unfinished work; written in two halves so that this file does not find itself."""
 
 MACHINE: Final = re.compile(
-    r"(?<![\w.}-])/(?:root|opt|home)/\w|/work/(?:main|shared|\.)|py"
+    r"(?<![\w.}-])/(?:root|opt|home|work)/\w|py"
     r"pi\.org|python"
     r"hosted|index-"
     r"url\b"
