@@ -43,6 +43,7 @@ from tangle.node.clock import Clock
 from tangle.node.computer import Computer
 from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
+from tangle.node.pool import ComputeFailed
 
 INBOX_MAX: Final = 4_096
 """Blocks waiting for verification: several seconds of the largest committee; what is left out is fetched
@@ -192,7 +193,13 @@ class CommitteeDriver:
                 await self._inbox_filled.wait()
             batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), VERIFY_BATCH_MAX))]
             try:
+                try:
                 verdicts = await self._verify([block for block, _ in batch])
+            except ComputeFailed as failure:
+                # A worker died twice: no reason to stop. Whoever builds on these blocks fetches them.
+                log.error("blocks-unverified", blocks=len(batch), code=failure.code)
+                self._in_inbox.difference_update(block.reference for block, _ in batch)
+                continue
             except ComputeFailed as error:
                 # A worker died twice: no reason to stop. Whoever builds on these blocks fetches them.
                 log.error("blocks-unverified", blocks=len(batch), code=error.code)

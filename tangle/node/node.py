@@ -4,7 +4,6 @@ Nothing is decided here. Events of one core become calls of another room; what m
 archive first.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final, assert_never
 
@@ -27,6 +26,7 @@ from tangle.core.signing import SigningKey
 from tangle.core.transactions import Transaction
 from tangle.core.types import CheckpointIndex, Milliseconds, Shard, TransactionId
 from tangle.ledger.accounts import AccountReader
+from tangle.ledger.errors import ParentsMissing
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
 from tangle.ledger.limits import SubDagLimits
 from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
@@ -48,6 +48,7 @@ from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
 from tangle.node.gossip import Gossip
 from tangle.node.ingest import Intake
 from tangle.node.ledgerbook import LedgerBook
+from tangle.node.missing import MissingTransactions
 from tangle.node.peer import Peer
 from tangle.node.peering import Peering, PeeringConfig
 from tangle.node.randomness import Randomness
@@ -106,8 +107,6 @@ class Node:
         self.board.latest = recovered.certified
         self.peer_port = 0
         self._evidence: list[EquivocationSeen] = []
-        self._wanted: deque[tuple[TransactionId, Peer | None]] = deque()
-        self._is_looking_up = False
         parameters = parts.genesis.parameters
         genesis_id = compute_shard_genesis_id(self.chain, SHARD)
         limits = SubDagLimits(unordered_max=parts.config.pending_max)
@@ -130,6 +129,14 @@ class Node:
             on_blocks=self.on_blocks,
         )
         self.intake = self._make_intake()
+        self.missing = MissingTransactions(
+            subdag=self.subdag,
+            archive=archive,
+            intake=self.intake,
+            fetcher=self.fetcher,
+            on_subdag_events=self._on_subdag_events,
+            get_ordered_total=lambda: self.executor.machine.state.ordered_total,
+        )
         self.driver = self._make_driver(recovered)
         self.responder = Responder(archive, self.subdag, self.driver)
         for block in recovered.committee.blocks:
@@ -231,11 +238,13 @@ class Node:
                 case Attached(transaction):
                     attached.append(transaction)
                 case Waiting(_, missing):
-                    self._want_transactions(missing, source)
+                    self.missing.want(missing, source)
                 case Dropped(identity, error):
                     log.info("transaction-dropped", id=identity.hex()[:16], code=error.code)
                     self.archive.forget_unordered((identity,))
                     self.finality.wake((identity,))
+                    if isinstance(error, ParentsMissing):
+                        self.missing.give_up(tuple(map(TransactionId, error.missing)))
                 case Expired(identities):
                     self._on_expired(identities)
                 case _:
@@ -267,36 +276,7 @@ class Node:
         self, blocks: Sequence[BlockReference], tips: Sequence[TransactionId], sender: Peer | None
     ) -> None:
         self.fetcher.want_blocks(blocks, sender)
-        self._want_transactions(tips, sender)
-
-    def _want_transactions(self, identities: Sequence[TransactionId], hint: Peer | None) -> None:
-        """Look in the own store first, then ask peers."""
-        self._wanted.extend((identity, hint) for identity in identities)
-        if self._is_looking_up:
-            # What the store holds may lack parents in turn, and a chain of them may be longer than the stack:
-            # the call that is under way takes them.
-            return
-        self._is_looking_up = True
-        while self._wanted:
-            identity, hint = self._wanted.popleft()
-            if not self._look_up(identity):
-                self.fetcher.want_transactions((identity,), hint)
-        self._is_looking_up = False
-
-    def _look_up(self, identity: TransactionId) -> bool:
-        """Whether this node has the transaction; one that only the store has goes back into the sub-DAG."""
-        subdag = self.subdag
-        if subdag.is_attached(identity) or subdag.is_waiting(identity) or self.intake.has(identity):
-            return True
-        place = self.archive.find_transaction(identity)
-        transaction = self.archive.get_transaction(identity)
-        if place is None or transaction is None:
-            return False
-        if place.ordered is None or place.ordered >= self.executor.machine.state.ordered_total:
-            self.intake.resubmit_stored(transaction)
-        else:
-            self._on_subdag_events(subdag.process_known(identity, transaction.body.anchor))
-        return True
+        self.missing.want(tips, sender)
 
     def _is_present(self, identity: TransactionId) -> bool:
         if self.subdag.is_attached(identity):
