@@ -115,17 +115,16 @@ class SubDag:
         self,
         transaction_id: TransactionId,
         anchor: CheckpointIndex,
-        checkpoint: CheckpointIndex | None = None,
+        checkpoint: CheckpointIndex,
     ) -> tuple[SubDagEvent, ...]:
         """The store holds this transaction as ordered: what waited for it attaches.
 
-        :param checkpoint: the one that ordered it; without it the anchor stands in, which makes children look
-            older.
+        :param checkpoint: the one that ordered it.
         """
         if transaction_id in self._unordered:
             return ()
         if transaction_id not in self._recent:
-            self._remember(transaction_id, Ordered(anchor, anchor if checkpoint is None else checkpoint))
+            self._remember(transaction_id, Ordered(anchor, checkpoint))
         return tuple(self._release(transaction_id, anchor))
 
     def process_refused(self, transaction_id: TransactionId) -> tuple[SubDagEvent, ...]:
