@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from simnet.chance import Chance
+from simnet.fail_points import FailPoint
 
 FAULTS_PER_MINUTE: Final = 15.0
 """Average number drawn for a minute: rare enough that nodes recover in between, mostly."""
@@ -22,6 +23,10 @@ SPAN_MIN_S: Final = 0.3
 
 SPAN_MAX_S: Final = 8.0
 """Longest fault."""
+
+
+POINTS: Final = tuple(point for point in FailPoint if not point.value.startswith("founding"))
+"""Fail points that a running network reaches; founding comes once, before any plan."""
 
 
 class Direction(Enum):
@@ -43,6 +48,21 @@ class Crash(Struct, frozen=True, tag="crash"):
     nodes: tuple[int, ...]
     is_disk_lost: bool = False
     """Whether they start from empty disks; the last-signed guards remain."""
+
+
+class CrashAt(Struct, frozen=True, tag="crash-at"):
+    """The first of some nodes to reach a fail point is killed there."""
+
+    at_s: float
+    """When the point is armed."""
+
+    until_s: float
+    """When whoever was killed starts again, and the point is disarmed."""
+
+    point: FailPoint
+    nodes: tuple[int, ...]
+    is_everybody: bool
+    """Whether all others are killed at the same moment."""
 
 
 class Partition(Struct, frozen=True, tag="partition"):
@@ -82,7 +102,7 @@ class Cut(Struct, frozen=True, tag="cut"):
     second: int
 
 
-Fault = Crash | Partition | SlowLinks | BadWeather | Cut
+Fault = Crash | CrashAt | Partition | SlowLinks | BadWeather | Cut
 """All of them."""
 
 
@@ -96,14 +116,14 @@ def draw_faults(chance: Chance, nodes: int, stop_s: float) -> tuple[Fault, ...]:
         if until_s < at_s + SPAN_MIN_S:
             return tuple(faults)
         fault = _draw_fault(chance, nodes, round(at_s, 3), round(until_s, 3))
-        if isinstance(fault, Crash):
+        if isinstance(fault, Crash | CrashAt):
             at_s = until_s  # so that crashes do not add up to more than are tolerated
         faults.append(fault)
 
 
 def _draw_fault(chance: Chance, nodes: int, at_s: float, until_s: float) -> Fault:
     tolerated = max(1, (nodes - 1) // 3)
-    kinds = ["crash", "crash", "crash-all"]
+    kinds = ["crash", "crash-all", "point", "point"]
     if nodes > 1:
         kinds += ["partition", "partition", "slow", "weather", "cut"]
     if nodes > 3:
@@ -114,6 +134,9 @@ def _draw_fault(chance: Chance, nodes: int, at_s: float, until_s: float) -> Faul
             return Crash(at_s, until_s, tuple(sorted(group)))
         case "crash-all":
             return Crash(at_s, until_s, tuple(range(nodes)))
+        case "point":
+            point = chance.choice(POINTS)
+            return CrashAt(at_s, until_s, point, tuple(range(nodes)), is_everybody=chance.random() < 0.5)
         case "lost-disk":
             return Crash(at_s, until_s, (chance.randrange(nodes),), is_disk_lost=True)
         case "partition":

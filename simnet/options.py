@@ -6,10 +6,10 @@ from msgspec import Meta, Struct
 
 from simnet.chance import make_chance
 from simnet.errors import ImpossiblePlan
-from simnet.faults import CALM_S, BadWeather, Crash, Cut, Fault, Partition, SlowLinks, draw_faults
+from simnet.faults import CALM_S, BadWeather, Crash, CrashAt, Cut, Fault, Partition, SlowLinks, draw_faults
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 1
+OPTIONS_VERSION: Final = 2
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -148,7 +148,7 @@ def check_options(options: SimulationOptions) -> None:
 
 def _get_nodes(fault: Fault) -> tuple[int, ...]:
     match fault:
-        case Crash() | Partition():
+        case Crash() | CrashAt() | Partition():
             return fault.nodes
         case SlowLinks():
             return (fault.node,)

@@ -1,9 +1,12 @@
 """Carries out a plan of faults: kills and starts nodes, and makes the weather on every link."""
 
+from collections.abc import Sequence
+
 import anyio
 from anyio.abc import TaskGroup
 
-from simnet.faults import BadWeather, Crash, Cut, Direction, Fault, Partition, SlowLinks
+from simnet.fail_points import FailPoint
+from simnet.faults import BadWeather, Crash, CrashAt, Cut, Direction, Fault, Partition, SlowLinks
 from simnet.network import BYTES_PER_S, Weather
 from simnet.world import World
 
@@ -17,6 +20,7 @@ class Trouble:
         self._world = world
         self._tasks = tasks
         self._active: list[Fault] = []
+        self._killed: dict[FailPoint, tuple[int, ...]] = {}
 
     async def run(self) -> None:
         """Carry out the whole plan; afterwards everything is in order."""
@@ -35,6 +39,8 @@ class Trouble:
             case Crash(nodes=nodes):
                 for node in nodes:
                     await self._world.members[node].crash()
+            case CrashAt():
+                self._arm(fault)
             case Cut(first=first, second=second):
                 members = self._world.members
                 self._world.network.cut(members[first].host, members[second].host)
@@ -44,13 +50,29 @@ class Trouble:
         self._world.log.write("-", "fault", ends=name)
         self._active = [other for other in self._active if other is not fault]
         if isinstance(fault, Crash):
-            self._start_again(fault)
+            await self._start_again(fault.nodes, is_disk_lost=fault.is_disk_lost)
+        if isinstance(fault, CrashAt):
+            self._world.fail_points.disarm(fault.point)
+            await self._start_again(self._killed.pop(fault.point, ()), is_disk_lost=False)
         self._make_weather()
 
-    def _start_again(self, crash: Crash) -> None:
-        for node in crash.nodes:
+    def _arm(self, fault: CrashAt) -> None:
+        def kill(node: int) -> None:
+            name = self._world.members[node].name
+            self._world.log.write(name, "fail-point", at=fault.point.value)
+            self.counts[fault.point.value] = self.counts.get(fault.point.value, 0) + 1
+            victims = range(len(self._world.members)) if fault.is_everybody else (node,)
+            self._killed[fault.point] = tuple(victims)
+            for victim in victims:
+                self._world.members[victim].kill()
+
+        self._world.fail_points.arm(fault.point, fault.nodes, kill)
+
+    async def _start_again(self, nodes: Sequence[int], *, is_disk_lost: bool) -> None:
+        for node in nodes:
             member = self._world.members[node]
-            if crash.is_disk_lost:
+            await member.crash()  # it may still be on its way out
+            if is_disk_lost:
                 member.lose_disk()
             member.start(self._tasks)
 
@@ -81,5 +103,5 @@ def _worsen(weather: Weather, fault: Fault, source: int, target: int) -> None:
         case BadWeather(loss=loss, jitter_ms=jitter_ms):
             weather.loss = max(weather.loss, loss)
             weather.jitter_ms = max(weather.jitter_ms, jitter_ms)
-        case Crash() | Cut():
+        case Crash() | CrashAt() | Cut():
             pass

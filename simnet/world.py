@@ -19,6 +19,7 @@ from simnet.chance import SeededRandomness, make_chance, make_key
 from simnet.checkers import Checker, FinalRun
 from simnet.clock import START_MS, DriftingClock
 from simnet.event_log import EventLog, current_node
+from simnet.fail_points import FailPoint, FailPoints
 from simnet.network import PacketNetwork
 from simnet.options import SimulationOptions
 from simnet.store import DiskPace, SimulatedGuard, SimulatedStore, make_disk
@@ -30,7 +31,7 @@ from tangle.core.genesis import Allocation, BoardEntry, Genesis
 from tangle.core.parameters import DEVNET, Parameters
 from tangle.core.types import Grains, Milliseconds
 from tangle.ledger.limits import SubDagLimits
-from tangle.node.catch_up import AHEAD_MAX
+from tangle.node.catch_up import AHEAD_MAX, LAG_ROUNDS
 from tangle.node.committee_driver import INBOX_MAX
 from tangle.node.computer import InlineComputer
 from tangle.node.config import NodeConfig
@@ -84,7 +85,7 @@ class Member:
         self.host = f"10.0.0.{index + 1}"
         self.pace = DiskPace(options.disk_ms)
         self.disk: Disk = make_disk()
-        self.guard: Guard = SimulatedGuard(self.pace)
+        self.guard: Guard = SimulatedGuard(self.pace, self._reach)
         self.validator_key = make_key(options.seed, "validator", index)
         self.on_opened: Callable[[Node], None] = lambda _: None
         """Called with each new node before it runs; a planted bug is put in here."""
@@ -117,10 +118,15 @@ class Member:
         self.world.log.write(self.name, "start", count=self.starts)
         tasks.start_soon(self._live)
 
+    def kill(self) -> None:
+        """Kill the process, if there is one: its tasks end where they wait."""
+        if self.is_up:
+            self.world.log.write(self.name, "crash")
+            self._scope.cancel()
+
     async def crash(self) -> None:
-        """Kill the process."""
-        self.world.log.write(self.name, "crash")
-        self._scope.cancel()
+        """Kill the process and wait until it is gone."""
+        self.kill()
         await self._ended.wait()
 
     def lose_disk(self) -> None:
@@ -152,6 +158,17 @@ class Member:
             self.node = self.service = None
             self._ended.set()
 
+    def _reach(self, point: FailPoint) -> bool:
+        if point is FailPoint.CATCHING_UP and not self._is_behind():
+            return False
+        return self.world.fail_points.reach(point, self.index)
+
+    def _is_behind(self) -> bool:
+        rounds = {
+            member: member.node.driver.core.highest_round for member in self.world.members if member.node
+        }
+        return self in rounds and rounds[self] + LAG_ROUNDS < max(rounds.values())
+
     def _tell_end(self, reason: str) -> None:
         self.world.report(Violated(Invariant.NODE_SOUND, self.name, reason))
 
@@ -159,7 +176,11 @@ class Member:
         world = self.world
         chance = make_chance(world.options.seed, "disk", self.index, self.starts)
         store = SimulatedStore(
-            self.disk, self.pace, chance, lambda batch: world.checker.on_durable(self.index, store, batch)
+            self.disk,
+            self.pace,
+            chance,
+            lambda batch: world.checker.on_durable(self.index, store, batch),
+            self._reach,
         )
         world.checker.on_started(self.index, store)
         async with anyio.create_task_group() as storing:
@@ -210,6 +231,7 @@ class World:
         self.options = options
         self.log = log
         self.report = report
+        self.fail_points = FailPoints()
         self.genesis = make_genesis(options)
         self.config = NodeConfig(
             peer_port=PORT, workers=1, intake_max=options.intake_max, pending_max=options.pending_max

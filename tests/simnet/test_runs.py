@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from simnet.errors import ImpossiblePlan
-from simnet.faults import BadWeather, Crash, Cut, Direction, Partition, SlowLinks
+from simnet.fail_points import FailPoint
+from simnet.faults import BadWeather, Crash, CrashAt, Cut, Direction, Partition, SlowLinks
 from simnet.options import ClockError, SimulationOptions, check_options, draw_options
 from simnet.run import run_simulation
 from simnet.verdicts import Pass
@@ -23,6 +24,7 @@ EVERYTHING: Final = (
     BadWeather(2.0, 3.0, 0.05, 20.0),
     Crash(2.5, 3.0, (3,)),
     Cut(3.2, 3.2, 1, 2),
+    CrashAt(3.1, 3.4, FailPoint.BLOCKS_AFTER, (1, 2), is_everybody=False),
     Crash(3.5, 4.0, (0, 1, 2, 3)),
 )
 """One fault of each kind, some of them at the same time."""
@@ -91,7 +93,7 @@ def test_what_is_drawn_is_possible_and_various() -> None:
     drawn = [draw_options(seed) for seed in range(200)]
     assert {options.nodes for options in drawn} == set(range(1, 8))
     kinds = {type(fault) for options in drawn for fault in options.faults}
-    assert kinds == {Partition, SlowLinks, BadWeather, Crash, Cut}
+    assert kinds == {Partition, SlowLinks, BadWeather, Crash, CrashAt, Cut}
     for options in drawn:
         crashes = [fault for fault in options.faults if isinstance(fault, Crash)]
         assert all(
