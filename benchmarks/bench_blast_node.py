@@ -2,6 +2,7 @@
 
 import cProfile
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def main() -> None:
     )
 
     async def run() -> None:
-        await run_node(Path(home), config, None, serve_doors, stop_with_parent=True)
+        await run_node(Path(home), config, None, serve_doors, stop_with_parent=os.getppid())
 
     if profile:
         with cProfile.Profile() as profiler:

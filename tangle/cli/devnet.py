@@ -1,5 +1,6 @@
 """A whole network on this machine: keys and homes for its nodes, their processes, and one line a second."""
 
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -127,7 +128,7 @@ def compute_arguments(devnet: Devnet, index: int) -> tuple[str, ...]:
         *("--workers", "1"),
         *("--kernel-cache", str(devnet.root / "kernels")),
         *("--faucet-key", str(devnet.root / FAUCET_KEY_NAME)),
-        "--stop-with-parent",
+        *("--stop-with-parent", str(os.getpid())),
         "--debug",  # what a node prints goes to its log: a fault should tell all that it knows there
         *(option for peer in peers for option in ("--peer", peer)),
     )

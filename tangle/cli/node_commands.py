@@ -132,7 +132,12 @@ def _emit_home(context: CommandContext, made: MadeHome, genesis: Genesis | None,
     show_envvar=True,
     help="Least urgent log lines to print.",
 )
-@click.option("--stop-with-parent", is_flag=True, help="Stop when the process that started this one is gone.")
+@click.option(
+    "--stop-with-parent",
+    type=int,
+    metavar="PID",
+    help="Stop when process PID, which started this one, is gone.",
+)
 @pass_context
 def up(
     context: CommandContext,
@@ -140,7 +145,7 @@ def up(
     peers: tuple[str, ...],
     faucet_key: Path | None,
     log_level: str,
-    stop_with_parent: bool,
+    stop_with_parent: int | None,
     **options: str | int | None,
 ) -> None:
     """Run the node of a home until interrupted.
@@ -161,7 +166,7 @@ def up(
 
 
 def run_node_forever(
-    home: Path, config: NodeConfig, faucet_key: Path | None, *, stop_with_parent: bool
+    home: Path, config: NodeConfig, faucet_key: Path | None, *, stop_with_parent: int | None
 ) -> None:
     """Run a node in this process, on the fastest event loop that is installed."""
     from tangle.api.doors import serve_doors

@@ -185,7 +185,7 @@ def _start_executor(initializer: Callable[[], None]) -> ProcessPoolExecutor:
         max_workers=1,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
-        initargs=(initializer,),
+        initargs=(os.getpid(), initializer),
     )
 
 
@@ -197,10 +197,11 @@ def _kill(executor: ProcessPoolExecutor) -> None:
         process.kill()
 
 
-def _start_worker(initializer: Callable[[], None]) -> None:
+def _start_worker(parent: int, initializer: Callable[[], None]) -> None:
     # Ctrl-C reaches the whole process group; the node decides when its workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+    # The parent's id is handed over: it may be gone before this process could ask who it is.
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     initializer()
 
 

@@ -57,11 +57,11 @@ async def run_node(
     faucet_key: Path | None,
     serve_doors: ServeDoors,
     *,
-    stop_with_parent: bool,
+    stop_with_parent: int | None,
 ) -> None:
     """Run the node at home ``path`` until SIGINT or SIGTERM.
 
-    :param stop_with_parent: also stop when the process that started this one is gone.
+    :param stop_with_parent: id of the process that started this one; the node also stops when that is gone.
     :raises TangleError: the home cannot be used, or the node had to stop; the message says what to do.
     """
     home = open_home(path)
@@ -88,15 +88,15 @@ async def _run(
     faucet: SigningKey | None,
     serve_doors: ServeDoors,
     *,
-    stop_with_parent: bool,
+    stop_with_parent: int | None,
 ) -> None:
     async with anyio.create_task_group() as storing:
         storing.start_soon(store.run)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
-                if stop_with_parent:
-                    tasks.start_soon(_stop_with_parent, os.getppid(), tasks.cancel_scope)
+                if stop_with_parent is not None:
+                    tasks.start_soon(_stop_with_parent, stop_with_parent, tasks.cancel_scope)
                 node = await open_node(parts)
                 await tasks.start(node.run)
                 tasks.start_soon(_open_device, computer, node)
