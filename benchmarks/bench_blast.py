@@ -171,10 +171,8 @@ async def run(options: argparse.Namespace, home: Path, transactions: list[bytes]
     print(f"transactions                {count} of {len(transactions[0])} bytes, batches of {options.batch}")
     print(f"accepted                    {count / accepted_s:10,.0f} tx/s")
     print(f"final                       {count / final_s:10,.0f} tx/s")
-    finality = status.finality
-    print(
-        f"finality p50/p95/p99        {finality.p50_ms:.0f} / {finality.p95_ms:.0f} / {finality.p99_ms:.0f} ms"
-    )
+    finality = (status.finality.p50_ms, status.finality.p95_ms, status.finality.p99_ms)
+    print("finality p50/p95/p99        " + " / ".join(f"{value:.0f}" for value in finality) + " ms")
     print(f"generation, score           {status.generation}, {status.score}/{status.holdout_rows}")
     resident = [figure.resident_bytes / 2**20 for figure in (rest, status)]
     print(f"resident at rest, after     {resident[0]:.0f} MiB, {resident[1]:.0f} MiB")
