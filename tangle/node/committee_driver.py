@@ -43,7 +43,6 @@ from tangle.node.clock import Clock
 from tangle.node.computer import Computer
 from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
-from tangle.node.pool import ComputeFailed
 
 INBOX_MAX: Final = 4_096
 """Blocks waiting for verification: several seconds of the largest committee; what is left out is fetched
@@ -193,16 +192,10 @@ class CommitteeDriver:
                 await self._inbox_filled.wait()
             batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), VERIFY_BATCH_MAX))]
             try:
-                try:
                 verdicts = await self._verify([block for block, _ in batch])
             except ComputeFailed as failure:
                 # A worker died twice: no reason to stop. Whoever builds on these blocks fetches them.
                 log.error("blocks-unverified", blocks=len(batch), code=failure.code)
-                self._in_inbox.difference_update(block.reference for block, _ in batch)
-                continue
-            except ComputeFailed as error:
-                # A worker died twice: no reason to stop. Whoever builds on these blocks fetches them.
-                log.error("blocks-unverified", blocks=len(batch), code=error.code)
                 self._in_inbox.difference_update(block.reference for block, _ in batch)
                 continue
             for (block, sender), error in zip(batch, verdicts, strict=True):
@@ -210,7 +203,6 @@ class CommitteeDriver:
                 if error is not None:
                     self.refused_total += 1
                     log.warning("block-refused", round=block.reference.round, code=error.code)
-                    self._hooks.on_refused(sender, error)
                     self._hooks.on_refused(sender, error)
                     continue
                 self._senders[block.reference] = sender
