@@ -52,17 +52,23 @@ class Checker:
         report: Callable[[Finding], None],
         on_final: Callable[[FinalRun], None],
         log: EventLog,
+        faulty: frozenset[int] = frozenset(),
     ) -> None:
         """:param names: of the nodes; those of validators first, in the committee's order.
+        :param faulty: nodes that are not honest: nothing is expected of them.
         :param report: told what was found.
         """
         self.effects: list[Effect] = []
         """The one history."""
 
+        self.caught: set[int] = set()
+        """Faulty nodes of whose equivocation an honest node keeps evidence."""
+
         self._names = names
         self._report = report
         self._on_final = on_final
         self._log = log
+        self._faulty = faulty
         self._checkpoints: list[bytes] = []
         self._rows: list[OrderedRow] = []
         self._ordered: set[TransactionId] = set()
@@ -91,6 +97,8 @@ class Checker:
 
     def on_started(self, node: int, store: Store) -> None:
         """A node starts from ``store``: everything that was promised before must be there."""
+        if node in self._faulty:
+            return
         watched, archive = self._watched[node], Archive(store)
         state, events = archive.get_ledger_state(), archive.get_last_event_row()
         executed = 0 if state is None else state.checkpoint_index
@@ -105,12 +113,13 @@ class Checker:
 
     def on_durable(self, node: int, store: Store, batch: WriteBatch) -> None:
         """A node's commit returned."""
+        if node in self._faulty:
+            return
         changes = batch.changes
         for key in changes.get(Table.BLOCKS, ()):
             self._check_slot(node, key)
-        if changes.get(Table.EVIDENCE):
-            detail = "it keeps evidence of an equivocation and nobody is faulty"
-            self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))
+        for key in changes.get(Table.EVIDENCE, ()):
+            self._check_evidence(node, int.from_bytes(key[8:10], "big"))
         if Table.CHECKPOINTS in changes:
             archive, watched = Archive(store), self._watched[node]
             watched.executed = max(parse_sequence_key(key) for key in changes[Table.CHECKPOINTS])
@@ -207,6 +216,8 @@ class Checker:
 
     def _check_slot(self, node: int, key: bytes) -> None:
         round_number, author, digest = parse_block_key(key)
+        if author in self._faulty:
+            return
         if author == node:
             # Its own disk has it a moment before anyone may see it; it counts until that disk is lost.
             known = self._own[node].setdefault(round_number, digest)
@@ -217,3 +228,10 @@ class Checker:
         if not known == known_elsewhere == digest:
             detail = f"two blocks of round {round_number} are signed by {self._names[author]}"
             self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))
+
+    def _check_evidence(self, node: int, author: int) -> None:
+        if author in self._faulty:
+            self.caught.add(author)
+            return
+        detail = f"it keeps evidence that {self._names[author]} signed twice"
+        self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))

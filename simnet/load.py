@@ -130,7 +130,7 @@ class Load:
         options, chance = self._world.options, wallet.chance
         while True:
             await anyio.sleep(chance.expovariate(options.rate / len(self.wallets)))
-            members = self._world.members
+            members = self._world.honest
             is_double = chance.random() < options.double_spends
             chosen = [chance.choice(members) for _ in range(1 + is_double)]
             accepted = await wallet.send(chosen, self._accounts)

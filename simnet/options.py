@@ -4,12 +4,13 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from simnet.adversaries import Adversary, Strategy
 from simnet.chance import make_chance
 from simnet.errors import ImpossiblePlan
 from simnet.faults import CALM_S, BadWeather, Crash, CrashAt, Cut, Fault, Partition, SlowLinks, draw_faults
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 2
+OPTIONS_VERSION: Final = 3
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -52,6 +53,9 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     faults: tuple[Fault, ...] = ()
     """What goes wrong, and when."""
+
+    adversaries: tuple[Adversary, ...] = ()
+    """Nodes that are not honest."""
 
     wallets: int = 4
     """Accounts that send."""
@@ -96,6 +100,11 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
     count = drawn_nodes if nodes is None else nodes
     stop_s = TIME_DEFAULT_S if time_s is None else time_s
     is_local = chance.random() < 0.5
+    tolerated = (count - 1) // 3
+    adversaries = tuple(
+        Adversary(node, chance.choice(list(Strategy)))
+        for node in sorted(chance.sample(range(count), chance.randint(0, tolerated)))
+    )
     options = SimulationOptions(
         seed=seed,
         nodes=count,
@@ -103,6 +112,7 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
         regions=tuple("virginia" if is_local else chance.choice(REGIONS) for _ in range(count)),
         clocks=tuple(ClockError(chance.randint(-100, 100), chance.randint(-200, 200)) for _ in range(count)),
         faults=draw_faults(make_chance(seed, "faults"), count, stop_s),
+        adversaries=adversaries,
         wallets=chance.randint(2, 6),
         rate=round(chance.uniform(2, 15), 2),
         double_spends=chance.choice([0.0, 0.05, 0.3]),
@@ -135,6 +145,7 @@ def check_options(options: SimulationOptions) -> None:
         raise ImpossiblePlan(f"{nodes} nodes need as many regions and clocks")
     if unknown := sorted(set(options.regions) - set(REGIONS)):
         raise ImpossiblePlan(f"there is no region {unknown[0]!r}; known are {', '.join(REGIONS)}")
+    _check_adversaries(options)
     for fault in options.faults:
         if not 0 <= fault.at_s <= fault.until_s <= options.time_s:
             raise ImpossiblePlan(f"a {type(fault).__name__} ends after the {options.time_s:g} s of the run")
@@ -144,6 +155,18 @@ def check_options(options: SimulationOptions) -> None:
             raise ImpossiblePlan(
                 f"{len(fault.nodes)} disks are lost at once and the committee tolerates {options.tolerated}"
             )
+
+
+def _check_adversaries(options: SimulationOptions) -> None:
+    if len({adversary.node for adversary in options.adversaries}) != len(options.adversaries):
+        raise ImpossiblePlan("a node has two strategies")
+    if len(options.adversaries) > options.tolerated:
+        raise ImpossiblePlan(
+            f"{len(options.adversaries)} adversaries and the committee tolerates {options.tolerated}; "
+            "take fewer, or more nodes"
+        )
+    if any(not 0 <= adversary.node < options.nodes for adversary in options.adversaries):
+        raise ImpossiblePlan(f"an adversary is a node beyond {options.nodes - 1}")
 
 
 def _get_nodes(fault: Fault) -> tuple[int, ...]:

@@ -70,6 +70,12 @@ class Report(Struct, frozen=True):
     faults: dict[str, int]
     """How often each was carried out."""
 
+    adversaries: dict[str, int]
+    """How often each strategy did what no honest node does."""
+
+    caught: int
+    """Adversaries of whose equivocation honest nodes keep evidence."""
+
     generation: int
     """Of the model, in the latest checkpoint."""
 
@@ -147,7 +153,7 @@ class Simulation:
 
     async def _wait_settled(self) -> None:
         """Return when every node makes a new transfer final, and all knows what became of the old ones."""
-        members = self.world.members
+        members = self.world.honest
         await _wait_until(lambda: all(member.node is not None for member in members))
         async with anyio.create_task_group() as probing:
             for member in members:
@@ -174,7 +180,7 @@ class Simulation:
 
     def _find_behind(self) -> Sequence[str]:
         """Nodes at which something ordered is not final."""
-        checker, members = self.world.checker, self.world.members
+        checker, members = self.world.checker, self.world.honest
         furthest = max(checker.get_final(member.index) for member in members)
         total = len(checker.effects)
         behind = []
@@ -190,7 +196,7 @@ class Simulation:
         return TransactionStatus.ATTACHED if node is None else node.find_status(accepted.id)
 
     def _describe_unsettled(self) -> str:
-        down = [member.name for member in self.world.members if member.node is None]
+        down = [member.name for member in self.world.honest if member.node is None]
         if down:
             return f"{', '.join(down)} did not come up"
         unsettled = self._find_unsettled()
@@ -252,6 +258,8 @@ class Simulation:
             packets=world.network.packets,
             bytes=world.network.bytes,
             faults=dict(sorted(self._faults.items())),
+            adversaries=_count_actions(world.members),
+            caught=len(checker.caught),
             generation=checker.get_generation(),
         )
 
@@ -275,6 +283,15 @@ def run_simulation(
         return await Simulation(options, sink).run(prepare)
 
     return run_in_virtual_time(main, options.seed)
+
+
+def _count_actions(members: Sequence[Member]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for member in members:
+        if member.bender is not None:
+            name = member.bender.strategy.value
+            counts[name] = counts.get(name, 0) + member.bender.actions
+    return counts
 
 
 async def _wait_until(is_met: Callable[[], bool]) -> None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
 from poi.presets import DIGITS
+from simnet.adversaries import Bender
 from simnet.chance import SeededRandomness, make_chance, make_key
 from simnet.checkers import Checker, FinalRun
 from simnet.clock import START_MS, DriftingClock
@@ -90,6 +91,15 @@ class Member:
         self.on_opened: Callable[[Node], None] = lambda _: None
         """Called with each new node before it runs; a planted bug is put in here."""
 
+        strategy = {each.node: each.strategy for each in options.adversaries}.get(index)
+        self.bender: Bender | None = None
+        """What makes it an adversary."""
+
+        if strategy is not None:
+            chance = make_chance(options.seed, "adversary", index)
+            wallet = make_key(options.seed, "forger", index)
+            self.bender = Bender(strategy, self.validator_key, wallet, world.timeline, chance)
+            self.on_opened = self.bender.bend
         self.starts = 0
         self.disks_lost = 0
         self.node: Node | None = None
@@ -146,7 +156,7 @@ class Member:
         except* TangleError as group:
             leaf = _find_leaf(group)
             if not self._scope.cancel_called:
-                if isinstance(leaf, StateForked):
+                if isinstance(leaf, StateForked) and self.bender is None:
                     self.world.report(Diverged(leaf.index, (self.name,), str(leaf)))
                 else:
                     self._tell_end(f"{type(leaf).__name__}: {leaf}")
@@ -170,6 +180,9 @@ class Member:
         return self in rounds and rounds[self] + LAG_ROUNDS < max(rounds.values())
 
     def _tell_end(self, reason: str) -> None:
+        if self.bender is not None:
+            self.world.log.write(self.name, "adversary-ended", reason=reason)
+            return
         self.world.report(Violated(Invariant.NODE_SOUND, self.name, reason))
 
     async def _run(self) -> None:
@@ -193,6 +206,8 @@ class Member:
                     panorama = Panorama(node, About(self.name, "0"))
                     self.node = node
                     self.service = Service(node, panorama, make_registry(node, panorama), None)
+                    if self.bender is not None:
+                        tasks.start_soon(self.bender.run, node, self.service)
             finally:
                 store.stop()
 
@@ -239,14 +254,20 @@ class World:
         self.timeline = Timeline(make_chance(options.seed, "timeline"))
         self.network = PacketNetwork(self.timeline, make_chance(options.seed, "network"), log)
         names = [f"node{index}" for index in range(options.nodes)]
-        self.checker = Checker(names, report, on_final, log)
+        faulty = frozenset(adversary.node for adversary in options.adversaries)
+        self.checker = Checker(names, report, on_final, log, faulty)
         self.members: list[Member] = []
         self.members += [Member(self, index) for index in range(options.nodes)]
+
+    @property
+    def honest(self) -> list[Member]:
+        """All but the adversaries."""
+        return [member for member in self.members if member.bender is None]
 
     def check_queues(self) -> None:
         """Every queue of every running node is within its limit."""
         config = self.config
-        for member in self.members:
+        for member in self.honest:
             node = member.node
             if node is None:
                 continue
@@ -271,6 +292,7 @@ def make_genesis(options: SimulationOptions) -> Genesis:
     keys = [make_key(seed, "validator", index).public_key for index in range(options.nodes)]
     genesis = found_network("simnet", PARAMETERS, keys, None, START_MS)
     wallets = [make_key(seed, "wallet", index).public_key for index in range(options.wallets)]
+    wallets += [make_key(seed, "forger", adversary.node).public_key for adversary in options.adversaries]
     allocations = tuple(Allocation(key, RICHES) for key in wallets)
     return replace(genesis, allocations=allocations, board=(BoardEntry(1, encode(JOB)),))
 
