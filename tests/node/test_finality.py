@@ -7,7 +7,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from shards.blocks import Attestation, Block, BlockBody, sign_block
+from shards.blocks import Attestation, Block, BlockBody, compute_genesis_references, sign_block
 from shards.certificates import Attestations, Certificate
 from shards.checkpoints import compute_checkpoint_digest, sign_attestation
 from shards.committee import Committee
@@ -32,6 +32,7 @@ CHAIN = compute_chain_id(GENESIS)
 KEYS = [make_key(f"validator {index}") for index in range(4)]
 STATE = make_genesis_state(GENESIS, SHARD)[0]
 BOARD = start_board(GENESIS, BACKEND)[0]
+ANCESTORS = compute_genesis_references(Committee(0, GENESIS.validators), CHAIN, SHARD)
 CHECKPOINT = make_genesis_checkpoint(CHAIN, SHARD, STATE, BOARD)
 
 
@@ -79,7 +80,7 @@ def make_block(author: int, *attestations: Attestation) -> Block:
         round=1,
         author=author,
         timestamp_ms=GENESIS.timestamp_ms,
-        ancestors=(),
+        ancestors=ANCESTORS,
         tips=(),
         attestations=attestations,
         rejects=(),

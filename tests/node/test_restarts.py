@@ -8,6 +8,7 @@ from shards.guard import decode_last_signed
 from tangle.core.types import TransactionId
 from tangle.node.archive import Archive
 from tangle.node.views import TransactionStatus
+from tangle.store.errors import StorageFailed
 from tangle.store.guard_file import MemoryGuard
 from tangle.store.memory_store import MemoryStore
 from tangle.store.store import Table
@@ -114,7 +115,9 @@ async def test_a_long_chain_that_came_in_backwards_does_not_stop_a_restart() -> 
         await wait_all_final(world.members, [transaction.id for transaction in chain])
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(n, marks=pytest.mark.slow) for n in range(3, 24))]
+)
 async def test_all_killed_at_any_moment_lose_nothing_final(seed: int) -> None:
     """Kills fall between any two steps: time stands still while the tasks are counted down."""
     async with network_of(4) as world:
@@ -236,6 +239,28 @@ def copy_disk(member: Member) -> dict:  # type: ignore[type-arg]  # the store's 
         for key, value in content.values.items():
             copied[table].put(key, value)
     return copied
+
+
+async def test_a_disk_that_dies_stops_the_node_and_loses_nothing_final() -> None:
+    alice = Wallet("alice")
+    async with network_of(4) as world:
+        member = world.members[1]
+        sent = await send_everywhere(world, 4)
+        await wait_all_final(world.members, sent)
+        before = read_outcomes(member, sent)
+        member.is_disk_dead = True
+        with anyio.fail_after(10):
+            await member.ended.wait()
+        assert isinstance(member.failure, StorageFailed)
+        late = await alice.send(world.members[0].service)
+        await wait_all_final([world.members[0], *world.members[2:]], [late.id])
+        member.is_disk_dead = False
+        member.failure = None
+        await member.start()
+        assert read_outcomes(member, sent) == before
+        await wait_all_final(world.members, [late.id])
+        assert_same_history(world.members)
+        assert_no_slot_signed_twice(world.members)
 
 
 async def test_history_ahead_of_the_state_is_executed_again_to_the_same_rows() -> None:

@@ -6,6 +6,7 @@ moment, which is a crash of its process and of its disk, and started again from 
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -27,6 +28,7 @@ from tangle.node.metrics import make_registry
 from tangle.node.node import Node, NodeParts, open_node
 from tangle.node.panorama import About, Panorama
 from tangle.node.service import Service
+from tangle.store.errors import StorageFailed
 from tangle.store.guard_file import MemoryGuard
 from tangle.store.memory_store import MemoryStore
 from tangle.store.store import Environment, Table
@@ -60,11 +62,6 @@ PORT: Final = 15_600
 BACKEND: Final = NumpyBackend()
 
 
-async def take_a_moment(_: Environment) -> None:
-    """A disk that needs some time for each environment, so that a crash can fall between the two."""
-    await anyio.sleep(0.001)
-
-
 def make_genesis(validators: int, parameters: Parameters = PARAMETERS) -> Genesis:
     faucet = make_key("faucet").public_key
     keys = [make_key(f"validator {index}").public_key for index in range(validators)]
@@ -89,6 +86,9 @@ class Member:
         self.failure: TangleError | None = None
         self.ended = anyio.Event()
         self.starts = 0
+        self.is_disk_dead = False
+        """Whether every further write fails."""
+
         self._scope = anyio.CancelScope()
         self._node: Node | None = None
         self._service: Service | None = None
@@ -138,7 +138,7 @@ class Member:
             self.ended.set()
 
     async def _run(self, task_status: TaskStatus[None]) -> None:
-        store = MemoryStore(self.disk, step=take_a_moment)
+        store = MemoryStore(self.disk, step=self._take_a_moment)
         async with anyio.create_task_group() as storing:
             storing.start_soon(store.run)
             try:
@@ -152,6 +152,12 @@ class Member:
                     task_status.started()
             finally:
                 store.stop()
+
+    async def _take_a_moment(self, _: Environment) -> None:
+        """The disk needs some time for each environment, so that a crash can fall between the two."""
+        await anyio.sleep(0.001)
+        if self.is_disk_dead:
+            raise StorageFailed(Path(self.host), "the disk died")
 
     def _make_parts(self, store: MemoryStore) -> NodeParts:
         world = self.world
