@@ -142,6 +142,14 @@ class Archive:
             batch.put(Table.TRANSACTIONS, compute_sequence_key(arrival), transaction.encoded)
             batch.put(Table.TRANSACTION_INDEX, transaction.id, encode_place(TransactionPlace(arrival, None)))
 
+    def delete_unordered(self, batch: WriteBatch, identities: Sequence[TransactionId]) -> None:
+        """Remove transactions that were given up; those that came again in the meantime stay."""
+        for identity in identities:
+            place = self.find_transaction(identity)
+            if place is not None and place.ordered is None and identity not in self._unordered:
+                batch.delete(Table.TRANSACTIONS, compute_sequence_key(place.arrival))
+                batch.delete(Table.TRANSACTION_INDEX, identity)
+
     def find_transaction(self, identity: TransactionId) -> TransactionPlace | None:
         """Where the transaction is stored, if it is."""
         value = self._store.get(Table.TRANSACTION_INDEX, identity)

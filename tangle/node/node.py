@@ -4,6 +4,7 @@ Nothing is decided here. Events of one core become calls of another room; what m
 archive first.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, assert_never
 
@@ -68,6 +69,10 @@ SHARD: Final = Shard(0)
 EPOCH: Final = 0
 """The one committee epoch that runs today."""
 
+DROPPED_KEPT_S: Final = 60.0
+"""How long a transaction whose parents did not come is kept on disk, so that its wallet can read why it was
+given up. Then it goes: nobody paid for keeping it."""
+
 log = structlog.get_logger("node")
 
 
@@ -107,6 +112,7 @@ class Node:
         self.board.latest = recovered.certified
         self.peer_port = 0
         self._evidence: list[EquivocationSeen] = []
+        self._dropped: deque[tuple[float, TransactionId]] = deque()
         parameters = parts.genesis.parameters
         genesis_id = compute_shard_genesis_id(self.chain, SHARD)
         limits = SubDagLimits(unordered_max=parts.config.pending_max)
@@ -242,6 +248,7 @@ class Node:
                 case Dropped(identity, error):
                     log.info("transaction-dropped", id=identity.hex()[:16], code=error.code)
                     self.archive.forget_unordered((identity,))
+                    self._dropped.append((anyio.current_time() + DROPPED_KEPT_S, identity))
                     self.finality.wake((identity,))
                     if isinstance(error, ParentsMissing):
                         self.missing.give_up(tuple(map(TransactionId, error.missing)))
@@ -331,10 +338,18 @@ class Node:
     async def _store_blocks(self, blocks: Sequence[Block]) -> None:
         batch = WriteBatch()
         self.archive.put_blocks(batch, blocks)
+        self.archive.delete_unordered(batch, self._take_dropped())
         evidence, self._evidence = self._evidence, []
         for equivocation in evidence:
             self.archive.put_evidence(batch, equivocation)
         await self.archive.commit(batch, is_urgent=True)
+
+    def _take_dropped(self) -> list[TransactionId]:
+        now_s = anyio.current_time()
+        due = []
+        while self._dropped and self._dropped[0][0] <= now_s:
+            due.append(self._dropped.popleft()[1])
+        return due
 
     def _on_equivocation(self, evidence: EquivocationSeen) -> None:
         reference = evidence.first.reference

@@ -6,8 +6,10 @@ then takes its place. The bits are the same, so nobody notices but the clock. Wh
 choice of device to the node and it fails, or there is no compiler, the node stays with numpy and says so.
 """
 
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -88,9 +90,19 @@ class ProcessComputer:
 
 def _initialize_worker(device: str, cache: Path, jobs: tuple[StandingJob, ...]) -> None:
     global _backend  # noqa: PLW0603  # a worker process has one backend and nowhere else to keep it
-    _backend = _open(device, cache)
-    for job in jobs:
-        prepare(job, _backend)
+    with _take_turn(cache) if device != NUMPY else nullcontext():
+        _backend = _open(device, cache)
+        for job in jobs:
+            prepare(job, _backend)
+
+
+@contextmanager
+def _take_turn(cache: Path) -> Iterator[None]:
+    # Nodes that share a cache build the same kernels: the first does, the others then find them.
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "turn").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 def _open(device: str, cache: Path) -> Backend:

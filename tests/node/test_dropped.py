@@ -1,9 +1,10 @@
 """A transaction that was dropped because its parent did not come is not lost for good: it may come again."""
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
-from tangle.node.views import TransactionStatus
+from tangle.node.views import NotFound, TransactionStatus
 from tests.node.wallets import Wallet, submit, wait_final, with_parents
 from tests.node.world import PARAMETERS, network_of, wait_until
 
@@ -27,3 +28,19 @@ async def test_a_dropped_transaction_may_be_sent_again_with_its_parent() -> None
             assert (await submit(service, transaction)).error is None
         for transaction in (parent, child):
             assert (await wait_final(service, transaction.id)).status is TransactionStatus.CHECKPOINTED
+
+
+async def test_a_dropped_transaction_leaves_the_disk_after_a_while() -> None:
+    alice, bob = Wallet("alice"), Wallet("bob")
+    async with network_of(1, parameters=LASTING) as world:
+        (service,) = world.services
+        parent = await alice.build(service)
+        orphan = await bob.build(service, bend=with_parents(parent.id))
+        await submit(service, orphan)
+        await wait_until(lambda: service.get_status().waiting == 0, timeout_s=120)
+        archive = service.node.archive
+        assert archive.find_transaction(orphan.id) is not None
+        service.node._dropped[0] = (anyio.current_time(), orphan.id)
+        await wait_until(lambda: archive.find_transaction(orphan.id) is None, timeout_s=30)
+        with pytest.raises(NotFound):
+            service.get_transaction(orphan.id)
