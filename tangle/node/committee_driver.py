@@ -128,6 +128,7 @@ class CommitteeDriver:
         self._inbox_filled = anyio.Event()
         self._stirred = anyio.Event()
         self._is_payload_known = False
+        self._proposal_due = anyio.Event()
         self._due_round = 0
         self._proposed_round = 0
         self._unsaved: list[Block] = []
@@ -146,7 +147,7 @@ class CommitteeDriver:
     def allow_proposing(self) -> None:
         """Take part: this node knows its own last block and has caught up."""
         self.is_proposing = True
-        self._stirred.set()
+        self._proposal_due.set()
 
     def receive(self, encoded: bytes, sender: Peer) -> None:
         """Take a block in, unless it is here already or there is no room.
@@ -237,12 +238,12 @@ class CommitteeDriver:
 
     async def _propose_forever(self, key: SigningKey) -> None:
         while True:
-            stirred = self._stirred
             if self.is_proposing and self._due_round > self._proposed_round:
                 self._proposed_round = self._due_round
                 await self._propose(key)
             else:
-                await stirred.wait()
+                self._proposal_due = anyio.Event()
+                await self._proposal_due.wait()
 
     async def _propose(self, key: SigningKey) -> None:
         parameters = self.setting.parameters
@@ -311,6 +312,7 @@ class CommitteeDriver:
                 self._hooks.on_equivocation(event)
             case ProposalDue(round_number):
                 self._due_round = round_number
+                self._proposal_due.set()
             case _:
                 assert_never(event)
 
