@@ -10,7 +10,7 @@ from simnet.errors import ImpossiblePlan
 from simnet.faults import CALM_S, BadWeather, Crash, CrashAt, Cut, Fault, Partition, SlowLinks, draw_faults
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 3
+OPTIONS_VERSION: Final = 4
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -56,6 +56,9 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     adversaries: tuple[Adversary, ...] = ()
     """Nodes that are not honest."""
+
+    is_tight: bool = False
+    """Whether transactions expire within seconds, and tips are lazy soon."""
 
     wallets: int = 4
     """Accounts that send."""
@@ -113,6 +116,7 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
         clocks=tuple(ClockError(chance.randint(-100, 100), chance.randint(-200, 200)) for _ in range(count)),
         faults=draw_faults(make_chance(seed, "faults"), count, stop_s),
         adversaries=adversaries,
+        is_tight=chance.random() < 0.5,
         wallets=chance.randint(2, 6),
         rate=round(chance.uniform(2, 15), 2),
         double_spends=chance.choice([0.0, 0.05, 0.3]),

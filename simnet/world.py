@@ -60,6 +60,11 @@ PARAMETERS: Final[Parameters] = replace(
 )
 """A devnet in which rare paths are common: short epochs, shallow commits, small blocks."""
 
+TIGHT: Final[Parameters] = replace(
+    PARAMETERS, anchor_gap=40, expiry_gap=40, lazy_youngest_gap=8, lazy_oldest_gap=32
+)
+"""The same, with transactions that expire after some seconds."""
+
 JOB: Final = replace(DIGITS, population=6, generation_interval_ms=Milliseconds(500))
 """Handwritten digits, in generations of a few transactions."""
 
@@ -290,7 +295,8 @@ def make_genesis(options: SimulationOptions) -> Genesis:
     """The network of these options: equal validators, rich wallets, the digits."""
     seed = options.seed
     keys = [make_key(seed, "validator", index).public_key for index in range(options.nodes)]
-    genesis = found_network("simnet", PARAMETERS, keys, None, START_MS)
+    parameters = TIGHT if options.is_tight else PARAMETERS
+    genesis = found_network("simnet", parameters, keys, None, START_MS)
     wallets = [make_key(seed, "wallet", index).public_key for index in range(options.wallets)]
     wallets += [make_key(seed, "forger", adversary.node).public_key for adversary in options.adversaries]
     allocations = tuple(Allocation(key, RICHES) for key in wallets)

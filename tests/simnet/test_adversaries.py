@@ -22,8 +22,8 @@ FAST = (Strategy.EQUIVOCATING_ALL, Strategy.FORGED_WORK)
     [pytest.param(each, marks=() if each in FAST else pytest.mark.slow, id=each.value) for each in Strategy],
 )
 def test_one_of_four_changes_nothing(strategy: Strategy) -> None:
-    faults = (Crash(2.5, 3.0, (0,)),)
-    options = replace(make_options(faults=faults), adversaries=(Adversary(2, strategy),))
+    faults = (Crash(2.0, 2.5, (0,)),)
+    options = replace(make_options(time_s=4.5, faults=faults), adversaries=(Adversary(2, strategy),))
     report = run_simulation(options)
     assert isinstance(report.verdict, Pass), report.verdict
     assert report.ordered > 10

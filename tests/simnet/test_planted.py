@@ -1,10 +1,12 @@
 """Planted bugs: each is put into otherwise real nodes, and the simulation must name it."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 import pytest
 from msgspec.structs import replace
 
+from shards.events import SubDagCommitted
 from simnet.faults import Crash
 from simnet.run import Report, run_simulation
 from simnet.verdicts import Diverged, Invariant, NoProgress, Violated
@@ -14,6 +16,7 @@ from tangle.core.types import Grains, PublicKey, TransactionId
 from tangle.ledger.accounts import Account
 from tangle.node.node import Node
 from tangle.store.guard_file import MemoryGuard
+from tangle.store.memory_store import Disk
 from tangle.store.store import Table, WriteBatch
 from tests.simnet.builders import make_options
 
@@ -149,6 +152,51 @@ def test_a_node_that_forgets_what_it_accepted() -> None:
 
     verdict = assert_violated(run_planted(plant(skip_some, 2)), Invariant.NODE_SOUND, "node2")
     assert "AssertionError" in verdict.detail
+
+
+def test_a_disk_that_loses_what_it_said_is_synced() -> None:
+    def prepare(world: World) -> None:
+        member, (crash,) = world.members[1], ONE_DOWN
+        kept: list[Disk] = []
+        world.timeline.add(crash.at_s - 0.4, lambda: kept.append(deepcopy(member.disk)))
+        world.timeline.add(crash.until_s - 0.1, lambda: setattr(member, "disk", kept[0]))
+
+    assert_violated(run_planted(prepare, ONE_DOWN), Invariant.FINALITY, "node1")
+
+
+def expire_soon(node: Node) -> None:
+    machine = node.executor.machine
+    machine._parameters = replace(machine._parameters, expiry_gap=1)
+
+
+def forget_weight_of_work(node: Node) -> None:
+    node.executor.machine._macs = {}
+
+
+def reverse_commits(node: Node) -> None:
+    def add(commit: SubDagCommitted) -> None:
+        node.executor.add(replace(commit, blocks=commit.blocks[::-1]))
+
+    node.driver._hooks = replace(node.driver._hooks, on_committed=add)
+
+
+def drop_a_commit(node: Node) -> None:
+    dropped: list[SubDagCommitted] = []
+
+    def add(commit: SubDagCommitted) -> None:
+        if dropped or not any(block.body.tips for block in commit.blocks):
+            node.executor.add(commit)
+        else:
+            dropped.append(commit)
+
+    node.driver._hooks = replace(node.driver._hooks, on_committed=add)
+
+
+@pytest.mark.parametrize("bug", [expire_soon, forget_weight_of_work, reverse_commits, drop_a_commit])
+def test_a_node_that_executes_otherwise_than_the_others(bug: Callable[[Node], None]) -> None:
+    report = run_simulation(make_options(rate=30.0), prepare=plant(bug, 1))
+    assert isinstance(report.verdict, Diverged), report.verdict
+    assert "node1" in report.verdict.nodes
 
 
 def test_a_queue_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
