@@ -82,6 +82,14 @@ class Checker:
         """Checkpoints in the one history, without genesis."""
         return max(0, len(self._checkpoints) - 1)
 
+    def expect_nothing_of(self, *nodes: int) -> None:
+        """These are faulty too."""
+        self._faulty |= frozenset(nodes)
+
+    def is_faulty(self, node: int) -> bool:
+        """Whether nothing is expected of a node."""
+        return node in self._faulty
+
     def get_generation(self) -> int:
         """Generation of the first standing model in the latest checkpoint."""
         return decode_checkpoint(self._checkpoints[-1]).models[0].generation if self._checkpoints else 0

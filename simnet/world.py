@@ -267,7 +267,7 @@ class World:
     @property
     def honest(self) -> list[Member]:
         """All but the adversaries."""
-        return [member for member in self.members if member.bender is None]
+        return [member for member in self.members if not self.checker.is_faulty(member.index)]
 
     def check_queues(self) -> None:
         """Every queue of every running node is within its limit."""
