@@ -15,6 +15,7 @@ from tangle.core.transactions import Transaction
 from tangle.core.types import Grains, PublicKey, TransactionId
 from tangle.ledger.accounts import Account
 from tangle.node.node import Node
+from tangle.node.views import TransactionStatus
 from tangle.store.guard_file import MemoryGuard
 from tangle.store.memory_store import Disk
 from tangle.store.store import Table, WriteBatch
@@ -197,6 +198,18 @@ def test_a_node_that_executes_otherwise_than_the_others(bug: Callable[[Node], No
     report = run_simulation(make_options(rate=30.0), prepare=plant(bug, 1))
     assert isinstance(report.verdict, Diverged), report.verdict
     assert "node1" in report.verdict.nodes
+
+
+def test_a_node_that_does_not_know_what_it_accepted() -> None:
+    def know_less(node: Node) -> None:
+        find_status = node.find_status
+
+        def find_less(identity: TransactionId) -> TransactionStatus | None:
+            return find_status(identity) if identity[0] % 4 else None
+
+        node.find_status = find_less  # type: ignore[method-assign]  # the planted bug
+
+    assert_violated(run_planted(plant(know_less, 2)), Invariant.ACCEPTED_KEPT, "node2")
 
 
 def test_a_queue_beyond_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
