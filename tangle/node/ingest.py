@@ -209,10 +209,10 @@ class Intake:
         if due:
             self._wakeup.set()
 
-    async def run(self, workers: int) -> None:
-        """Verify and attach until cancelled, with as many batches under way as there are workers."""
+    async def run(self, batches: int) -> None:
+        """Verify, attach and store until cancelled, with that many batches under way at a time."""
         async with anyio.create_task_group() as tasks:
-            for _ in range(workers):
+            for _ in range(batches):
                 tasks.start_soon(self._run_one)
 
     def _admit(self, item: bytes, source: Peer | None, is_requested: bool) -> SubmitOutcome | _Entry:

@@ -1,7 +1,6 @@
-"""One node: its rooms put together, and the paths between them.
+"""One node: its rooms put together, and the paths between them. Nothing is decided here.
 
-Nothing is decided here. Events of one core become calls of another room; what must survive goes to the
-archive first.
+Events of one core become calls of another room; what must survive goes to the archive first.
 """
 
 from collections import deque
@@ -70,8 +69,10 @@ EPOCH: Final = 0
 """The one committee epoch that runs today."""
 
 DROPPED_KEPT_S: Final = 60.0
-"""How long a transaction whose parents did not come is kept on disk, so that its wallet can read why it was
-given up. Then it goes: nobody paid for keeping it."""
+"""How long a dropped transaction stays on disk for its wallet to read why; nobody paid for more."""
+
+BATCHES_AT_DISK: Final = 2
+"""Batches that wait for the disk while others are verified, so that the workers never do."""
 
 log = structlog.get_logger("node")
 
@@ -162,7 +163,7 @@ class Node:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.executor.run)
             tasks.start_soon(self.finality.run)
-            tasks.start_soon(self.intake.run, max(1, self.parts.config.get_workers()))
+            tasks.start_soon(self.intake.run, self.parts.config.get_workers() + BATCHES_AT_DISK)
             tasks.start_soon(self.gossip.run)
             tasks.start_soon(self.fetcher.run)
             tasks.start_soon(self.driver.run)
