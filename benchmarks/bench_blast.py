@@ -213,7 +213,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         home, genesis, wallets = make_home(Path(root))
         transactions = make_transactions(genesis, wallets, options.transactions)
-        node_module = "benchmarks.bench_blast_node"
+        node_module = "benchmarks.blast_node"
         command = [sys.executable, "-m", node_module, str(home), str(API_PORT), options.device]
         if options.profile:
             command.append(options.profile)
