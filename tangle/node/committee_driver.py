@@ -131,6 +131,7 @@ class CommitteeDriver:
         self._proposal_due = anyio.Event()
         self._due_round = 0
         self._proposed_round = 0
+        self._unguarded: Block | None = None
         self._unsaved: list[Block] = []
         self._accepted = anyio.Event()
         self.is_proposing = False
@@ -164,6 +165,14 @@ class CommitteeDriver:
         self._in_inbox.add(block.reference)
         self._inbox.append((block, sender))
         self._inbox_filled.set()
+
+    def is_sendable(self, encoded: bytes) -> bool:
+        """Whether others may see this block: an own one only once it and the guard are on disk."""
+        return self._unguarded is None or encoded != self._unguarded.encoded
+
+    def get_latest_blocks(self) -> tuple[Block, ...]:
+        """Each author's newest accepted block that others may see."""
+        return tuple(block for block in self.core.get_latest_blocks() if self.is_sendable(block.encoded))
 
     def on_attached(self, identities: Sequence[TransactionId]) -> None:
         """Transactions that became present: suspended blocks that named them may go on."""
@@ -254,6 +263,7 @@ class CommitteeDriver:
         tips = () if is_behind else self._hooks.select_tips(parameters.tips_per_block, round_number)
         attestations = self._hooks.take_attestations(parameters.attestations_per_block)
         block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key)
+        self._unguarded = block
         self._proposed_round = block.reference.round
         self._is_payload_known = False
         self._handle(events)
@@ -263,6 +273,7 @@ class CommitteeDriver:
         # could never fill. Neither is seen by anyone before both are on disk.
         await self._save()
         await self._hooks.advance_guard(block)
+        self._unguarded = None
         self._hooks.broadcast(block)
 
     async def _ask_forever(self) -> None:
@@ -274,7 +285,7 @@ class CommitteeDriver:
                 self._hooks.on_missing(missing.blocks, missing.tips, None)
             if self.core.clock_round == clock_round:
                 # Nobody moves: a block that was lost on its way may be what the others wait for.
-                for block in self.core.get_latest_blocks():
+                for block in self.get_latest_blocks():
                     self._hooks.broadcast(block)
             clock_round = self.core.clock_round
 

@@ -183,7 +183,7 @@ class Node:
 
     def on_connected(self, peer: Peer) -> None:
         """A session began: send the newest blocks, which the peer may have missed."""
-        latest = tuple(block.encoded for block in self.driver.core.get_latest_blocks())
+        latest = tuple(block.encoded for block in self.driver.get_latest_blocks())
         if latest:
             peer.send(prepare_message(Blocks(latest)))
 

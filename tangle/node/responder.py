@@ -54,12 +54,13 @@ class Responder:
                 return TransactionItems(0, items)
             case GetBlocks(_, _, references):
                 blocks = map(self._find_block, references)
-                items, is_whole = _take(item for item in blocks if item is not None)
+                sendable = (item for item in blocks if item is not None and self._committee.is_sendable(item))
+                items, is_whole = _take(sendable)
                 return BlockItems(0, items, is_whole)
             case GetRounds(_, _, first, last):
                 last = min(last, first + ROUNDS_MAX - 1)
                 rows = self._archive.get_blocks(first, last, BLOCKS_MAX)
-                items, is_whole = _take(iter(rows))
+                items, is_whole = _take(filter(self._committee.is_sendable, rows))
                 return BlockItems(0, items, is_whole and len(rows) < BLOCKS_MAX)
             case GetOrdered(_, _, first, limit):
                 ordered = self._archive.get_ordered_range(first, first + min(limit, TRANSACTIONS_MAX))
