@@ -33,6 +33,9 @@ WANTED_MAX: Final = 65_536
 """Items wanted at a time; beyond it new wishes are dropped and come again when their block or child is
 retried."""
 
+ANNOUNCED_MAX: Final = WANTED_MAX // 2
+"""Wishes up to which announced items are added: whatever is announced, there is room for what a block needs."""
+
 RETRY_S: Final = 0.4
 """How long to wait for an item before another peer is asked; several round trips."""
 
@@ -56,6 +59,9 @@ class _Wish(Struct, eq=False):
     hint: Peer | None
     """The peer that mentioned it."""
 
+    is_needed: bool
+    """A block or a descendant needs it; else a peer just announced it."""
+
     order: int
     """Where in the ring of peers to begin; wishes begin at different peers, so that load spreads."""
 
@@ -76,11 +82,19 @@ class _Wishes(Generic[Key]):
     def __len__(self) -> int:
         return len(self._wishes)
 
-    def add(self, keys: Iterable[Key], hint: Peer | None) -> None:
+    def add(self, keys: Iterable[Key], hint: Peer | None, *, is_needed: bool = True) -> None:
+        bound = WANTED_MAX if is_needed else ANNOUNCED_MAX
         for key in keys:
-            if key not in self._wishes and len(self._wishes) < WANTED_MAX:
-                self._wishes[key] = _Wish(hint, self._order)
+            wish = self._wishes.get(key)
+            if wish is not None:
+                wish.is_needed |= is_needed
+            elif len(self._wishes) < bound:
+                self._wishes[key] = _Wish(hint, is_needed, self._order)
                 self._order += 1
+
+    def is_needed(self, key: Key) -> bool:
+        wish = self._wishes.get(key)
+        return wish is not None and wish.is_needed
 
     def remove(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -118,10 +132,12 @@ class Fetcher:
         *,
         peering: Peering,
         shard: Shard,
-        on_transactions: Callable[[Sequence[bytes], Peer], None],
+        on_transactions: Callable[[Sequence[bytes], Peer, bool], None],
         on_blocks: Callable[[Sequence[bytes], Peer], None],
     ) -> None:
-        """:param on_transactions, on_blocks: get what came, through the same checks as everything else."""
+        """:param on_transactions, on_blocks: get what came, through the same checks as everything else; of
+        transactions also whether they are needed, or were announced and are taken if there is room.
+        """
         self._peering = peering
         self._shard = shard
         self._on_transactions = on_transactions
@@ -136,8 +152,13 @@ class Fetcher:
         return len(self._transactions) + len(self._blocks)
 
     def want_transactions(self, identities: Iterable[TransactionId], hint: Peer | None) -> None:
-        """Fetch these transactions."""
+        """Fetch these transactions: somebody needs them."""
         self._transactions.add(identities, hint)
+        self._stirred.set()
+
+    def want_announced(self, identities: Iterable[TransactionId], announcer: Peer) -> None:
+        """Fetch these transactions once, unless they come otherwise: ``announcer`` says that they exist."""
+        self._transactions.add(identities, announcer, is_needed=False)
         self._stirred.set()
 
     def want_blocks(self, references: Iterable[BlockReference], hint: Peer | None) -> None:
@@ -180,12 +201,17 @@ class Fetcher:
             log.debug("fetch-failed", peer=peer.name, code=error.code)
             return
         assert isinstance(answer, TransactionItems)
-        wanted = set(identities)
-        items = [item for item in answer.items if compute_transaction_id(item) in wanted]
-        if len(items) < len(answer.items):
+        came = {compute_transaction_id(item): item for item in answer.items}
+        wanted = [identity for identity in identities if identity in came]
+        if len(wanted) < len(answer.items):
             self._peering.blame(peer, UnsolicitedResponse("TransactionItems", answer.request))
-        if items:
-            self._on_transactions(items, peer)
+        needed = [identity for identity in wanted if self._transactions.is_needed(identity)]
+        news = [identity for identity in wanted if not self._transactions.is_needed(identity)]
+        # Where there is no room for news it is let go: a block that names it will have it fetched again.
+        self._transactions.remove(news)
+        for group, is_needed in ((needed, True), (news, False)):
+            if group:
+                self._on_transactions([came[identity] for identity in group], peer, is_needed)
 
     async def _fetch_blocks(self, peer: Peer, references: list[BlockReference]) -> None:
         try:

@@ -200,7 +200,7 @@ class Node:
             and not self.intake.is_refused(identity)
             and self.find_status(identity) is None
         ]
-        self.fetcher.want_transactions(unknown, peer)
+        self.fetcher.want_announced(unknown, peer)
 
     def on_blocks(self, items: Sequence[bytes], peer: Peer) -> None:
         """Committee blocks."""
@@ -277,8 +277,8 @@ class Node:
         self.archive.forget_unordered(identities)
         self.finality.wake(identities)
 
-    def _on_fetched(self, items: Sequence[bytes], peer: Peer) -> None:
-        self.intake.take(items, peer, is_requested=True)
+    def _on_fetched(self, items: Sequence[bytes], peer: Peer, is_needed: bool = True) -> None:
+        self.intake.take(items, peer, is_requested=is_needed)
 
     def _on_missing(
         self, blocks: Sequence[BlockReference], tips: Sequence[TransactionId], sender: Peer | None
@@ -350,7 +350,7 @@ class Node:
         due = []
         while self._dropped and self._dropped[0][0] <= now_s:
             due.append(self._dropped.popleft()[1])
-        return due
+        return [identity for identity in due if not self.subdag.is_attached(identity)]  # it may be back
 
     def _on_equivocation(self, evidence: EquivocationSeen) -> None:
         reference = evidence.first.reference

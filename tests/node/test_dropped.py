@@ -44,3 +44,26 @@ async def test_a_dropped_transaction_leaves_the_disk_after_a_while() -> None:
         await wait_until(lambda: archive.find_transaction(orphan.id) is None, timeout_s=30)
         with pytest.raises(NotFound):
             service.get_transaction(orphan.id)
+
+
+async def test_what_came_back_is_not_taken_off_the_disk_while_it_is_being_ordered() -> None:
+    """Its time is over between being ordered in memory and being so on disk."""
+    alice, bob = Wallet("alice"), Wallet("bob")
+    async with network_of(1, parameters=LASTING) as world:
+        (service,) = world.services
+        node = service.node
+        parent = await alice.build(service)
+        child = await bob.build(service, bend=with_parents(parent.id))
+        await submit(service, child)
+        await wait_until(lambda: service.get_status().waiting == 0, timeout_s=120)
+        for transaction in (parent, child):
+            assert (await submit(service, transaction)).error is None
+        await wait_until(lambda: node.subdag.get(child.id) is None, every_s=0.0005)
+        place = node.archive.find_transaction(child.id)
+        assert place is not None
+        assert place.ordered is None
+        node._dropped.clear()
+        node._dropped.append((anyio.current_time(), child.id))
+        await node._store_blocks(())
+        await wait_final(service, child.id)
+        assert node.archive.get_transaction(child.id) is not None

@@ -10,7 +10,7 @@ from tangle.core.transactions import Transaction
 from tangle.core.types import Shard, TransactionId
 from tangle.net.errors import RequestTimeout
 from tangle.net.messages import BlockItems, GetBlocks, GetTransactions, Request, TransactionItems
-from tangle.node.fetcher import ATTEMPTS_MAX, OUTSTANDING_MAX, RETRY_S, WANTED_MAX, Fetcher
+from tangle.node.fetcher import ANNOUNCED_MAX, ATTEMPTS_MAX, OUTSTANDING_MAX, RETRY_S, WANTED_MAX, Fetcher
 from tests.ledger.drawing import GENESIS_ID, make_transaction
 from tests.node.test_finality import make_block
 
@@ -63,15 +63,16 @@ class Bench:
     def __init__(self, *peers: FakePeer) -> None:
         self.peering = FakePeering(*peers)
         self.came: list[bytes] = []
+        self.news: list[bytes] = []
         self.fetcher = Fetcher(
             peering=self.peering,  # type: ignore[arg-type]  # the two methods that a fetcher uses
             shard=Shard(0),
-            on_transactions=lambda items, _: self.take(items),
+            on_transactions=lambda items, _, is_needed: self.take(items, is_needed),
             on_blocks=lambda items, _: self.take(items),
         )
 
-    def take(self, items: Sequence[bytes]) -> None:
-        self.came.extend(items)
+    def take(self, items: Sequence[bytes], is_needed: bool = True) -> None:
+        (self.came if is_needed else self.news).extend(items)
 
 
 @pytest.fixture
@@ -154,3 +155,34 @@ def test_wishes_are_bounded() -> None:
         (TransactionId(number.to_bytes(32, "big")) for number in range(WANTED_MAX + 10)), None
     )
     assert it.fetcher.depth == WANTED_MAX
+
+
+async def test_what_was_only_announced_is_news_and_asked_for_no_more_once_it_came(
+    wanted: list[Transaction],
+) -> None:
+    """It gets no privilege, unless somebody comes to need it meanwhile."""
+    announcer = FakePeer("a", *wanted)
+    it = Bench(announcer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.fetcher.run)
+        it.fetcher.want_announced([transaction.id for transaction in wanted], announcer)  # type: ignore[arg-type]  # a fake
+        it.fetcher.want_transactions([wanted[3].id], None)
+        await anyio.sleep(RETRY_S / 2)
+        assert it.came == [wanted[3].encoded]
+        assert sorted(it.news) == sorted(each.encoded for each in wanted if each is not wanted[3])
+        assert it.fetcher.depth == 1
+        tasks.cancel_scope.cancel()
+
+
+async def test_announcements_leave_room_for_what_is_needed(wanted: list[Transaction]) -> None:
+    announcer, other = FakePeer("a", is_silent=True), FakePeer("b", *wanted)
+    it = Bench(announcer, other)
+    made_up = [TransactionId(number.to_bytes(32, "big")) for number in range(WANTED_MAX + 10)]
+    it.fetcher.want_announced(made_up, announcer)  # type: ignore[arg-type]  # a fake
+    assert it.fetcher.depth == ANNOUNCED_MAX
+    it.fetcher.want_transactions([transaction.id for transaction in wanted], other)  # type: ignore[arg-type]  # a fake
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.fetcher.run)
+        await anyio.sleep(RETRY_S)
+        assert sorted(it.came) == sorted(transaction.encoded for transaction in wanted)
+        tasks.cancel_scope.cancel()
