@@ -1,6 +1,12 @@
 """How much a sub-DAG holds, and its figures at one moment."""
 
+from typing import Final
+
 from msgspec import Struct
+from msgspec.structs import replace
+
+UNWRITTEN_MAX: Final = 2_000
+"""Ordered transactions that may wait for the disk before the commit that makes the write full."""
 
 
 class SubDagLimits(Struct, frozen=True):
@@ -54,3 +60,12 @@ class SubDagStatistics(Struct, frozen=True):
 
     certified: int
     """Latest certified checkpoint."""
+
+
+def widen_window(limits: SubDagLimits) -> SubDagLimits:
+    """The same with a window that holds what a single commit may order, until it is on disk.
+
+    One that left the window before the store knows it as ordered would look as if it had never been.
+    """
+    ordered_max = limits.unordered_max + limits.needed_reserve + UNWRITTEN_MAX
+    return replace(limits, recent_max=max(limits.recent_max, ordered_max))

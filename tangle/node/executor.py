@@ -19,6 +19,7 @@ from tangle.core.types import CheckpointIndex, PublicKey, TransactionId
 from tangle.ledger.accounts import Account, AccountReader
 from tangle.ledger.errors import NotAttached
 from tangle.ledger.events import SubDagEvent
+from tangle.ledger.limits import UNWRITTEN_MAX
 from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive, EvaluationRecord
@@ -28,7 +29,7 @@ from tangle.store.store import WriteBatch
 COMMITS_PER_WRITE: Final = 32
 """Most commits in one write: a node that catches up pays for the disk once for them all."""
 
-ORDERED_PER_WRITE: Final = 2_000
+ORDERED_PER_WRITE: Final = UNWRITTEN_MAX
 """Transactions after which a write is not made larger, some tens of milliseconds of work."""
 
 log = structlog.get_logger("executor")

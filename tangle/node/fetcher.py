@@ -34,7 +34,7 @@ WANTED_MAX: Final = 65_536
 retried."""
 
 ANNOUNCED_MAX: Final = WANTED_MAX // 2
-"""Wishes up to which announced items are added: whatever is announced, there is room for what a block needs."""
+"""Wishes up to which announced items are added: whatever peers announce, what a block needs has room."""
 
 RETRY_S: Final = 0.4
 """How long to wait for an item before another peer is asked; several round trips."""

@@ -28,7 +28,7 @@ from tangle.core.types import CheckpointIndex, Milliseconds, Shard, TransactionI
 from tangle.ledger.accounts import AccountReader
 from tangle.ledger.errors import ParentsMissing
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
-from tangle.ledger.limits import SubDagLimits
+from tangle.ledger.limits import SubDagLimits, widen_window
 from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.subdag import SubDag
 from tangle.net.addresses import Address, parse_address
@@ -116,7 +116,7 @@ class Node:
         self._dropped: deque[tuple[float, TransactionId]] = deque()
         parameters = parts.genesis.parameters
         genesis_id = compute_shard_genesis_id(self.chain, SHARD)
-        limits = SubDagLimits(unordered_max=parts.config.pending_max)
+        limits = widen_window(SubDagLimits(unordered_max=parts.config.pending_max))
         self.subdag = SubDag(parameters, genesis_id, limits)
         self.subdag.on_checkpoint(recovered.state.checkpoint_index, certified=False)
         self.subdag.on_checkpoint(CheckpointIndex(recovered.certified), certified=True)

@@ -16,7 +16,7 @@ from tangle.ledger.errors import (
     WaitingRoomFull,
 )
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
-from tangle.ledger.limits import SubDagLimits
+from tangle.ledger.limits import SubDagLimits, widen_window
 from tangle.ledger.subdag import SubDag
 from tests.ledger.drawing import GENESIS_ID, Drawing, make_transaction, order
 
@@ -220,6 +220,17 @@ def test_the_window_of_ordered_transactions_is_bounded() -> None:
     with pytest.raises(NotAttached):
         subdag.order_cone(drawing["v4"].id)
     assert subdag.process_transaction(drawing["late"]) == (Waiting(drawing["late"].id, (drawing["v0"].id,)),)
+
+
+def test_a_wide_window_holds_whatever_one_commit_orders() -> None:
+    drawing = Drawing("v0: genesis\n" + "\n".join(f"v{i}: v{i - 1}" for i in range(1, 25)))
+    subdag = make_subdag(limits=widen_window(LIMITS))
+    for number in range(25):
+        subdag.process_transaction(drawing[f"v{number}"], is_needed=True)
+    order(subdag, drawing, "v24")
+    assert all(subdag.order_cone(drawing[f"v{number}"].id) == [] for number in range(25))
+    assert widen_window(SubDagLimits()) == widen_window(widen_window(SubDagLimits()))
+    assert widen_window(SubDagLimits(recent_max=10**9)).recent_max == 10**9
 
 
 def test_waiting_ends_after_its_checkpoints() -> None:
