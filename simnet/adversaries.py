@@ -62,7 +62,7 @@ class Strategy(Enum):
     """It spreads transactions whose results are made up."""
 
 
-class Adversary(Struct, frozen=True):
+class Adversary(Struct, frozen=True, forbid_unknown_fields=True):
     """One node and what it does."""
 
     node: int

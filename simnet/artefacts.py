@@ -1,6 +1,7 @@
 """What a simulation leaves behind: its options, its figures, its event log, and the line that repeats it."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,10 @@ def write_report(directory: Path, report: Report) -> None:
 
 
 def compute_replay_line(options: SimulationOptions) -> str:
-    """The command that runs drawn options again."""
+    """The command that runs these options again, drawn or read."""
+    if options.scenario:
+        allow = " --allow-byzantine" if options.is_byzantine_allowed else ""
+        return f"tangle sim run --scenario {shlex.quote(options.scenario)} --seed {options.seed}{allow}"
     return f"tangle sim run --seed {options.seed} --nodes {options.nodes} --time {options.time_s:g}s"
 
 

@@ -1,5 +1,7 @@
 """What the simulator itself refuses; faults that it finds in the node are verdicts, not errors."""
 
+from pathlib import Path
+
 from tangle.core.errors import TangleError
 
 
@@ -24,3 +26,14 @@ class ImpossiblePlan(TangleError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"this simulation cannot be: {reason}")
+
+
+class InvalidScenario(TangleError):
+    """A scenario file that cannot be read as one."""
+
+    code = "scenario-invalid"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")

@@ -5,9 +5,9 @@ time, or everybody is; and everything is whole again when the plan ends.
 """
 
 from enum import Enum
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from simnet.chance import Chance
 from simnet.fail_points import FailPoint
@@ -40,7 +40,7 @@ class Direction(Enum):
     """Those from the group: it hears and is not heard."""
 
 
-class Crash(Struct, frozen=True, tag="crash"):
+class Crash(Struct, frozen=True, forbid_unknown_fields=True, tag_field="play", tag="crash"):
     """Processes are killed, and start again from their disks."""
 
     at_s: float
@@ -50,7 +50,7 @@ class Crash(Struct, frozen=True, tag="crash"):
     """Whether they start from empty disks; the last-signed guards remain."""
 
 
-class CrashAt(Struct, frozen=True, tag="crash-at"):
+class CrashAt(Struct, frozen=True, forbid_unknown_fields=True, tag_field="play", tag="crash-at"):
     """The first of some nodes to reach a fail point is killed there."""
 
     at_s: float
@@ -61,11 +61,11 @@ class CrashAt(Struct, frozen=True, tag="crash-at"):
 
     point: FailPoint
     nodes: tuple[int, ...]
-    is_everybody: bool
+    is_everybody: bool = False
     """Whether all others are killed at the same moment."""
 
 
-class Partition(Struct, frozen=True, tag="partition"):
+class Partition(Struct, frozen=True, forbid_unknown_fields=True, tag_field="play", tag="partition"):
     """A group is cut off from the others."""
 
     at_s: float
@@ -74,26 +74,26 @@ class Partition(Struct, frozen=True, tag="partition"):
     direction: Direction
 
 
-class SlowLinks(Struct, frozen=True, tag="slow-links"):
+class SlowLinks(Struct, frozen=True, forbid_unknown_fields=True, tag_field="play", tag="slow-links"):
     """Everything from and to one node comes late and slowly."""
 
     at_s: float
     until_s: float
     node: int
-    extra_ms: float
-    bytes_per_s: float
+    extra_ms: Annotated[float, Meta(ge=0, le=60_000)]
+    bytes_per_s: Annotated[float, Meta(ge=1_000)]
 
 
-class BadWeather(Struct, frozen=True, tag="bad-weather"):
+class BadWeather(Struct, frozen=True, forbid_unknown_fields=True, tag_field="play", tag="bad-weather"):
     """Packets of every link are lost and jitter."""
 
     at_s: float
     until_s: float
-    loss: float
-    jitter_ms: float
+    loss: Annotated[float, Meta(ge=0, lt=1)]
+    jitter_ms: Annotated[float, Meta(ge=0, le=60_000)]
 
 
-class Cut(Struct, frozen=True, tag="cut"):
+class Cut(Struct, frozen=True, forbid_unknown_fields=True, tag_field="play", tag="cut"):
     """The connections between two nodes break; what was under way is lost."""
 
     at_s: float

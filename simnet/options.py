@@ -1,5 +1,6 @@
 """What one simulation is: drawn from its seed, or written down by a person."""
 
+from itertools import pairwise
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -23,13 +24,13 @@ TIME_MIN_S: Final = CALM_S + 1
 """Shortest one: after the calm beginning there must be something."""
 
 
-class ClockError(Struct, frozen=True):
+class ClockError(Struct, frozen=True, forbid_unknown_fields=True):
     """How wrong a node's clock is."""
 
-    offset_ms: int
+    offset_ms: Annotated[int, Meta(ge=-60_000, le=60_000)]
     """Ahead of the true time at the start."""
 
-    drift_ppm: int
+    drift_ppm: Annotated[int, Meta(ge=-100_000, le=100_000)]
     """Microseconds gained in a true second."""
 
 
@@ -60,28 +61,37 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
     is_tight: bool = False
     """Whether transactions expire within seconds, and tips are lazy soon."""
 
-    wallets: int = 4
+    twins: tuple[int, ...] = ()
+    """Validators that run a second time: with the same key, as the nodes that follow the others."""
+
+    is_byzantine_allowed: bool = False
+    """Whether more may be faulty than the committee tolerates; honest nodes may diverge then."""
+
+    scenario: str = ""
+    """File that it was read from, empty when it was drawn."""
+
+    wallets: Annotated[int, Meta(ge=1, le=100)] = 4
     """Accounts that send."""
 
-    rate: float = 10.0
+    rate: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
     """Transactions a second, all wallets together."""
 
-    double_spends: float = 0.0
+    double_spends: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Share of transactions that are sent twice, differently, to two nodes."""
 
-    jitter_ms: float = 1.0
+    jitter_ms: Annotated[float, Meta(ge=0, le=60_000)] = 1.0
     """Longest extra time of every packet."""
 
-    loss: float = 0.0
+    loss: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     """Chance that a packet must be sent again."""
 
-    disk_ms: float = 1.0
+    disk_ms: Annotated[float, Meta(ge=0, le=60_000)] = 1.0
     """Usual time of a write to disk."""
 
-    intake_max: int = 20_000
+    intake_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
     """As in a node's settings."""
 
-    pending_max: int = 100_000
+    pending_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 100_000
     """As in a node's settings."""
 
     version: int = OPTIONS_VERSION
@@ -91,6 +101,21 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def tolerated(self) -> int:
         """Validators that may be faulty."""
         return (self.nodes - 1) // 3
+
+    @property
+    def members(self) -> int:
+        """Nodes that run: validators and their twins."""
+        return self.nodes + len(self.twins)
+
+    @property
+    def faulty(self) -> frozenset[int]:
+        """Nodes that are not honest."""
+        strange = {adversary.node for adversary in self.adversaries}
+        return frozenset({*strange, *self.twins, *range(self.nodes, self.members)})
+
+    def find_validator(self, node: int) -> int:
+        """The validator that a node is, or is the twin of."""
+        return node if node < self.nodes else self.twins[node - self.nodes]
 
 
 def draw_options(seed: int, nodes: int | None = None, time_s: float | None = None) -> SimulationOptions:
@@ -153,23 +178,40 @@ def check_options(options: SimulationOptions) -> None:
     for fault in options.faults:
         if not 0 <= fault.at_s <= fault.until_s <= options.time_s:
             raise ImpossiblePlan(f"a {type(fault).__name__} ends after the {options.time_s:g} s of the run")
-        if any(not 0 <= node < nodes for node in _get_nodes(fault)):
-            raise ImpossiblePlan(f"a {type(fault).__name__} names a node beyond {nodes - 1}")
-        if isinstance(fault, Crash) and fault.is_disk_lost and len(fault.nodes) > options.tolerated:
+        if any(not 0 <= node < options.members for node in _get_nodes(fault)):
+            raise ImpossiblePlan(f"a {type(fault).__name__} names a node beyond {options.members - 1}")
+        if len(set(_get_nodes(fault))) != len(_get_nodes(fault)):
+            raise ImpossiblePlan(f"a {type(fault).__name__} names a node twice")
+        lost = len(fault.nodes) if isinstance(fault, Crash) and fault.is_disk_lost else 0
+        if lost > options.tolerated and not options.is_byzantine_allowed:
             raise ImpossiblePlan(
-                f"{len(fault.nodes)} disks are lost at once and the committee tolerates {options.tolerated}"
+                f"{lost} disks are lost at once and the committee tolerates {options.tolerated}; "
+                "take fewer, more nodes, or --allow-byzantine"
+            )
+    _check_points(options)
+
+
+def _check_points(options: SimulationOptions) -> None:
+    armed = [fault for fault in options.faults if isinstance(fault, CrashAt)]
+    for earlier, later in pairwise(sorted(armed, key=lambda fault: (fault.point.value, fault.at_s))):
+        if earlier.point is later.point and later.at_s < earlier.until_s:
+            raise ImpossiblePlan(
+                f"{later.point.value} is armed twice at {later.at_s:g} s; let the first CrashAt end before"
             )
 
 
 def _check_adversaries(options: SimulationOptions) -> None:
-    if len({adversary.node for adversary in options.adversaries}) != len(options.adversaries):
-        raise ImpossiblePlan("a node has two strategies")
-    if len(options.adversaries) > options.tolerated:
+    strange = [*(adversary.node for adversary in options.adversaries), *options.twins]
+    if len(set(strange)) != len(strange):
+        raise ImpossiblePlan("a node has two strategies; give it one")
+    if len(strange) > options.tolerated and not options.is_byzantine_allowed:
         raise ImpossiblePlan(
-            f"{len(options.adversaries)} adversaries and the committee tolerates {options.tolerated}; "
-            "take fewer, or more nodes"
+            f"{len(strange)} adversaries and the committee tolerates {options.tolerated}; "
+            "take fewer, more nodes, or --allow-byzantine"
         )
-    if any(not 0 <= adversary.node < options.nodes for adversary in options.adversaries):
+    if len(strange) >= options.nodes:
+        raise ImpossiblePlan("nobody is honest; leave one node alone")
+    if any(not 0 <= node < options.nodes for node in strange):
         raise ImpossiblePlan(f"an adversary is a node beyond {options.nodes - 1}")
 
 

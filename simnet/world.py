@@ -92,7 +92,8 @@ class Member:
         self.pace = DiskPace(options.disk_ms)
         self.disk: Disk = make_disk()
         self.guard: Guard = SimulatedGuard(self.pace, self._reach)
-        self.validator_key = make_key(options.seed, "validator", index)
+        validator = options.find_validator(index)
+        self.validator_key = make_key(options.seed, "validator", validator)
         self.on_opened: Callable[[Node], None] = lambda _: None
         """Called with each new node before it runs; a planted bug is put in here."""
 
@@ -113,8 +114,8 @@ class Member:
         self.service: Service | None = None
         """While it runs."""
 
-        self._network = world.network.add_host(self.host, options.regions[index])
-        self._clock = DriftingClock(options.clocks[index].offset_ms, options.clocks[index].drift_ppm)
+        self._network = world.network.add_host(self.host, options.regions[validator])
+        self._clock = DriftingClock(options.clocks[validator].offset_ms, options.clocks[validator].drift_ppm)
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
         self._ended.set()
@@ -258,11 +259,10 @@ class World:
         )
         self.timeline = Timeline(make_chance(options.seed, "timeline"))
         self.network = PacketNetwork(self.timeline, make_chance(options.seed, "network"), log)
-        names = [f"node{index}" for index in range(options.nodes)]
-        faulty = frozenset(adversary.node for adversary in options.adversaries)
-        self.checker = Checker(names, report, on_final, log, faulty)
+        names = [f"node{index}" for index in range(options.members)]
+        self.checker = Checker(names, report, on_final, log, options.faulty)
         self.members: list[Member] = []
-        self.members += [Member(self, index) for index in range(options.nodes)]
+        self.members += [Member(self, index) for index in range(options.members)]
 
     @property
     def honest(self) -> list[Member]:

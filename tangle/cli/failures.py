@@ -56,6 +56,8 @@ STATUS_BY_CODE = {
     "timeout": ExitStatus.TIMEOUT,
     "wait-timeout": ExitStatus.TIMEOUT,
     "start-timeout": ExitStatus.TIMEOUT,
+    "simulation-impossible": ExitStatus.USAGE,
+    "scenario-invalid": ExitStatus.USAGE,
 }
 """Faults with a status of their own."""
 

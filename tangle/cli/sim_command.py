@@ -1,18 +1,21 @@
 """``tangle sim``: whole networks in one seeded process, with faults, checked while they run."""
 
 import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
 from simnet.artefacts import compute_replay_line, describe_verdict, write_event_log, write_report
-from simnet.options import draw_options
+from simnet.options import SimulationOptions, draw_options
 from simnet.run import Report, run_simulation
-from simnet.verdicts import Pass
+from simnet.scenario import load_scenario
+from simnet.verdicts import Diverged, Pass
 from tangle.cli.context import CommandContext, pass_context
 from tangle.cli.failures import ExitStatus
 from tangle.cli.groups import TangleGroup
@@ -57,6 +60,16 @@ def sim() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep options, report and event log of each run here.",
 )
+@click.option(
+    "--scenario",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Play this file (TOML) instead of what a seed draws.",
+)
+@click.option(
+    "--allow-byzantine",
+    is_flag=True,
+    help="With --scenario: more nodes may be faulty than are tolerated, and the run may diverge.",
+)
 @pass_context
 def run_command(
     context: CommandContext,
@@ -65,27 +78,55 @@ def run_command(
     time_s: float | None,
     count: int,
     out: Path | None,
+    scenario: Path | None,
+    allow_byzantine: bool,
 ) -> int:
     """Run simulations and check them while they run.
 
-    A seed draws nodes, regions, clocks, load and faults. Exit status 1 when a run does not pass; the line
-    that repeats it is printed.
+    A seed draws nodes, regions, clocks, load and faults, or a scenario file says what is played. Exit
+    status 1 when a run does not pass, 2 when there can be no such run; the line that repeats it is printed.
     """
-    first = int.from_bytes(SystemRandomness().get_bytes(SEED_BYTES), "big") if seed is None else seed
+    if scenario is not None and (nodes is not None or time_s is not None):
+        raise click.UsageError("a scenario says its nodes and its time; change them in the file.")
+    if scenario is None and allow_byzantine:
+        raise click.UsageError("--allow-byzantine goes with --scenario; seeds draw what is tolerated.")
     reports = []
-    for number in range(first, first + count):
-        report = _run_one(number, nodes, time_s, out)
+    for options in _find_options(seed, nodes, time_s, scenario, count, is_byzantine_allowed=allow_byzantine):
+        report = _run_one(options, out)
         reports.append(report)
         if count > 1 or not isinstance(report.verdict, Pass):
             context.say(f"{compute_replay_line(report.options)}: {describe_verdict(report.verdict)}")
-    failed = [report for report in reports if not isinstance(report.verdict, Pass)]
+    failed = [report for report in reports if not _is_allowed(report)]
     context.emit({"runs": reports, "failed": len(failed)}, lambda console: _render(console, reports))
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
 
-def _run_one(seed: int, nodes: int | None, time_s: float | None, out: Path | None) -> Report:
-    options = draw_options(seed, nodes, time_s)
-    directory = None if out is None else out / f"seed-{seed}"
+def _find_options(
+    seed: int | None,
+    nodes: int | None,
+    time_s: float | None,
+    scenario: Path | None,
+    count: int,
+    *,
+    is_byzantine_allowed: bool,
+) -> Iterator[SimulationOptions]:
+    """The runs that are asked for, one after the other."""
+    if scenario is not None:
+        options = load_scenario(scenario, seed, is_byzantine_allowed=is_byzantine_allowed)
+        yield from (replace(options, seed=options.seed + number) for number in range(count))
+        return
+    first = int.from_bytes(SystemRandomness().get_bytes(SEED_BYTES), "big") if seed is None else seed
+    yield from (draw_options(number, nodes, time_s) for number in range(first, first + count))
+
+
+def _is_allowed(report: Report) -> bool:
+    """Whether a run ended as it may: beyond the tolerance, honest nodes may come apart."""
+    is_excused = report.options.is_byzantine_allowed and isinstance(report.verdict, Diverged)
+    return is_excused or isinstance(report.verdict, Pass)
+
+
+def _run_one(options: SimulationOptions, out: Path | None) -> Report:
+    directory = None if out is None else out / f"seed-{options.seed}"
     with nullcontext() if directory is None else write_event_log(directory) as sink:
         report = run_simulation(options, sink=sink)
     if directory is not None:

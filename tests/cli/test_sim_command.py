@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+import simnet
 from simnet.options import draw_options
 from simnet.run import Report, run_simulation
 from simnet.verdicts import Invariant, Violated
 from tests.cli.builders import Terminal
 
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(120)]
+
+SCENARIOS = Path(simnet.__file__).parent / "scenarios"
 
 SMALL = ("--nodes", "1", "--time", "4s")
 
@@ -53,6 +56,26 @@ def test_several_seeds_are_one_table(terminal: Terminal) -> None:
     assert len(result.stdout.splitlines()) == 3
 
 
+def test_a_scenario_is_played_and_its_line_repeats_it(terminal: Terminal) -> None:
+    answer = terminal.run_json("sim", "run", "--scenario", str(SCENARIOS / "split-and-heal.toml"))
+    (run,) = answer["runs"]
+    assert run["verdict"]["type"] == "pass"
+    assert run["faults"] == {"Crash": 1, "Partition": 1, "SlowLinks": 1}
+    assert run["adversaries"]["late"] > 0
+    assert run["options"]["seed"] == 7
+
+
+def test_beyond_the_tolerance_divergence_is_reported_and_allowed(terminal: Terminal) -> None:
+    path = str(SCENARIOS / "two-faces.toml")
+    status, sentence = terminal.fail("sim", "run", "--scenario", path)
+    assert status == 2
+    assert "2 adversaries and the committee tolerates 1" in sentence
+    result = terminal.run("sim", "run", "--scenario", path, "--allow-byzantine")
+    assert result.exit_code == 0, result.output
+    assert "diverged at checkpoint" in result.stdout
+    assert "two-faces.toml --seed 1 --allow-byzantine" in result.stdout
+
+
 def test_a_finding_is_exit_status_one(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     def run_and_find(*arguments: object, **settings: object) -> Report:
         report = run_simulation(draw_options(7, 1, 4))
@@ -69,9 +92,12 @@ def test_a_finding_is_exit_status_one(terminal: Terminal, monkeypatch: pytest.Mo
     ("arguments", "status", "words"),
     [
         (("--time", "soon"), 2, "no duration"),
-        (("--time", "1s"), 1, "choose 4 s"),
+        (("--time", "1s"), 2, "choose 4 s"),
         (("--nodes", "0"), 2, "nodes"),
         (("--seed", "-1"), 2, "seed"),
+        (("--scenario", "nowhere.toml"), 2, "nowhere.toml"),
+        (("--scenario", str(SCENARIOS / "two-faces.toml"), "--nodes", "7"), 2, "change them in the file"),
+        (("--allow-byzantine",), 2, "goes with --scenario"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
