@@ -154,6 +154,12 @@ class SubDag:
         """Parents that transactions wait for and that are not here: to be looked up, then fetched."""
         return self._waiting.get_missing()
 
+    def get_missing_under(
+        self, transaction_ids: Iterable[TransactionId], limit: int
+    ) -> tuple[TransactionId, ...]:
+        """What is not here of the past of waiting transactions, at most about ``limit`` for each of them."""
+        return self._waiting.get_missing_under(transaction_ids, limit)
+
     def get_statistics(self) -> SubDagStatistics:
         """Sizes at this moment."""
         return SubDagStatistics(

@@ -3,7 +3,7 @@
 Bounded in all and per source; every operation costs time in proportion to the transactions that it touches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tangle.core.transactions import Transaction
 from tangle.core.types import TransactionId
@@ -97,6 +97,21 @@ class WaitingRoom:
     def get_missing(self) -> tuple[TransactionId, ...]:
         """Parents that nobody has sent yet: what to fetch, in the order in which they were first missed."""
         return tuple(parent for parent in self._children if parent not in self._entries)
+
+    def get_missing_under(
+        self, transaction_ids: Iterable[TransactionId], limit: int
+    ) -> tuple[TransactionId, ...]:
+        """What nobody has sent yet of the past of those that wait here, about ``limit`` for each at most."""
+        seen: set[TransactionId] = set()
+        lacking: list[TransactionId] = []
+        for transaction_id in transaction_ids:
+            pending = [transaction_id] if transaction_id in self._entries else []
+            bound = len(lacking) + limit
+            while pending and len(lacking) < bound:
+                for parent in sorted(self._entries[pending.pop()].missing - seen):
+                    seen.add(parent)
+                    (pending if parent in self._entries else lacking).append(parent)
+        return tuple(lacking)
 
     def get_expired(self, before: int) -> list[WaitingTransaction]:
         """Those that have waited since before checkpoint ``before``, oldest first."""

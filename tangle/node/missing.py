@@ -6,6 +6,7 @@ store has not either is fetched.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from tangle.core.types import CheckpointIndex, TransactionId
 from tangle.ledger.events import SubDagEvent
@@ -14,6 +15,9 @@ from tangle.node.archive import Archive
 from tangle.node.fetcher import Fetcher
 from tangle.node.ingest import Intake
 from tangle.node.peer import Peer
+
+RENEWED_MAX: Final = 64
+"""Missing ancestors of one waiting transaction that are asked for at a time when it is wanted again."""
 
 
 class MissingTransactions:
@@ -44,9 +48,13 @@ class MissingTransactions:
     def want(self, identities: Sequence[TransactionId], hint: Peer | None) -> None:
         """Get these.
 
-        :param hint: a peer that should have them.
+        :param hint: a peer that should have them; none when somebody waits for them still: what they wait
+            for in turn is asked for again then, since the fetcher may have given it up.
         """
         self._wanted.extend((identity, hint) for identity in identities)
+        if hint is None:
+            under = self._subdag.get_missing_under(identities, RENEWED_MAX)
+            self._wanted.extend((identity, None) for identity in under)
         if self._is_looking_up:
             # What the store holds may lack parents in turn, and a chain of them may be longer than the stack:
             # the call that is under way takes them.

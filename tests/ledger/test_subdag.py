@@ -233,6 +233,20 @@ def test_a_wide_window_holds_whatever_one_commit_orders() -> None:
     assert widen_window(SubDagLimits(recent_max=10**9)).recent_max == 10**9
 
 
+def test_what_lacks_under_waiting_transactions_is_found_once_and_bounded() -> None:
+    drawing = Drawing("b: g1 g2\n c: b g3\n d: b g1 g4\n e: g5")
+    subdag = make_subdag()
+    for name in "bcd":
+        subdag.process_transaction(drawing[name])
+    ids = [drawing[name].id for name in "cde"]
+    ghosts = {drawing.get_id(f"g{number}") for number in range(1, 5)}
+    found = subdag.get_missing_under(ids, 10)
+    assert len(found) == len(ghosts)
+    assert set(found) == ghosts
+    assert len(subdag.get_missing_under(ids[:1], 1)) < 3
+    assert subdag.get_missing_under([drawing["e"].id, GENESIS_ID], 10) == ()
+
+
 def test_waiting_ends_after_its_checkpoints() -> None:
     drawing = Drawing("b: ghost\n c: b\n d: other")
     subdag = make_subdag()

@@ -1,0 +1,56 @@
+"""What is missing is asked for as long as somebody needs it, also when it is far below what they named."""
+
+from typing import cast
+
+import anyio
+
+from tangle.core.parameters import MINIMAL
+from tangle.ledger.events import SubDagEvent
+from tangle.ledger.subdag import SubDag
+from tangle.net.messages import GetTransactions
+from tangle.node.archive import Archive
+from tangle.node.fetcher import ATTEMPTS_MAX, RETRY_S
+from tangle.node.ingest import Intake
+from tangle.node.missing import MissingTransactions
+from tangle.store.memory_store import MemoryStore
+from tests.ledger.drawing import GENESIS_ID, Drawing
+from tests.node.test_fetcher import Bench, FakePeer
+
+
+class EmptyIntake:
+    """Nothing is on its way in."""
+
+    def has(self, _: object) -> bool:
+        return False
+
+
+async def test_what_a_waiting_transaction_lacks_is_asked_for_again_after_it_was_given_up() -> None:
+    drawing = Drawing("b: ghost\n c: b\n d: c other")
+    peer = FakePeer("a")
+    it = Bench(peer)
+    subdag = SubDag(MINIMAL, GENESIS_ID)
+    told: list[SubDagEvent] = []
+    missing = MissingTransactions(
+        subdag=subdag,
+        archive=Archive(MemoryStore()),
+        intake=cast(Intake, EmptyIntake()),
+        fetcher=it.fetcher,
+        on_subdag_events=told.extend,
+        get_ordered_total=lambda: 0,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.fetcher.run)
+        for name in "bcd":
+            for event in subdag.process_transaction(drawing[name]):
+                missing.want(event.missing, None)  # type: ignore[union-attr]  # all of them wait
+        await anyio.sleep(RETRY_S * (ATTEMPTS_MAX + 20))
+        assert it.fetcher.depth == 0
+        peer.asked.clear()
+        missing.want([drawing["d"].id], None)
+        await anyio.sleep(RETRY_S)
+        asked = {
+            each for request in peer.asked if isinstance(request, GetTransactions) for each in request.ids
+        }
+        assert asked == {drawing.get_id("ghost"), drawing.get_id("other")}
+        tasks.cancel_scope.cancel()
+    assert not told
