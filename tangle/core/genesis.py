@@ -86,7 +86,7 @@ class Genesis(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Initial balances, each account once."""
 
     board: Annotated[tuple[BoardEntry, ...], Meta(min_length=1, max_length=64)]
-    """Standing jobs."""
+    """Standing jobs, each once."""
 
 
 def encode_genesis(genesis: Genesis) -> bytes:
@@ -111,6 +111,8 @@ def decode_genesis(data: bytes) -> Genesis:
         raise InvalidParameters("each account must be allocated once")
     if sum(allocation.amount for allocation in genesis.allocations) > INTEGER_MAX:
         raise InvalidParameters("the supply must fit in 63 bits")
+    if len({entry.parameters for entry in genesis.board}) != len(genesis.board):
+        raise InvalidParameters("each job must be on the board once")
     return genesis
 
 

@@ -130,6 +130,7 @@ def test_each_relation_is_required(changes: dict[str, Any]) -> None:
         ),
         ({"board": ()}, MalformedEncoding),
         ({"board": (BoardEntry(0, b""),)}, MalformedEncoding),
+        ({"board": (BoardEntry(1, b"job"), BoardEntry(2, b"job"))}, InvalidParameters),
         ({"timestamp_ms": -1}, MalformedEncoding),
     ],
     ids=str,
