@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from simnet.event_log import Sink
 from simnet.options import SimulationOptions
 from simnet.run import Report
+from simnet.totals import Totals
 from simnet.verdicts import Diverged, NoProgress, Pass, Verdict, Violated
 
 EVENTS: Final = "events.log"
@@ -21,7 +23,7 @@ OPTIONS: Final = "options.json"
 """Everything that decided the run."""
 
 REPORT: Final = "report.json"
-"""Verdict and figures."""
+"""Verdict and figures of a run; above the directories of all runs, their totals."""
 
 REPLAY: Final = "replay.txt"
 """The command that repeats it."""
@@ -40,13 +42,25 @@ def write_event_log(directory: Path) -> Iterator[Sink]:
 def write_report(directory: Path, report: Report) -> None:
     """Write everything but the event log."""
     directory.mkdir(parents=True, exist_ok=True)
-    options = msgspec.json.format(msgspec.json.encode(report.options), indent=2)
-    figures = msgspec.json.format(msgspec.json.encode(report), indent=2)
-    line = compute_replay_line(report.options).encode()
-    for name, content in ((OPTIONS, options), (REPORT, figures), (REPLAY, line)):
-        unfinished = directory / f"{name}.part"
-        unfinished.write_bytes(content + b"\n")
-        os.replace(unfinished, directory / name)
+    _write(directory / OPTIONS, _format(report.options))
+    _write(directory / REPORT, _format(report))
+    _write(directory / REPLAY, compute_replay_line(report.options).encode())
+
+
+def write_totals(directory: Path, totals: Totals) -> None:
+    """Write what all runs did together, beside their directories."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / REPORT, _format(totals))
+
+
+def _format(record: Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(record), indent=2)
+
+
+def _write(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_bytes(content + b"\n")
+    os.replace(unfinished, path)
 
 
 def compute_replay_line(options: SimulationOptions) -> str:

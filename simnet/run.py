@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from simnet.checkers import FinalRun
 from simnet.event_log import EventLog, Sink
+from simnet.fail_points import FailPoint
 from simnet.load import Accepted, Load
 from simnet.options import SimulationOptions, check_options
 from simnet.scheduling import PASSES_MAX, run_in_virtual_time, watch_time
@@ -68,7 +69,10 @@ class Report(Struct, frozen=True):
     packets: int
     bytes: int
     faults: dict[str, int]
-    """How often each was carried out."""
+    """How often each was carried out, and how often a node was killed at each fail point."""
+
+    fail_points: dict[str, int]
+    """How often a node came by each."""
 
     adversaries: dict[str, int]
     """How often each strategy did what no honest node does."""
@@ -83,8 +87,16 @@ class Report(Struct, frozen=True):
 class Simulation:
     """A run and what is known of it."""
 
-    def __init__(self, options: SimulationOptions, sink: Sink | None = None) -> None:
-        """:param sink: takes each line of the event log."""
+    def __init__(
+        self,
+        options: SimulationOptions,
+        sink: Sink | None = None,
+        on_time: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """:param sink: takes each line of the event log.
+        :param on_time: told the virtual time, ``LOOK_S`` apart.
+        """
+        self._on_time = on_time
         self.log = EventLog(sink)
         self.options = options
         self.finding: Finding | None = None
@@ -148,6 +160,7 @@ class Simulation:
         while True:
             await anyio.sleep(LOOK_S)
             self.world.check_queues()
+            self._on_time(anyio.current_time())
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -258,6 +271,7 @@ class Simulation:
             packets=world.network.packets,
             bytes=world.network.bytes,
             faults=dict(sorted(self._faults.items())),
+            fail_points={point.value: world.fail_points.reached[point] for point in FailPoint},
             adversaries=_count_actions(world.members),
             caught=len(checker.caught),
             generation=checker.get_generation(),
@@ -269,10 +283,12 @@ def run_simulation(
     *,
     sink: Sink | None = None,
     prepare: Callable[[World], None] = lambda _: None,
+    on_time: Callable[[float], None] = lambda _: None,
 ) -> Report:
     """Run one simulation in virtual time.
 
     :param sink: takes each line of the event log.
+    :param on_time: told the virtual time again and again; it has no say in what happens.
     :param prepare: called with the world before the first node starts; tests plant bugs with it.
     :raises ImpossiblePlan: the options cannot be.
     :raises SwitchMissing: the event loop cannot be made to repeat.
@@ -280,7 +296,7 @@ def run_simulation(
     check_options(options)
 
     async def main() -> Report:
-        return await Simulation(options, sink).run(prepare)
+        return await Simulation(options, sink, on_time).run(prepare)
 
     return run_in_virtual_time(main, options.seed)
 

@@ -1,7 +1,8 @@
 """``tangle sim``: whole networks in one seeded process, with faults, checked while they run."""
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -9,14 +10,22 @@ from typing import Any, Final
 import click
 from msgspec.structs import replace
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from simnet.artefacts import compute_replay_line, describe_verdict, write_event_log, write_report
+from simnet.artefacts import (
+    compute_replay_line,
+    describe_verdict,
+    write_event_log,
+    write_report,
+    write_totals,
+)
 from simnet.options import SimulationOptions, draw_options
 from simnet.run import Report, run_simulation
 from simnet.scenario import load_scenario
+from simnet.totals import Totals, compute_totals
 from simnet.verdicts import Diverged, Pass
-from tangle.cli.context import CommandContext, pass_context
+from tangle.cli.context import CommandContext, pass_context, print_fields
 from tangle.cli.failures import ExitStatus
 from tangle.cli.groups import TangleGroup
 from tangle.node.randomness import SystemRandomness
@@ -91,13 +100,21 @@ def run_command(
     if scenario is None and allow_byzantine:
         raise click.UsageError("--allow-byzantine goes with --scenario; seeds draw what is tolerated.")
     reports = []
-    for options in _find_options(seed, nodes, time_s, scenario, count, is_byzantine_allowed=allow_byzantine):
-        report = _run_one(options, out)
-        reports.append(report)
-        if count > 1 or not isinstance(report.verdict, Pass):
-            context.say(f"{compute_replay_line(report.options)}: {describe_verdict(report.verdict)}")
+    plans = _find_options(seed, nodes, time_s, scenario, count, is_byzantine_allowed=allow_byzantine)
+    with _make_progress(context.make_talk_console()) as progress:
+        whole = progress.add_task("runs", total=count, visible=count > 1)
+        for options in plans:
+            report = _run_one(options, out, progress)
+            progress.advance(whole)
+            reports.append(report)
+            if count > 1 or not isinstance(report.verdict, Pass):
+                context.say(f"{compute_replay_line(report.options)}: {describe_verdict(report.verdict)}")
     failed = [report for report in reports if not _is_allowed(report)]
-    context.emit({"runs": reports, "failed": len(failed)}, lambda console: _render(console, reports))
+    totals = compute_totals(reports)
+    if out is not None:
+        write_totals(out, totals)
+    answer = {"runs": reports, "failed": len(failed), "totals": totals}
+    context.emit(answer, lambda console: _render(console, reports, totals))
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
 
@@ -125,16 +142,29 @@ def _is_allowed(report: Report) -> bool:
     return is_excused or isinstance(report.verdict, Pass)
 
 
-def _run_one(options: SimulationOptions, out: Path | None) -> Report:
+def _make_progress(console: Console) -> Progress:
+    """A bar on a terminal, and nothing elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    is_shown = console.is_terminal and not console.quiet
+    return Progress(*columns, console=console, transient=True, disable=not is_shown)
+
+
+def _run_one(options: SimulationOptions, out: Path | None, progress: Progress) -> Report:
+    task = progress.add_task(f"seed {options.seed}, virtual s", total=math.ceil(options.time_s))
+
+    def show(now_s: float) -> None:
+        progress.update(task, completed=min(int(now_s), math.ceil(options.time_s)))
+
     directory = None if out is None else out / f"seed-{options.seed}"
     with nullcontext() if directory is None else write_event_log(directory) as sink:
-        report = run_simulation(options, sink=sink)
+        report = run_simulation(options, sink=sink, on_time=show)
+    progress.remove_task(task)
     if directory is not None:
         write_report(directory, report)
     return report
 
 
-def _render(console: Console, reports: list[Report]) -> None:
+def _render(console: Console, reports: list[Report], totals: Totals) -> None:
     if len(reports) == 1:
         _render_one(console, reports[0])
         return
@@ -162,6 +192,25 @@ def _render(console: Console, reports: list[Report]) -> None:
             _describe_faults(report),
         )
     console.print(table)
+    console.print()
+    _render_totals(console, totals)
+
+
+def _render_totals(console: Console, totals: Totals) -> None:
+    points = totals.fail_points.items()
+    rows = {
+        "verdicts": _join(totals.verdicts),
+        "together": f"{totals.virtual_s:.1f} virtual s, {totals.ordered} transactions ordered",
+        "faults": _join(totals.faults),
+        "adversaries": _join({name: each.runs for name, each in totals.strategies.items()}),
+        "kills at": _join({name: each.killed for name, each in points}),
+        "never reached": ", ".join(name for name, each in points if not each.reached) or "none",
+    }
+    print_fields(console, rows)
+
+
+def _join(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _render_one(console: Console, report: Report) -> None:
@@ -179,9 +228,7 @@ def _render_one(console: Console, report: Report) -> None:
         "finality": f"p50 {_format(report.finality_p50_ms)} ms, p95 {_format(report.finality_p95_ms)} ms",
         "network": f"{report.packets} packets, {report.bytes} bytes",
     }
-    width = max(map(len, rows))
-    for name, value in rows.items():
-        console.print(f"{name:<{width}}  {value}", soft_wrap=True)
+    print_fields(console, rows)
 
 
 def _describe_faults(report: Report) -> str:

@@ -1,15 +1,18 @@
 """``tangle sim``: a run from the command line, what it keeps, and how it ends."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 
 import simnet
 from simnet.options import draw_options
 from simnet.run import Report, run_simulation
 from simnet.verdicts import Invariant, Violated
+from tangle.cli import sim_command
 from tests.cli.builders import Terminal
 
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(120)]
@@ -49,11 +52,29 @@ def test_what_is_kept_repeats(terminal: Terminal, tmp_path: Path) -> None:
     assert terminal.run_json(*command)["runs"][0]["digest"] == run["digest"]
 
 
-def test_several_seeds_are_one_table(terminal: Terminal) -> None:
-    result = terminal.run("sim", "run", "--seed", "7", "--count", "2", *SMALL)
+def test_several_seeds_are_one_table_and_their_totals(terminal: Terminal, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = terminal.run("sim", "run", "--seed", "7", "--count", "2", *SMALL, "--out", str(out))
     assert result.exit_code == 0, result.output
     assert result.stderr.count("pass: nothing was found") == 2
-    assert len(result.stdout.splitlines()) == 3
+    table, totals = result.stdout.split("\n\n")
+    assert len(table.splitlines()) == 3
+    assert "2 Pass, 0 NoProgress, 0 Diverged, 0 Violated" in totals
+    kept = json.loads((out / "report.json").read_text())
+    assert kept["runs"] == 2
+    assert kept["fail_points"]["guard-after-save"]["reached"] > 2
+    assert kept["strategies"]["silent"] == {"runs": 0, "actions": 0}
+
+
+def test_a_terminal_shows_how_far_a_run_is(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, _environ={"TERM": "xterm"})
+    with sim_command._make_progress(console) as progress:
+        sim_command._run_one(draw_options(7, 1, 4), None, progress)
+        progress.refresh()
+    shown = console.file.getvalue()  # type: ignore[attr-defined]  # it is the buffer from above
+    assert "seed 7, virtual s" in shown
+    assert sim_command._make_progress(Console(file=io.StringIO())).disable
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_scenario_is_played_and_its_line_repeats_it(terminal: Terminal) -> None:
