@@ -9,7 +9,7 @@ choice of device to the node and it fails, or there is no compiler, the node sta
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,6 @@ from aivm.backends.numpy_backend import NumpyBackend
 from aivm.backends.opening import NUMPY, open_backend
 from aivm.backends.protocol import Backend
 from aivm.conformance.stamp import ensure_conformance
-from aivm.errors import CompilerMissing, ConformanceFailure, DeviceUnavailable
 from poi.events import EvaluateAnswer, EvaluateRequest
 from poi.job import StandingJob
 from poi.worker import evaluate, prepare
@@ -29,7 +28,7 @@ from shards.blocks import SignatureClaim
 from tangle.core.types import ChainId
 from tangle.node import computer
 from tangle.node.computer import TransactionBatch, TransactionVerdict, describe_backend
-from tangle.node.pool import ComputePool, Priority
+from tangle.node.pool import ComputeFailed, ComputePool, Priority
 
 AUTO: Final = "auto"
 """Device name that lets the worker choose: tinygrad's processor device where there is a compiler, else numpy.
@@ -51,7 +50,7 @@ class ProcessComputer:
         """
         self.pool = ComputePool(workers, partial(_initialize_worker, NUMPY, cache, tuple(jobs)))
         self._upgrade = partial(_initialize_worker, device, cache, tuple(jobs))
-        self._is_plain = device == NUMPY
+        self._choice = device
         self._device = describe_backend(NumpyBackend())
 
     @property
@@ -64,8 +63,14 @@ class ProcessComputer:
 
         :raises ComputeFailed: the device that the operator named cannot be used.
         """
-        if not self._is_plain:
+        if self._choice == NUMPY:
+            return
+        try:
             await self.pool.keep_upgraded(self._upgrade, _describe, self._on_upgraded)
+        except ComputeFailed as error:
+            if self._choice != AUTO:
+                raise
+            log.warning("device-unusable", reason=str(error))
 
     def _on_upgraded(self, device: str) -> None:
         self._device = device
@@ -90,10 +95,7 @@ class ProcessComputer:
 
 def _initialize_worker(device: str, cache: Path, jobs: tuple[StandingJob, ...]) -> None:
     global _backend  # noqa: PLW0603  # a worker process has one backend and nowhere else to keep it
-    with _take_turn(cache) if device != NUMPY else nullcontext():
-        _backend = _open(device, cache)
-        for job in jobs:
-            prepare(job, _backend)
+    _backend = _open(device, cache, jobs)
 
 
 @contextmanager
@@ -105,18 +107,27 @@ def _take_turn(cache: Path) -> Iterator[None]:
         yield
 
 
-def _open(device: str, cache: Path) -> Backend:
+def _open(device: str, cache: Path, jobs: tuple[StandingJob, ...]) -> Backend:
     if device == NUMPY:
-        return NumpyBackend()
+        return _prepare(NumpyBackend(), jobs)
     try:
-        backend = open_backend("CPU" if device == AUTO else device, os.environ, cache)
-        version = find_compiler(os.environ).version or ""
-        ensure_conformance(backend, version, cache)
-    except (CompilerMissing, DeviceUnavailable, ConformanceFailure):
-        # The node must know where its work is done: only an operator who left the choice gets another device.
+        with _take_turn(cache):
+            backend = open_backend("CPU" if device == AUTO else device, os.environ, cache)
+            ensure_conformance(backend, find_compiler(os.environ).version, cache)
+            return _prepare(backend, jobs)
+    except Exception as error:
+        # An operator who named a device must know that it cannot be used. Where the choice was left to the
+        # node, nothing that goes wrong with a device (no compiler, a full disk for its kernels) may cost the
+        # node.
         if device != AUTO:
             raise
-        return NumpyBackend()
+        log.warning("device-unusable", reason=f"{type(error).__name__}: {error}")
+        return _prepare(NumpyBackend(), jobs)
+
+
+def _prepare(backend: Backend, jobs: tuple[StandingJob, ...]) -> Backend:
+    for job in jobs:
+        prepare(job, backend)
     return backend
 
 
