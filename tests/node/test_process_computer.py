@@ -9,7 +9,7 @@ from poi.presets import DIGITS
 from tangle.node.process_computer import AUTO, _open
 
 
-def test_a_device_left_to_the_node_falls_back_to_numpy_when_its_kernels_cannot_be_kept(
+def test_a_device_left_to_the_node_gives_way_to_numpy_when_kernels_cannot_be_kept(
     tmp_path: Path,
 ) -> None:
     in_the_way = tmp_path / "cache"
