@@ -10,9 +10,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from simnet.dag import iterate_dag
 from simnet.event_log import Sink
 from simnet.options import SimulationOptions
-from simnet.run import Report
+from simnet.picture import Course, draw_picture
+from simnet.run import Report, Simulation
 from simnet.totals import Totals
 from simnet.verdicts import Diverged, NoProgress, Pass, Verdict, Violated
 
@@ -24,6 +26,12 @@ OPTIONS: Final = "options.json"
 
 REPORT: Final = "report.json"
 """Verdict and figures of a run; above the directories of all runs, their totals."""
+
+DAG: Final = "dag.ndjson"
+"""Blocks and transactions with their parents, one a line."""
+
+PICTURE: Final = "run.svg"
+"""Finality, rounds and faults."""
 
 REPLAY: Final = "replay.txt"
 """The command that repeats it."""
@@ -47,6 +55,14 @@ def write_report(directory: Path, report: Report) -> None:
     _write(directory / REPLAY, compute_replay_line(report.options).encode())
 
 
+def write_course(directory: Path, simulation: Simulation, report: Report) -> None:
+    """Write the graph that was made, and the picture."""
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / DAG, b"\n".join(iterate_dag(simulation.world)))
+    course = Course(simulation.latencies_ms, simulation.rounds)
+    _write(directory / PICTURE, draw_picture(report, course).encode())
+
+
 def write_totals(directory: Path, totals: Totals) -> None:
     """Write what all runs did together, beside their directories."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -59,7 +75,7 @@ def _format(record: Struct) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_bytes(content + b"\n")
+    unfinished.write_bytes(content.rstrip() + b"\n")
     os.replace(unfinished, path)
 
 

@@ -102,6 +102,9 @@ class Simulation:
         self.finding: Finding | None = None
         self.recovery_s: float | None = None
         self.latencies_ms: list[float] = []
+        self.rounds: list[tuple[float, int]] = []
+        """Highest round of any honest node, ``LOOK_S`` apart."""
+
         self._found = anyio.Event()
         self._sent: dict[TransactionId, Accepted] = {}
         self.world = World(options, self.log, self.report, self._on_final)
@@ -160,6 +163,10 @@ class Simulation:
         while True:
             await anyio.sleep(LOOK_S)
             self.world.check_queues()
+            running = [member.node for member in self.world.honest if member.node is not None]
+            if running:
+                highest = max(node.driver.core.highest_round for node in running)
+                self.rounds.append((anyio.current_time(), highest))
             self._on_time(anyio.current_time())
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -284,10 +291,12 @@ def run_simulation(
     sink: Sink | None = None,
     prepare: Callable[[World], None] = lambda _: None,
     on_time: Callable[[float], None] = lambda _: None,
+    on_end: Callable[["Simulation", Report], None] = lambda _simulation, _report: None,
 ) -> Report:
     """Run one simulation in virtual time.
 
     :param sink: takes each line of the event log.
+    :param on_end: given the ended simulation, whose disks are still there, and its report.
     :param on_time: told the virtual time again and again; it has no say in what happens.
     :param prepare: called with the world before the first node starts; tests plant bugs with it.
     :raises ImpossiblePlan: the options cannot be.
@@ -296,7 +305,10 @@ def run_simulation(
     check_options(options)
 
     async def main() -> Report:
-        return await Simulation(options, sink, on_time).run(prepare)
+        simulation = Simulation(options, sink, on_time)
+        report = await simulation.run(prepare)
+        on_end(simulation, report)
+        return report
 
     return run_in_virtual_time(main, options.seed)
 

@@ -16,12 +16,13 @@ from rich.table import Table
 from simnet.artefacts import (
     compute_replay_line,
     describe_verdict,
+    write_course,
     write_event_log,
     write_report,
     write_totals,
 )
 from simnet.options import SimulationOptions, draw_options
-from simnet.run import Report, run_simulation
+from simnet.run import Report, Simulation, run_simulation
 from simnet.scenario import load_scenario
 from simnet.totals import Totals, compute_totals
 from simnet.verdicts import Diverged, Pass
@@ -67,7 +68,7 @@ def sim() -> None:
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep options, report and event log of each run here.",
+    help="Keep options, report, event log, graph and picture of each run here.",
 )
 @click.option(
     "--scenario",
@@ -156,8 +157,13 @@ def _run_one(options: SimulationOptions, out: Path | None, progress: Progress) -
         progress.update(task, completed=min(int(now_s), math.ceil(options.time_s)))
 
     directory = None if out is None else out / f"seed-{options.seed}"
+
+    def keep(simulation: Simulation, report: Report) -> None:
+        if directory is not None:
+            write_course(directory, simulation, report)
+
     with nullcontext() if directory is None else write_event_log(directory) as sink:
-        report = run_simulation(options, sink=sink, on_time=show)
+        report = run_simulation(options, sink=sink, on_time=show, on_end=keep)
     progress.remove_task(task)
     if directory is not None:
         write_report(directory, report)

@@ -38,10 +38,12 @@ def test_what_is_kept_repeats(terminal: Terminal, tmp_path: Path) -> None:
     answer = terminal.run_json("sim", "run", "--seed", "7", *SMALL, "--out", str(tmp_path / "out"))
     kept = tmp_path / "out" / "seed-7"
     assert sorted(path.name for path in kept.iterdir()) == [
+        "dag.ndjson",
         "events.log",
         "options.json",
         "replay.txt",
         "report.json",
+        "run.svg",
     ]
     lines = (kept / "events.log").read_text().splitlines()
     (run,) = answer["runs"]
