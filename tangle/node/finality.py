@@ -87,6 +87,7 @@ class Finality:
         self._key = key
         self._hooks = hooks
         self._highest = certified
+        self._taken = certified
         self._executed: deque[ExecutedCheckpoint] = deque()
         self._certificates: dict[int, Certificate] = {}
         self._late: list[Certificate] = []
@@ -215,8 +216,7 @@ class Finality:
                 pass
             case Certified(certificate):
                 self._highest = max(self._highest, certificate.index)
-                is_open = certificate.index > self.certified
-                if is_open:
+                if certificate.index > self._taken:
                     self._certificates[certificate.index] = certificate
                 else:
                     self._late.append(certificate)
@@ -233,6 +233,7 @@ class Finality:
             if certificate is None and index > self._highest - OWN_CERTIFICATE_MARGIN:
                 break
             final.append(FinalCheckpoint(self._executed.popleft(), certificate))
+            self._taken = index
         return final
 
     def _forget_waiter(self, identity: TransactionId, event: anyio.Event) -> None:

@@ -148,6 +148,19 @@ async def test_one_without_a_certificate_waits_for_its_own_but_not_for_ever() ->
         assert [certificate.index for certificate in it.late] == [1]
 
 
+async def test_a_certificate_that_comes_while_its_checkpoint_is_being_stored_is_kept_too() -> None:
+    async with bench() as it:
+        for index in range(1, OWN_CERTIFICATE_MARGIN + 2):
+            it.execute(index)
+        it.attest(OWN_CERTIFICATE_MARGIN + 1, 1, 2, 3)
+        await anyio.sleep(0.005)
+        assert (it.stored, it.finality.certified) == ([], 0)
+        it.attest(1, 1, 2, 3)
+        await settle()
+        assert [checkpoint.certificate for checkpoint in it.final] == [None]
+        assert [certificate.index for certificate in it.late] == [1]
+
+
 async def test_another_digest_of_the_quorum_stops_the_node() -> None:
     other = Digest(b"other" + bytes(27))
     made = Bench()
