@@ -1,6 +1,5 @@
 """The wide view of a node: status, readiness, committee and peers, as operators see them."""
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +22,7 @@ VOTE_ROUNDS: Final = 64
 AGE_MAX_INTERVALS: Final = 10
 """A node is ready while its latest final checkpoint is younger than this many checkpoint intervals."""
 
-_STATM: Final = Path("/proc/self/statm")
+_STATUS: Final = Path("/proc/self/status")
 
 
 class About(Struct, frozen=True):
@@ -187,9 +186,17 @@ class Panorama:
 
 
 def get_resident_bytes() -> int:
-    """Memory of this process in bytes; 0 where the system does not tell."""
+    """Memory of this process alone in bytes; 0 where the system does not tell.
+
+    Pages of the database that the system keeps mapped are not counted: they are a cache that it takes back at
+    will.
+    """
     try:
-        pages = int(_STATM.read_text().split()[1])
-    except (OSError, ValueError, IndexError):
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    for line in lines:
+        name, _, figure = line.partition(":")
+        if name == "RssAnon":
+            return int(figure.split()[0]) * 1024
+    return 0
