@@ -113,7 +113,9 @@ class Finality:
         checkpoint, digest = executed.checkpoint, executed.digest
         self.executed = checkpoint.index
         self._executed.append(executed)
-        if self._key is not None:
+        # What the others have certified already needs no further signature: a validator that was away long
+        # would otherwise fill its blocks with old ones while its weight is needed for the new.
+        if self._key is not None and checkpoint.index not in self._certificates:
             signed = sign_attestation(digest, checkpoint.index, checkpoint.shard, self._key, self._chain)
             self._own.append(signed)
         self._process(self._attestations.process_own(checkpoint.index, digest))

@@ -149,7 +149,7 @@ class Intake:
 
         :raises Overloaded: no room; nothing of the batch was taken.
         """
-        if len(self._in_flight) + len(items) > self._capacity:
+        if len(self._in_flight) - self._parked_count + len(items) > self._capacity:
             raise Overloaded("intake", RETRY_AFTER_S)
         held = self._subdag.get_statistics()
         if held.unordered + held.waiting + len(items) > self._pending_max:
@@ -182,7 +182,7 @@ class Intake:
         News for which there is no room is left out: a block that names it will have it fetched.
         """
         for item in items:
-            if is_requested or len(self._in_flight) < self._capacity:
+            if is_requested or len(self._in_flight) - self._parked_count < self._capacity:
                 answer = self._admit(item, source, is_requested)
                 error = answer.error if isinstance(answer, SubmitOutcome) else None
                 if error is not None and not isinstance(error, (*TRANSIENT, *BLAMELESS)):

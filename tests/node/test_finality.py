@@ -190,3 +190,11 @@ async def test_own_attestations_are_given_once_and_in_order() -> None:
         it.attest(4, 2)
         it.attest(3, 2)
         assert (it.finality.get_attested(2), it.finality.get_attested(3)) == (4, 0)
+
+
+async def test_what_others_have_certified_gets_no_further_attestation() -> None:
+    async with bench() as it:
+        it.attest(1, 1, 2, 3)
+        it.execute(1)
+        it.execute(2)
+        assert [attestation.index for attestation in it.finality.take_attestations(10)] == [2]
