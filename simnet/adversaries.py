@@ -4,7 +4,7 @@ Each plays one strategy for the whole simulation. Checkers do not judge what it 
 what the honest nodes make of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Final
 
@@ -19,13 +19,25 @@ from simnet.timeline import Timeline
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import (
     TRANSACTION_VERSION,
+    Transaction,
     TransactionBody,
     Transfer,
     sign_transaction,
 )
-from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds
+from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, TransactionId
 from tangle.core.types import Sequence as SequenceNumber
-from tangle.net.messages import Blocks, Transactions, prepare_message
+from tangle.net.messages import (
+    TRANSACTIONS_MAX,
+    BlockItems,
+    Blocks,
+    Hello,
+    OrderedItems,
+    OwnLatest,
+    Response,
+    TransactionItems,
+    Transactions,
+    prepare_message,
+)
 from tangle.node.node import SHARD, Node
 from tangle.node.peer import Peer
 from tangle.node.service import Service
@@ -34,7 +46,19 @@ LATE_S: Final = 1.5
 """How late a late node sends its blocks: beyond the leader timeout and the idle pause."""
 
 FORGE_INTERVAL_S: Final = 0.4
-"""How often forged work is sent to everybody."""
+"""How often bad transactions are sent to everybody."""
+
+CHAIN_LENGTH: Final = 24
+"""Transactions of a chain bomb: each costs an evaluation, and a few dozen are parked at once."""
+
+BOAST: Final = 1_000
+"""How far ahead a lying server says it is, in rounds and in checkpoints."""
+
+BACKUP_AT_S: Final = 1.5
+"""When a disk is copied that is put back later."""
+
+RESTORE_AT_S: Final = 3.0
+"""When it is put back: some rounds are signed in between."""
 
 
 class Strategy(Enum):
@@ -60,6 +84,21 @@ class Strategy(Enum):
 
     FORGED_WORK = "forged-work"
     """It spreads transactions whose results are made up."""
+
+    INVALID_TIPS = "invalid-tips"
+    """Its blocks name transactions that nobody has."""
+
+    CHAIN_BOMB = "chain-bomb"
+    """It spreads long chains of transactions, the last one first and the first one late."""
+
+    SPAM = "spam"
+    """It spreads as many transactions as a message holds, most of them without their work."""
+
+    LYING_SERVER = "lying-server"
+    """It says that it is far ahead, and answers what it is asked with other things."""
+
+    OLD_BACKUP = "old-backup"
+    """Its operator puts back an old disk together with the old guard."""
 
 
 class Adversary(Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,13 +144,25 @@ class Bender:
         if self.strategy is Strategy.WRONG_ATTESTATIONS:
             take = hooks.take_attestations
             driver._hooks = replace(hooks, take_attestations=lambda limit: self._attest(node, take(limit)))
+        if self.strategy is Strategy.INVALID_TIPS:
+            driver._hooks = replace(hooks, select_tips=self._invent_tips)
+        if self.strategy is Strategy.LYING_SERVER:
+            hello, answer = node.make_hello, node.responder.answer
+            node.make_hello = lambda: self._boast(hello())  # type: ignore[method-assign]  # what bending is
+            node.responder.answer = lambda request: self._lie(answer(request))  # type: ignore[method-assign]  # too
 
     async def run(self, node: Node, service: Service) -> None:
         """Do what needs a task of its own."""
-        while self.strategy is Strategy.FORGED_WORK:
+        makers: dict[Strategy, Callable[[Service], Awaitable[list[Transaction]]]] = {
+            Strategy.FORGED_WORK: self._forge,
+            Strategy.CHAIN_BOMB: self._make_chain,
+            Strategy.SPAM: self._make_spam,
+        }
+        make = makers.get(self.strategy)
+        while make is not None:
             await anyio.sleep(FORGE_INTERVAL_S)
-            forged = await self._forge(service)
-            self._tell(node.peering.get_peers(), Transactions((forged,)))
+            made = await make(service)
+            self._tell(node.peering.get_peers(), Transactions(tuple(each.encoded for each in made)))
 
     def _stay_silent(self) -> None:
         self.actions += 1
@@ -155,11 +206,64 @@ class Bender:
             for each in honest
         )
 
-    async def _forge(self, service: Service) -> bytes:
-        prepared = await service.prepare(self._wallet.public_key, with_work=True)
+    def _invent_tips(self, limit: int, _: int) -> tuple[TransactionId, ...]:
+        self.actions += 1
+        return tuple(TransactionId(self._chance.randbytes(32)) for _ in range(limit))
+
+    def _boast(self, hello: Hello) -> Hello:
+        self.actions += 1
+        shards = tuple(
+            replace(status, round=status.round + BOAST, checkpoint=status.checkpoint + BOAST)
+            for status in hello.shards
+        )
+        return replace(hello, shards=shards)
+
+    def _lie(self, honest: Response) -> Response:
+        """Something of the right kind that is not what was asked for."""
+        self.actions += 1
+        match honest:
+            case TransactionItems(request, items):
+                return TransactionItems(request, tuple(map(self._spoil, items)))
+            case BlockItems(request, items, _):
+                return BlockItems(request, tuple(map(self._spoil, reversed(items))), is_last=True)
+            case OrderedItems(request, first, items):
+                return OrderedItems(request, first + 1, items)
+            case OwnLatest(request, _, digest):
+                return OwnLatest(request, 0, digest)
+            case _:
+                return honest
+
+    def _spoil(self, item: bytes) -> bytes:
+        place = self._chance.randrange(len(item))
+        return item[:place] + bytes([item[place] ^ 1]) + item[place + 1 :]
+
+    async def _forge(self, service: Service) -> list[Transaction]:
+        body = await self._make_body(service)
+        results = tuple(result + 1 for result in body.work.results)
+        return [sign_transaction(replace(body, work=replace(body.work, results=results)), self._wallet)]
+
+    async def _make_chain(self, service: Service) -> list[Transaction]:
+        """Each stands on the one before; the last comes first, and the first one at times not at all."""
+        body = await self._make_body(service)
+        chain = [sign_transaction(body, self._wallet)]
+        while len(chain) < CHAIN_LENGTH:
+            body = await self._make_body(service, SequenceNumber(body.sequence + 1))
+            chain.append(sign_transaction(replace(body, parents=(chain[-1].id,)), self._wallet))
+        is_rootless = self._chance.random() < 0.5
+        return chain[:0:-1] if is_rootless else chain[::-1]
+
+    async def _make_spam(self, service: Service) -> list[Transaction]:
+        """One that is right, and as many with its work and other numbers as a message holds."""
+        body = await self._make_body(service)
+        numbers = range(body.sequence, body.sequence + TRANSACTIONS_MAX)
+        return [
+            sign_transaction(replace(body, sequence=SequenceNumber(each)), self._wallet) for each in numbers
+        ]
+
+    async def _make_body(self, service: Service, sequence: SequenceNumber | None = None) -> TransactionBody:
+        prepared = await service.prepare(self._wallet.public_key, with_work=True, sequence=sequence)
         assert prepared.work is not None, "it was asked for"
-        results = tuple(result + 1 for result in prepared.work.results)
-        body = TransactionBody(
+        return TransactionBody(
             version=TRANSACTION_VERSION,
             chain=prepared.chain,
             shard=SHARD,
@@ -168,7 +272,6 @@ class Bender:
             anchor=CheckpointIndex(prepared.anchor),
             parents=prepared.parents,
             operation=Transfer(self._wallet.public_key, Grains(1)),
-            work=replace(prepared.work, results=results),
+            work=prepared.work,
             max_fee=Grains(prepared.suggested_max_fee),
         )
-        return sign_transaction(body, self._wallet).encoded

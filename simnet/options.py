@@ -11,7 +11,7 @@ from simnet.errors import ImpossiblePlan
 from simnet.faults import CALM_S, BadWeather, Crash, CrashAt, Cut, Fault, Partition, SlowLinks, draw_faults
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 4
+OPTIONS_VERSION: Final = 5
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7

@@ -89,8 +89,8 @@ class SimulatedStore(MemoryStore):
 class SimulatedGuard(MemoryGuard):
     """The last-signed guard: survives every crash, and takes a disk's time to become durable."""
 
-    def __init__(self, pace: DiskPace, reach: Reach = pass_by) -> None:
-        super().__init__()
+    def __init__(self, pace: DiskPace, reach: Reach = pass_by, record: bytes = b"") -> None:
+        super().__init__(record)
         self._pace = pace
         self._reach = reach
 

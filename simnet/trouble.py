@@ -1,14 +1,16 @@
 """Carries out a plan of faults: kills and starts nodes, and makes the weather on every link."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import anyio
 from anyio.abc import TaskGroup
 
+from simnet.adversaries import BACKUP_AT_S, RESTORE_AT_S, Strategy
 from simnet.fail_points import FailPoint
 from simnet.faults import BadWeather, Crash, CrashAt, Cut, Direction, Fault, Partition, SlowLinks
 from simnet.network import BYTES_PER_S, Weather
-from simnet.world import World
+from simnet.world import Member, World
 
 
 class Trouble:
@@ -28,6 +30,18 @@ class Trouble:
         async with anyio.create_task_group() as faults:
             for fault in self._world.options.faults:
                 faults.start_soon(self._carry_out, fault)
+            for adversary in self._world.options.adversaries:
+                if adversary.strategy is Strategy.OLD_BACKUP:
+                    faults.start_soon(self._put_back, self._world.members[adversary.node])
+
+    async def _put_back(self, member: Member) -> None:
+        """Restore a disk and its guard from a backup; the rounds signed since are forgotten."""
+        await anyio.sleep_until(BACKUP_AT_S)
+        disk, guard = deepcopy(member.disk), member.guard.record
+        await anyio.sleep_until(RESTORE_AT_S)
+        await member.crash()
+        member.restore(disk, guard)
+        member.start(self._tasks)
 
     async def _carry_out(self, fault: Fault) -> None:
         await anyio.sleep_until(fault.at_s)

@@ -153,6 +153,14 @@ class Member:
         self.disks_lost += 1
         self.world.checker.on_disk_lost(self.index)
 
+    def restore(self, disk: Disk, record: bytes) -> None:
+        """Put an adversary's disk and guard back to what a backup holds."""
+        assert not self.is_up, "a disk is not changed under a process"
+        assert self.bender is not None, "no honest operator does that"
+        self.world.log.write(self.name, "backup-restored")
+        self.bender.actions += 1
+        self.disk, self.guard = disk, SimulatedGuard(self.pace, self._reach, record)
+
     async def _live(self) -> None:
         current_node.set(self.name)
         try:
