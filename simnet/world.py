@@ -141,9 +141,10 @@ class Member:
             self._scope.cancel()
 
     async def crash(self) -> None:
-        """Kill the process and wait until it is gone."""
-        self.kill()
-        await self._ended.wait()
+        """Kill the process and wait until it is gone; also one that another fault starts meanwhile."""
+        while self.is_up:
+            self.kill()
+            await self._ended.wait()
 
     def lose_disk(self) -> None:
         """Replace the disk by an empty one; the guard is kept elsewhere."""

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from simnet.adversaries import Adversary, Strategy
+from simnet.adversaries import RESTORE_AT_S, Adversary, Strategy
 from simnet.errors import ImpossiblePlan
 from simnet.faults import Crash
 from simnet.options import check_options, draw_options
@@ -60,3 +60,13 @@ def test_strategies_are_drawn_within_the_tolerance() -> None:
 def test_more_than_tolerated_is_refused(adversaries: tuple[Adversary, ...], reason: str) -> None:
     with pytest.raises(ImpossiblePlan, match=reason):
         check_options(replace(make_options(), adversaries=adversaries))
+
+
+def test_a_backup_that_is_put_back_while_the_node_is_down() -> None:
+    faults = (Crash(2.5, RESTORE_AT_S, (2,)), Crash(2.8, RESTORE_AT_S, (2,)))
+    options = replace(
+        make_options(time_s=4.0, faults=faults), adversaries=(Adversary(2, Strategy.OLD_BACKUP),)
+    )
+    report = run_simulation(options)
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert report.adversaries == {"old-backup": 1}
