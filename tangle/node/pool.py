@@ -122,7 +122,7 @@ class ComputePool:
                     _kill(executor)
                     raise ComputeFailed("worker start", str(error)) from None
                 except BaseException:
-                    _kill(executor)
+                    _kill(executor, is_awaited=True)
                     raise
                 self._plain.discard(worker)
                 self._upgrades[worker] = executor
@@ -132,7 +132,7 @@ class ComputePool:
     def close(self) -> None:
         """Stop all workers without waiting for what they are doing."""
         for executor in (*self._executors, *self._upgrades.values()):
-            _kill(executor)
+            _kill(executor, is_awaited=True)
 
     @asynccontextmanager
     async def _borrow_worker(self, priority: Priority) -> AsyncIterator[int]:
@@ -189,12 +189,16 @@ def _start_executor(initializer: Callable[[], None]) -> ProcessPoolExecutor:
     )
 
 
-def _kill(executor: ProcessPoolExecutor) -> None:
+def _kill(executor: ProcessPoolExecutor, *, is_awaited: bool = False) -> None:
+    """End an executor's process whatever it is doing.
+
+    :param is_awaited: return when its management thread has ended too. At the end of the program that
+        thread would otherwise meet the interpreter's own clean-up and complain of a closed pipe.
+    """
     # ProcessPoolExecutor has no public way to stop a running call; its process table is stable since 3.8.
-    processes = list((executor._processes or {}).values())
-    executor.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
+    for process in list((executor._processes or {}).values()):
         process.kill()
+    executor.shutdown(wait=is_awaited, cancel_futures=True)
 
 
 def _start_worker(parent: int, initializer: Callable[[], None]) -> None:
