@@ -241,7 +241,9 @@ def test_who_did_not_write_the_words_down_gets_no_wallet(tmp_path: Path) -> None
 def test_interrupting_leaves_nothing_behind(tmp_path: Path) -> None:
     typist = Typist(tmp_path / "home", "wallet", "new", "alice")
     read_words(typist)
-    typist.type("\x03")
-    typist.wait("tangle: stopped")
+    for _ in range(5):  # the line editor may still be setting the terminal up and drop the first one
+        typist.type("\x03")
+        if "stopped" in typist.wait(r"tangle: stopped|Word \d+: ?$")[0]:
+            break
     assert typist.leave() == 130
     assert not (tmp_path / "home").exists()
