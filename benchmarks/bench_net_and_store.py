@@ -101,7 +101,7 @@ async def with_sessions(use: Callable[[Session, Session], Awaitable[str]]) -> st
 
     async with await network.listen(Address(b"127.0.0.1", 0)) as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
-        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's typed attributes, no database
+        port = listener.extra(SocketAttribute.local_port)
         stream = await network.dial(Address(b"127.0.0.1", port))
         session = await establish(stream, Role.INITIATOR, SigningKey(b"a" * 32), CHAIN, os.urandom(32))
         tasks.start_soon(session.run)

@@ -53,7 +53,7 @@ class TcpNetwork:
             raise DialFailed(str(address), f"no answer in {DIAL_TIMEOUT_S:g} s") from None
         except (OSError, UnicodeError) as error:
             raise DialFailed(str(address), str(error.__cause__ or error)) from None
-        raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's typed attributes, no database
+        raw = stream.extra(SocketAttribute.raw_socket)
         raw.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         return stream
 
@@ -74,7 +74,7 @@ def get_remote_host(stream: ByteStream) -> str:
     has an identity.
     """
     try:
-        remote = stream.extra(SocketAttribute.remote_address, None)  # noqa: S610 - anyio's, no database
+        remote = stream.extra(SocketAttribute.remote_address, None)
     except (OSError, AttributeError):  # hung up already: the system or the closed stream knows no address
         return ""
     return str(remote[0]) if isinstance(remote, tuple) else ""

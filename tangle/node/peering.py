@@ -158,7 +158,7 @@ class Peering:
             port = 0
             if self._config.listen is not None:
                 listener = await self._network.listen(self._config.listen)
-                port = listener.extra(SocketAttribute.local_port, 0)  # noqa: S610  # anyio's, not Django's
+                port = listener.extra(SocketAttribute.local_port, 0)
                 tasks.start_soon(self._listen, listener, tasks)
             task_status.started(port)
             tasks.start_soon(self._dialler.run)

@@ -59,7 +59,7 @@ async def cut(target: str, limits: list[int]) -> AsyncIterator[tuple[str, Cutter
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, cutter.handle)
-        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- this is no database query
+        port = listener.extra(SocketAttribute.local_port)
         yield f"http://127.0.0.1:{port}", cutter
         tasks.cancel_scope.cancel()
 

@@ -62,7 +62,7 @@ async def test_a_stream_carries_bytes_both_ways_over_tcp() -> None:
 
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, echo)
-        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's typed attributes, no database
+        port = listener.extra(SocketAttribute.local_port)
         async with await network.dial(Address(b"127.0.0.1", port)) as stream:
             await stream.send(b"hello")
             assert await stream.receive() == b"hello"
@@ -93,7 +93,7 @@ async def test_sessions_run_over_tcp_and_part_in_good_order() -> None:
 
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)
-        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- anyio's typed attributes, no database
+        port = listener.extra(SocketAttribute.local_port)
         stream = await network.dial(Address(b"127.0.0.1", port))
         session = await establish(stream, Role.INITIATOR, make_key("alice"), CHAIN, make_secret("e1"))
         tasks.start_soon(session.run)
