@@ -46,7 +46,7 @@ BLOCK_VERSION: Final = 1
 """The only version so far."""
 
 BLOCK_SIZE_MAX: Final = 65_536
-"""Longest encoded block in bytes: 256 ancestors, 512 tips and 64 attestations fit."""
+"""Longest encoded block in bytes: 768 ancestors, 512 tips and 64 attestations fit."""
 
 TIPS_MAX: Final = 512
 """Most tips in any preset; the decoder's bound. The preset's own limit is checked after it."""
@@ -56,6 +56,10 @@ ATTESTATIONS_MAX: Final = 64
 
 GENESIS_ROUND: Final = 0
 """Round of the fixed blocks that the first real blocks build on."""
+
+ANCESTORS_PER_VALIDATOR: Final = 3
+"""Ancestors of a block for each member of the committee. With f of 3f + 1 members faulty, each with four
+twins that its next block must name too, 7f + 1 are enough."""
 
 AuthorIndex = Annotated[int, Meta(ge=0, lt=VALIDATORS_MAX)]
 """Place of a validator in its committee."""
@@ -111,8 +115,11 @@ class BlockBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     timestamp_ms: Milliseconds
     """The author's clock, no earlier than its ancestors'."""
 
-    ancestors: Annotated[tuple[BlockReference, ...], Meta(min_length=1, max_length=VALIDATORS_MAX)]
-    """Earlier blocks, the author's own previous one first, at most one of each author."""
+    ancestors: Annotated[
+        tuple[BlockReference, ...], Meta(min_length=1, max_length=ANCESTORS_PER_VALIDATOR * VALIDATORS_MAX)
+    ]
+    """Earlier blocks whose pasts hold all that the author has accepted, its own previous one first. Of two
+    blocks of one slot the block votes for the one that comes first."""
 
     tips: Annotated[tuple[TransactionId, ...], Meta(max_length=TIPS_MAX)]
     """Transactions to order, each with its unordered past."""
@@ -226,6 +233,11 @@ def get_signature_claims(block: Block, committee: Committee) -> tuple[SignatureC
     )
 
 
+def compute_ancestors_max(committee: Committee) -> int:
+    """How many ancestors a block of this committee may name."""
+    return ANCESTORS_PER_VALIDATOR * len(committee)
+
+
 def compute_attestation_body(shard: Shard, index: CheckpointIndex, digest: Digest) -> bytes:
     """The bytes that a validator signs to attest a checkpoint."""
     return encode((shard, index, digest))
@@ -251,9 +263,11 @@ def _make_block(body: BlockBody, envelope: SignedEnvelope, encoded: bytes) -> Bl
 
 
 def _check_ancestors(body: BlockBody, committee: Committee) -> None:
-    authors = {ancestor.author for ancestor in body.ancestors}
-    if len(authors) != len(body.ancestors):
-        raise InvalidAncestors("two ancestors of one author")
+    limit = compute_ancestors_max(committee)
+    if len(body.ancestors) > limit:
+        raise InvalidAncestors(f"{len(body.ancestors)} ancestors, the limit is {limit}")
+    if len(set(body.ancestors)) != len(body.ancestors):
+        raise InvalidAncestors("an ancestor is named twice")
     if body.ancestors[0].author != body.author:
         raise InvalidAncestors("the first ancestor is not the author's own previous block")
     previous = set()

@@ -209,6 +209,8 @@ class CommitteeCore:
     ) -> tuple[Block, tuple[CommitteeEvent, ...]]:
         """Make and accept the own block of the clock's round. The shell stores it, then sends it.
 
+        It may leave tips out, and says so by not naming them: see ``Proposer.make_body``.
+
         :param tips: attached transactions that no own block named before, at most ``tips_per_block``.
         :param attestations: own, by ascending checkpoint, at most ``attestations_per_block``.
         :raises ProposalNotDue: the round is signed already, or this node observes.
@@ -257,6 +259,8 @@ class CommitteeCore:
         if horizon <= self._dag.horizon:
             return
         self._dag.prune(horizon)
+        if self._proposer is not None:
+            self._proposer.on_horizon(horizon)
         for digest in [digest for digest, round_number in self._unordered.items() if round_number <= horizon]:
             del self._unordered[digest]
         for block in self._waiting.process_horizon(horizon):
@@ -294,8 +298,8 @@ class CommitteeCore:
             self._unordered[block.reference.digest] = block.reference.round
         twin = self._dag.add(block)
         self._has_grown = True
-        if self._proposer is not None and block.reference.author == self._own_index:
-            self._proposer.on_own_accepted(block)
+        if self._proposer is not None:
+            self._proposer.on_accepted(block)
         return twin
 
     def _recover(self, recovered: RecoveredState) -> None:
@@ -317,7 +321,10 @@ class CommitteeCore:
 
     def _is_needless_twin(self, reference: BlockReference) -> bool:
         twins = self._dag.get_slot(reference.round, reference.author)
-        return len(twins) >= TWINS_PER_SLOT_MAX and not self._waiting.is_wanted(reference)
+        if not twins or self._waiting.is_wanted(reference):
+            return False
+        is_crowded = self._proposer is not None and self._proposer.is_crowded(reference.author)
+        return is_crowded or len(twins) >= TWINS_PER_SLOT_MAX
 
     def _is_room_for_early(self, author: int) -> bool:
         return sum(early.author == author for _, early, _ in self._early) < EARLY_PER_AUTHOR_MAX

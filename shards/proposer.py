@@ -15,12 +15,14 @@ from shards.blocks import (
     Block,
     BlockBody,
     BlockReference,
+    compute_ancestors_max,
     compute_genesis_references,
 )
 from shards.committee import Committee
 from shards.committer import LeaderSchedule
 from shards.dag import Dag
 from shards.events import Pace
+from shards.frontier import Frontier
 from tangle.core.types import ChainId, Milliseconds, Shard, TransactionId
 
 LEADER_ABSENCE_ROUNDS: Final = 8
@@ -52,7 +54,7 @@ class Proposer:
         self._chain = chain
         self._shard = shard
         self._genesis = compute_genesis_references(committee, chain, shard)
-        self._included = [0] * len(committee)
+        self._frontier = Frontier(dag)
         self._clock_round = 0
         self._clock_since_ms = 0
         self._last_proposal_ms: int | None = None
@@ -63,11 +65,20 @@ class Proposer:
             self._clock_round = self._dag.threshold_round
             self._clock_since_ms = now_ms
 
-    def on_own_accepted(self, block: Block) -> None:
-        """An own block, made now or before a restart, is in the DAG: never sign its round again."""
-        self.last_round = max(self.last_round, block.reference.round)
-        for ancestor in block.body.ancestors:
-            self._included[ancestor.author] = max(self._included[ancestor.author], ancestor.round)
+    def on_accepted(self, block: Block) -> None:
+        """A block is in the DAG. An own one, made now or before a restart: never sign its round again."""
+        self._frontier.add(block)
+        if block.reference.author == self._own_index:
+            self.last_round = max(self.last_round, block.reference.round)
+            self._frontier.close(block)
+
+    def on_horizon(self, horizon: int) -> None:
+        """Rounds up to ``horizon`` are forgotten."""
+        self._frontier.forget(horizon)
+
+    def is_crowded(self, author: int) -> bool:
+        """Whether another twin of ``author`` is more than the next own block should have to name."""
+        return self._frontier.is_crowded(author)
 
     def get_due_ms(self, *, is_busy: bool) -> int | None:
         """When the block of the clock's round is due; none while that round is signed already.
@@ -91,8 +102,12 @@ class Proposer:
     def make_body(
         self, now_ms: int, tips: Sequence[TransactionId], attestations: Sequence[Attestation]
     ) -> BlockBody:
-        """Fields of the block for the clock's round."""
-        ancestors = self._collect_ancestors()
+        """Fields of the block for the clock's round.
+
+        Tips are left out as long as the block cannot take in everything that was accepted below its round:
+        what they are anchored at may follow from the rest alone.
+        """
+        ancestors, is_whole = self._collect_ancestors()
         known = (self._dag.get_block(ancestor.digest) for ancestor in ancestors)
         youngest_ms = max((block.body.timestamp_ms for block in known if block is not None), default=0)
         return BlockBody(
@@ -104,24 +119,23 @@ class Proposer:
             author=self._own_index,
             timestamp_ms=Milliseconds(max(now_ms, youngest_ms)),
             ancestors=ancestors,
-            tips=tuple(tips),
+            tips=tuple(tips) if is_whole else (),
             attestations=tuple(attestations),
             rejects=(),
         )
 
-    def _collect_ancestors(self) -> tuple[BlockReference, ...]:
+    def _collect_ancestors(self) -> tuple[tuple[BlockReference, ...], bool]:
         own = self._dag.get_latest_before(self._own_index, self._clock_round)
         # Away so long that the own last block is forgotten: start again from the own genesis block.
-        ancestors = [self._genesis[self._own_index] if own is None else own.reference]
-        for author in range(len(self._committee)):
-            if author == self._own_index:
-                continue
-            latest = self._dag.get_latest_before(author, self._clock_round)
-            if latest is not None and latest.reference.round > self._included[author]:
-                ancestors.append(latest.reference)
-            elif self._clock_round == 1:
-                ancestors.append(self._genesis[author])
-        return tuple(ancestors)
+        first = self._genesis[self._own_index] if own is None else own.reference
+        edge = [block.reference for block in self._frontier.collect(self._clock_round, own)]
+        newest = {reference.author: reference for reference in reversed(edge)}.values()
+        room = compute_ancestors_max(self._committee) - 1
+        chosen = list(dict.fromkeys((*newest, *edge)))[:room]  # the threshold needs one of each author
+        others = sorted(chosen, key=lambda reference: (reference.author, -reference.round))
+        if self._clock_round == 1:
+            others = [genesis for genesis in self._genesis if genesis != first]
+        return (first, *others), len(edge) <= room
 
     def _is_leader_of_last_round_missing(self) -> bool:
         last_round = self._clock_round - 1

@@ -39,15 +39,15 @@ class ParentNewer(AnchorGap):
 
 
 class AnchorAhead(TangleError):
-    """The anchor is not certified yet as far as this node knows; the same bytes may be sent again later."""
+    """The anchor is not executed here yet; the same bytes may be sent again later."""
 
     code = "anchor-ahead"
 
-    def __init__(self, anchor: int, certified: int) -> None:
+    def __init__(self, anchor: int, executed: int) -> None:
         self.anchor = anchor
-        self.certified = certified
+        self.executed = executed
         super().__init__(
-            f"anchor {anchor} is after checkpoint {certified}, the latest certified here; send it again later"
+            f"anchor {anchor} is after checkpoint {executed}, the latest executed here; send it again later"
         )
 
 

@@ -58,9 +58,6 @@ class SubDagStatistics(Struct, frozen=True):
     executed: int
     """Latest executed checkpoint."""
 
-    certified: int
-    """Latest certified checkpoint."""
-
 
 def widen_window(limits: SubDagLimits) -> SubDagLimits:
     """The same with a window that holds what a single commit may order, until it is on disk.

@@ -3,7 +3,7 @@ on.
 
 A transaction comes in decoded, its signature and work verified. It attaches once every parent is attached or
 ordered, or waits; it leaves when the committee orders a cone that holds it. Contextual checks are those of
-protocol 2: ``0 <= anchor - parent.anchor <= anchor_gap`` for every parent, and an anchor that is certified.
+protocol 2: ``0 <= anchor - parent.anchor <= anchor_gap`` for every parent, and an anchor that is executed.
 The shard's genesis id is a parent at any anchor: it is where a network that was idle for longer than the gap
 begins again.
 
@@ -65,7 +65,6 @@ class SubDag:
         self._tips = TipPool()
         self._scoring = ConeScoring(parameters, self._unordered, self._recent)
         self._executed = CheckpointIndex(0)
-        self._certified = CheckpointIndex(0)
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -86,8 +85,8 @@ class SubDag:
         if self.is_attached(identity) or identity in self._waiting:
             return ()
         body = transaction.body
-        if body.anchor > self._certified:
-            raise AnchorAhead(body.anchor, self._certified)
+        if body.anchor > self._executed:
+            raise AnchorAhead(body.anchor, self._executed)
         bound = self._limits.unordered_max + (self._limits.needed_reserve if is_needed else 0)
         if len(self._unordered) + len(self._waiting) >= bound:
             raise SubDagFull("unordered transactions", self._limits.unordered_max)
@@ -170,7 +169,6 @@ class SubDag:
             heads=len(self._heads),
             tips=len(self._tips),
             executed=self._executed,
-            certified=self._certified,
         )
 
     # ── tips ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -191,7 +189,7 @@ class SubDag:
                 self._heads.on_named(vertex, round_number)
 
     def select_parents(self, count: int, seed: bytes) -> tuple[TransactionId, ...]:
-        """Up to ``count`` distinct parents for a new transaction anchored at the latest certified checkpoint.
+        """Up to ``count`` distinct parents for a new transaction anchored at the latest executed checkpoint.
 
         Uniform over the tips that are not lazy; without any, over the latest ordered transactions; without
         those, the genesis id.
@@ -247,15 +245,12 @@ class SubDag:
             self._latest.append((transaction.id, transaction.body.anchor))
         return order
 
-    def on_checkpoint(self, index: CheckpointIndex, *, certified: bool) -> tuple[SubDagEvent, ...]:
-        """Checkpoint ``index`` was certified, or else executed; the two advance independently.
+    def on_checkpoint(self, index: CheckpointIndex) -> tuple[SubDagEvent, ...]:
+        """Checkpoint ``index`` was executed.
 
-        Execution lets go of referenced tips, of what waited too long, and of attached transactions that
-        expired more than ``anchor_gap`` checkpoints ago without any block naming them.
+        It lets go of referenced tips, of what waited too long, and of attached transactions that expired more
+        than ``anchor_gap`` checkpoints ago without any block naming them.
         """
-        if certified:
-            self._certified = max(self._certified, index)
-            return ()
         self._executed = max(self._executed, index)
         self._tips.on_checkpoint(self._executed)
         self._scoring.on_checkpoint(self._executed)
@@ -366,7 +361,7 @@ class SubDag:
 
     def _is_lasting(self, anchor: int) -> bool:
         # Half the gap is left to whoever builds on it: a wallet may take its time.
-        return 0 <= self._certified - anchor <= self._anchor_gap // 2
+        return 0 <= self._executed - anchor <= self._anchor_gap // 2
 
     def _select_recent(self, count: int, seed: bytes) -> tuple[TransactionId, ...]:
         left = [identity for identity, anchor in self._latest if self._is_lasting(anchor)]

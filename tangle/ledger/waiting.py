@@ -69,10 +69,11 @@ class WaitingRoom:
 
     def pop_children(self, parent: TransactionId) -> Iterator[WaitingTransaction]:
         """Every transaction that waited for ``parent``, in order of arrival; they wait for it no longer."""
-        for identity in self._children.pop(parent, ()):
-            entry = self._entries.get(identity)
-            if entry is not None:
-                entry.missing.discard(parent)
+        children = [self._entries[identity] for identity in self._children.pop(parent, ())]
+        for entry in children:
+            entry.missing.discard(parent)
+        for entry in children:
+            if entry.transaction.id in self._entries:  # dropping one may have dropped its siblings
                 yield entry
 
     def remove(self, entry: WaitingTransaction) -> None:

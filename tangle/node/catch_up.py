@@ -27,8 +27,7 @@ WINDOW_ROUNDS: Final = 24
 """
 
 AHEAD_MAX: Final = 2_000
-"""Transactions read ahead of what is ordered here: their anchors must become certified before they can
-attach."""
+"""Transactions read ahead of what is ordered here: their anchors must be executed before they can attach."""
 
 CHECK_INTERVAL_S: Final = 0.5
 """How often the peers' progress is compared with ours."""

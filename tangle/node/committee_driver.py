@@ -127,6 +127,7 @@ class CommitteeDriver:
         self._senders: dict[BlockReference, Peer] = {}
         self._inbox_filled = anyio.Event()
         self._stirred = anyio.Event()
+        self._waking_ms: int | None = None
         self._is_payload_known = False
         self._proposal_due = anyio.Event()
         self._due_round = 0
@@ -177,6 +178,7 @@ class CommitteeDriver:
     def on_attached(self, identities: Sequence[TransactionId]) -> None:
         """Transactions that became present: suspended blocks that named them may go on."""
         self._handle(self.core.process_attached(identities, self._clock.now_ms()))
+        self._save_soon()
 
     def on_payload(self) -> None:
         """There is something for the next own block: an idle round ends early."""
@@ -184,6 +186,7 @@ class CommitteeDriver:
             return
         self._is_payload_known = True
         self._handle(self.core.process_payload(is_waiting=True, now_ms=self._clock.now_ms()))
+        self._save_soon()
 
     async def run(self) -> None:
         """Verify, propose and keep time until cancelled."""
@@ -233,17 +236,17 @@ class CommitteeDriver:
 
     async def _keep_time(self) -> None:
         while True:
-            if self._stirred.is_set():
-                self._stirred = anyio.Event()
             deadline_ms = self.core.get_deadline_ms()
             now_ms = self._clock.now_ms()
             if deadline_ms is not None and deadline_ms <= now_ms:
                 self._handle(self.core.on_deadline(now_ms))
+                self._save_soon()
                 await anyio.lowlevel.checkpoint()
                 continue
-            stirred = self._stirred
+            self._waking_ms = deadline_ms
+            self._stirred = anyio.Event()
             with anyio.move_on_after(None if deadline_ms is None else (deadline_ms - now_ms) / 1000):
-                await stirred.wait()
+                await self._stirred.wait()
 
     async def _propose_forever(self, key: SigningKey) -> None:
         while True:
@@ -267,7 +270,8 @@ class CommitteeDriver:
         self._proposed_round = block.reference.round
         self._is_payload_known = False
         self._handle(events)
-        if len(tips) == parameters.tips_per_block or len(attestations) == parameters.attestations_per_block:
+        is_full = len(tips) == parameters.tips_per_block
+        if is_full or len(attestations) == parameters.attestations_per_block or block.body.tips != tips:
             self.on_payload()
         # The block first, then the guard: a guard ahead of its block would leave a hole that a lone validator
         # could never fill. Neither is seen by anyone before both are on disk.
@@ -296,6 +300,11 @@ class CommitteeDriver:
             self._accepted = anyio.Event()
             await self._save()
 
+    def _save_soon(self) -> None:
+        """For those who cannot wait for the disk."""
+        if self._unsaved:
+            self._accepted.set()
+
     async def _save(self) -> None:
         unsaved, self._unsaved = self._unsaved, []
         if unsaved:
@@ -304,14 +313,17 @@ class CommitteeDriver:
     def _handle(self, events: Sequence[CommitteeEvent]) -> None:
         for event in events:
             self._handle_one(event)
-        self._stirred.set()
+        # Most of what happens moves the deadline away, if at all: whoever sleeps until the old one then finds
+        # the new one by itself.
+        deadline_ms = self.core.get_deadline_ms()
+        if deadline_ms is not None and (self._waking_ms is None or deadline_ms < self._waking_ms):
+            self._stirred.set()
 
     def _handle_one(self, event: CommitteeEvent) -> None:
         match event:
             case BlockAccepted(block):
                 self.blocks_total += 1
                 self._unsaved.append(block)
-                self._accepted.set()
                 self._hooks.on_accepted(block)
             case BlockSuspended(reference, missing_blocks, missing_tips):
                 self._hooks.on_missing(missing_blocks, missing_tips, self._senders.get(reference))

@@ -98,7 +98,8 @@ class Executor:
             if outcome is not None:
                 outcomes.append(outcome)
                 ordered += len(outcome.transactions)
-            await anyio.lowlevel.checkpoint()
+            if self._commits:
+                await anyio.lowlevel.checkpoint()
         for entry in self.machine.board if outcomes else ():
             self._archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())
         await self._archive.commit(batch, is_urgent=bool(outcomes))
@@ -114,7 +115,7 @@ class Executor:
         outcome = self.machine.process_commit(commit.record, transactions)
         self._put(batch, outcome)
         self._unwritten |= outcome.accounts
-        events = self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index), certified=False)
+        events = self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index))
         self._on_subdag_events(events)
         return outcome
 

@@ -61,10 +61,6 @@ class FinalityHooks(Struct, frozen=True):
     store: Callable[[Sequence[FinalCheckpoint], Sequence[Certificate]], Awaitable[None]]
     """Makes checkpoints final on disk, in order, and keeps certificates that came late; durable on return."""
 
-    on_certified: Callable[[int], None]
-    """Told the latest executed and certified checkpoint, a moment before it is on disk: what waits for it as
-    its anchor may go on, since a restart finds its certificate again in the blocks."""
-
     on_final: Callable[[Sequence[FinalCheckpoint]], None]
     """Told each final checkpoint once, in order, when it is on disk."""
 
@@ -131,7 +127,6 @@ class Finality:
         for attestation in block.body.attestations:
             self._attested[author] = max(self._attested.get(author, 0), attestation.index)
             self._process(self._attestations.process_attestation(author, attestation))
-        self._changed.set()
 
     def get_attested(self, author: int) -> int:
         """Highest checkpoint that a validator attested since this node started."""
@@ -155,8 +150,6 @@ class Finality:
                 await self._changed.wait()
                 continue
             self._late = []
-            if final:
-                self._hooks.on_certified(final[-1].executed.checkpoint.index)
             await self._hooks.store(final, late)
             for checkpoint in final:
                 self.certified = checkpoint.executed.checkpoint.index
@@ -222,8 +215,10 @@ class Finality:
                     self._certificates[certificate.index] = certificate
                 else:
                     self._late.append(certificate)
+                self._changed.set()
             case Forked(index, own, certified):
                 self._forked = StateForked(index, own, certified)
+                self._changed.set()
 
     def _take_final(self) -> list[FinalCheckpoint]:
         final: list[FinalCheckpoint] = []

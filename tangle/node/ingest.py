@@ -41,7 +41,7 @@ BATCH_MAX: Final = 128
 it."""
 
 PARKED_MAX: Final = 8_192
-"""Transactions kept whose anchor is not certified here yet; beyond it the sender must bring them again."""
+"""Transactions kept whose anchor is not executed here yet; beyond it the sender must bring them again."""
 
 REFUSED_MAX: Final = 65_536
 """Ids of refused transactions remembered, so that the same bad bytes cost one verification only."""
@@ -122,7 +122,7 @@ class Intake:
         self._parked: dict[int, list[_Entry]] = {}
         self._parked_count = 0
         self._refused: OrderedDict[TransactionId, TangleError] = OrderedDict()
-        self._wakeup = anyio.Event()
+        self._idle: deque[anyio.Event] = deque()
         self.verified_total = 0
         self.refused_total: dict[str, int] = {}
 
@@ -133,7 +133,7 @@ class Intake:
 
     @property
     def parked(self) -> int:
-        """Transactions that wait for their anchor to be certified here."""
+        """Transactions that wait for their anchor to be executed here."""
         return self._parked_count
 
     def has(self, identity: TransactionId) -> bool:
@@ -157,7 +157,7 @@ class Intake:
         slots: list[SubmitOutcome | _Entry] = []
         for start in range(0, len(items), BATCH_MAX):
             slots.extend(self._admit(item, None, False) for item in items[start : start + BATCH_MAX])
-            self._wakeup.set()
+            self._wake_one()
             await anyio.lowlevel.checkpoint()
         return await self._wait(slots)
 
@@ -187,27 +187,26 @@ class Intake:
                 error = answer.error if isinstance(answer, SubmitOutcome) else None
                 if error is not None and not isinstance(error, (*TRANSIENT, *BLAMELESS)):
                     self._on_refused(source, error)
-        self._wakeup.set()
+        self._wake_one()
 
     def resubmit_stored(self, transaction: Transaction) -> None:
         """Put a transaction from this node's own store back into the sub-DAG: it was verified before."""
         entry = _Entry(transaction, None, is_requested=True, is_stored=True)
         if transaction.body.anchor > self._board.latest:
-            # A restart may have to find the anchor's certificate again first.
+            # A restart may have to execute the anchor again first.
             self._in_flight[transaction.id] = entry
             self._park(transaction.body.anchor, entry)
         else:
             self._attach([entry])
 
-    def on_certified(self, index: int) -> None:
-        """Checkpoints up to ``index`` are executed and certified here: release what waited for them."""
+    def on_executed(self, index: int) -> None:
+        """Checkpoints up to ``index`` are executed here and on disk: release what waited for them."""
         due = sorted(anchor for anchor in self._parked if anchor <= index)
         for anchor in due:
             entries = self._parked.pop(anchor)
             self._parked_count -= len(entries)
             self._queue.extend(entries)
-        if due:
-            self._wakeup.set()
+        self._wake_one()
 
     async def run(self, batches: int) -> None:
         """Verify, attach and store until cancelled, with that many batches under way at a time."""
@@ -251,10 +250,11 @@ class Intake:
         while True:
             batch = self._take_batch()
             if not batch:
-                if self._wakeup.is_set():
-                    self._wakeup = anyio.Event()
-                await self._wakeup.wait()
+                awaited = anyio.Event()
+                self._idle.append(awaited)
+                await awaited.wait()
                 continue
+            self._wake_one()
             try:
                 await self._process(batch)
             except ComputeFailed as error:
@@ -268,6 +268,11 @@ class Intake:
                             await self._process([entry])
                         except ComputeFailed as single:
                             self._refuse(entry, single)
+
+    def _wake_one(self) -> None:
+        """One is enough: it wakes the next when it leaves something behind."""
+        if self._queue and self._idle:
+            self._idle.popleft().set()
 
     def _take_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []

@@ -24,7 +24,7 @@ from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis, compute_chain_id, compute_shard_genesis_id
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import Transaction
-from tangle.core.types import CheckpointIndex, Milliseconds, Shard, TransactionId
+from tangle.core.types import Milliseconds, Shard, TransactionId
 from tangle.ledger.accounts import AccountReader
 from tangle.ledger.errors import ParentsMissing
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
@@ -110,7 +110,7 @@ class Node:
         self.validator_key = self._find_validator_key()
         self.book = LedgerBook()
         self.board = WorkBoard(parts.genesis, self.chain, archive)
-        self.board.latest = recovered.certified
+        self.board.latest = recovered.state.checkpoint_index
         self.peer_port = 0
         self._evidence: list[EquivocationSeen] = []
         self._dropped: deque[tuple[float, TransactionId]] = deque()
@@ -118,8 +118,7 @@ class Node:
         genesis_id = compute_shard_genesis_id(self.chain, SHARD)
         limits = widen_window(SubDagLimits(unordered_max=parts.config.pending_max))
         self.subdag = SubDag(parameters, genesis_id, limits)
-        self.subdag.on_checkpoint(recovered.state.checkpoint_index, certified=False)
-        self.subdag.on_checkpoint(CheckpointIndex(recovered.certified), certified=True)
+        self.subdag.on_checkpoint(recovered.state.checkpoint_index)
         self.events = EventLog(archive, parameters.address_prefix.decode())
         self.finality = self._make_finality(recovered)
         self.executor = self._make_executor(recovered)
@@ -147,8 +146,8 @@ class Node:
         self.driver = self._make_driver(recovered)
         self.responder = Responder(archive, self.subdag, self.driver)
         for block in recovered.committee.blocks:
-            # Whoever certified a checkpoint before the crash does not attest it again, and what was anchored
-            # there would hold up the others for ever: what they have seen of its quorum must still count.
+            # Whoever saw a certificate before the crash does not attest that checkpoint again: what was seen
+            # of its quorum must still count.
             self.finality.on_block(block)
         for transaction in archive.read_unordered(recovered.state.ordered_total):
             self.intake.resubmit_stored(transaction)
@@ -298,6 +297,8 @@ class Node:
         self.finality.on_block(block)
 
     def _on_executed(self, outcome: CheckpointOutcome) -> None:
+        self.board.latest = outcome.checkpoint.index
+        self.intake.on_executed(outcome.checkpoint.index)
         self.book.on_ordered(outcome.transactions)
         if self.finality.has_attestations:
             self.driver.on_payload()
@@ -325,11 +326,6 @@ class Node:
         for checkpoint in final:
             self.book.on_final(checkpoint.executed.transactions, now_s)
         self.events.on_durable()
-
-    def _on_certified(self, index: int) -> None:
-        self.board.latest = index
-        self.subdag.on_checkpoint(CheckpointIndex(index), certified=True)
-        self.intake.on_certified(index)
 
     async def _persist(self, transactions: Sequence[Transaction]) -> None:
         batch = WriteBatch()
@@ -387,9 +383,7 @@ class Node:
             chain=self.chain,
             attestations=Attestations(self.committee, recovered.certified),
             key=self.validator_key,
-            hooks=FinalityHooks(
-                store=self._store_final, on_certified=self._on_certified, on_final=self._on_final
-            ),
+            hooks=FinalityHooks(store=self._store_final, on_final=self._on_final),
             certified=recovered.certified,
         )
 

@@ -1,4 +1,4 @@
-"""The work board: what work a transaction must carry, as the certified checkpoints say.
+"""The work board: what work a transaction must carry, as the executed checkpoints say.
 
 A transaction's anchor fixes the job that is drawn for it, the difficulty, and the generations that its work
 may be of. All of that is read from the checkpoint at the anchor, so every node judges alike whenever the
@@ -30,7 +30,7 @@ FACTS_MAX: Final = 4_096
 """
 
 ANCHOR_AHEAD_MAX: Final = 64
-"""Checkpoints by which an anchor may be ahead of the latest one here: another node certified it moments
+"""Checkpoints by which an anchor may be ahead of the latest one here: another node executed it moments
 earlier. Beyond that somebody made it up, or this node is behind and will read the transaction from history.
 """
 
@@ -59,7 +59,7 @@ class AnchorFacts(Struct, frozen=True):
 
 
 class WorkBoard:
-    """Answers what work is due, from certified checkpoints."""
+    """Answers what work is due, from executed checkpoints."""
 
     def __init__(self, genesis: Genesis, chain: ChainId, archive: Archive) -> None:
         self.chain = chain
@@ -70,7 +70,7 @@ class WorkBoard:
             BoardJob(job.id, entry.budget) for job, entry in zip(opened, genesis.board, strict=True)
         )
         self.latest = 0
-        """Latest checkpoint that is executed and certified here: the youngest usable anchor."""
+        """Latest checkpoint that is executed here and on disk: the youngest usable anchor."""
 
         self._archive = archive
         self._facts: OrderedDict[int, AnchorFacts] = OrderedDict()

@@ -31,14 +31,14 @@ LIMITS = SubDagLimits(
 )
 
 
-def make_subdag(certified: int = 100, limits: SubDagLimits = LIMITS) -> SubDag:
+def make_subdag(executed: int = 100, limits: SubDagLimits = LIMITS) -> SubDag:
     subdag = SubDag(MINIMAL, GENESIS_ID, limits)
-    subdag.on_checkpoint(CheckpointIndex(certified), certified=True)
+    subdag.on_checkpoint(CheckpointIndex(executed))
     return subdag
 
 
 def execute_up_to(subdag: SubDag, index: int) -> tuple[SubDagEvent, ...]:
-    return subdag.on_checkpoint(CheckpointIndex(index), certified=False)
+    return subdag.on_checkpoint(CheckpointIndex(index))
 
 
 def get_attached(drawing: Drawing, events: tuple[SubDagEvent, ...]) -> str:
@@ -116,13 +116,13 @@ def test_the_genesis_is_a_parent_at_any_anchor() -> None:
     assert subdag.is_attached(drawing["a"].id)
 
 
-def test_an_anchor_that_is_not_certified_here_may_come_again() -> None:
+def test_an_anchor_that_is_not_executed_here_may_come_again() -> None:
     drawing = Drawing("a: genesis @3")
     subdag = make_subdag(2)
     with pytest.raises(AnchorAhead) as caught:
         subdag.process_transaction(drawing["a"])
-    assert (caught.value.anchor, caught.value.certified) == (3, 2)
-    subdag.on_checkpoint(CheckpointIndex(3), certified=True)
+    assert (caught.value.anchor, caught.value.executed) == (3, 2)
+    subdag.on_checkpoint(CheckpointIndex(3))
     assert get_attached(drawing, subdag.process_transaction(drawing["a"])) == "a"
 
 
@@ -247,14 +247,26 @@ def test_what_lacks_under_waiting_transactions_is_found_once_and_bounded() -> No
     assert subdag.get_missing_under([drawing["e"].id, GENESIS_ID], 10) == ()
 
 
-def test_waiting_ends_after_its_checkpoints() -> None:
-    drawing = Drawing("b: ghost\n c: b\n d: other")
+def test_a_refused_child_takes_along_a_sibling_that_stands_on_it_too() -> None:
+    drawing = Drawing("a: genesis @2\n b: a @1\n c: a b @2")
     subdag = make_subdag()
     drawing.attach(subdag, "b c")
-    assert execute_up_to(subdag, 2) == ()
+    _, first, second = subdag.process_transaction(drawing["a"])
+    assert isinstance(first, Dropped)
+    assert isinstance(first.error, ParentNewer)
+    assert isinstance(second, Dropped)
+    assert isinstance(second.error, ParentRefused)
+    assert subdag.get_statistics().waiting == 0
+
+
+def test_waiting_ends_after_its_checkpoints() -> None:
+    drawing = Drawing("b: ghost\n c: b\n d: other")
+    subdag = make_subdag(100)
+    drawing.attach(subdag, "b c")
+    assert execute_up_to(subdag, 102) == ()
     drawing.attach(subdag, "d")
-    assert execute_up_to(subdag, LIMITS.waiting_checkpoints_max) == ()
-    first, second = execute_up_to(subdag, LIMITS.waiting_checkpoints_max + 1)
+    assert execute_up_to(subdag, 100 + LIMITS.waiting_checkpoints_max) == ()
+    first, second = execute_up_to(subdag, 101 + LIMITS.waiting_checkpoints_max)
     assert isinstance(first, Dropped)
     assert isinstance(first.error, ParentsMissing)
     assert first.error.missing == (drawing.get_id("ghost"),)
@@ -265,7 +277,7 @@ def test_waiting_ends_after_its_checkpoints() -> None:
 
 def test_expired_transactions_go_at_exactly_the_boundary() -> None:
     drawing = Drawing("a: genesis @1\n b: a @1\n named: genesis @1\n old: genesis @1\n young: old @9")
-    subdag = make_subdag()
+    subdag = make_subdag(9)
     drawing.attach(subdag)
     subdag.on_named([drawing["named"].id], 7)
     boundary = 1 + MINIMAL.expiry_gap + GAP
@@ -288,7 +300,7 @@ def test_expired_transactions_go_at_exactly_the_boundary() -> None:
 def test_a_parent_is_a_head_again_once_its_children_expired() -> None:
     parameters = replace(MINIMAL, expiry_gap=4)
     subdag = SubDag(parameters, GENESIS_ID, LIMITS)
-    subdag.on_checkpoint(CheckpointIndex(100), certified=True)
+    subdag.on_checkpoint(CheckpointIndex(100))
     drawing = Drawing("a: genesis @1\n b: a @1\n c: a @1")
     drawing.attach(subdag)
     subdag.on_named([drawing["a"].id], 1)

@@ -176,8 +176,7 @@ class SubDagMachine(RuleBasedStateMachine):
         """Execute a checkpoint."""
         self.index += step
         self.model.executed = self.index
-        self.subdag.on_checkpoint(CheckpointIndex(self.index), certified=True)
-        events = self.subdag.on_checkpoint(CheckpointIndex(self.index), certified=False)
+        events = self.subdag.on_checkpoint(CheckpointIndex(self.index))
         expired = {i for event in events if isinstance(event, Expired) for i in event.transaction_ids}
         assert expired == self.model.expire()
 

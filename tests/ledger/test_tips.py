@@ -20,15 +20,14 @@ from tangle.ledger.vertex import Vertex
 from tests.ledger.drawing import GENESIS_ID, Drawing, make_transaction, order
 
 
-def make_subdag(certified: int = 0) -> SubDag:
+def make_subdag(executed: int = 0) -> SubDag:
     subdag = SubDag(MINIMAL, GENESIS_ID)
-    advance(subdag, certified)
+    advance(subdag, executed)
     return subdag
 
 
 def advance(subdag: SubDag, index: int) -> None:
-    subdag.on_checkpoint(CheckpointIndex(index), certified=False)
-    subdag.on_checkpoint(CheckpointIndex(index), certified=True)
+    subdag.on_checkpoint(CheckpointIndex(index))
 
 
 def get_offered(subdag: SubDag, drawing: Drawing, count: int = 1) -> str:

@@ -47,7 +47,7 @@ class Bench:
             chain=CHAIN,
             attestations=Attestations(Committee(0, GENESIS.validators)),
             key=KEYS[0],
-            hooks=FinalityHooks(store=self._store, on_certified=lambda _: None, on_final=self.final.extend),
+            hooks=FinalityHooks(store=self._store, on_final=self.final.extend),
             certified=0,
         )
 

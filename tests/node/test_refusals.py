@@ -319,15 +319,15 @@ def ahead(by: int) -> Bend:
     return lambda body: replace(body, anchor=CheckpointIndex(body.anchor + by))
 
 
-async def test_an_anchor_ahead_is_parked_until_it_is_certified() -> None:
+async def test_an_anchor_ahead_is_parked_until_it_is_executed() -> None:
     alice = Wallet("alice")
     async with network_of(1) as world:
         (service,) = world.services
         transaction = await alice.build(service, bend=ahead(3))
-        begun = world.members[0].node.finality.certified
+        begun = world.members[0].node.finality.executed
         outcome = await submit(service, transaction)
         assert (outcome.error, outcome.status) == (None, TransactionStatus.ATTACHED)
-        assert world.members[0].node.finality.certified >= transaction.body.anchor > begun
+        assert world.members[0].node.finality.executed >= transaction.body.anchor > begun
         assert service.get_status().waiting == 0
         await wait_final(service, transaction.id)
 

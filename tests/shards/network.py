@@ -20,6 +20,7 @@ from shards.events import (
     SubDagCommitted,
 )
 from shards.guard import LastSigned, advance, make_last_signed
+from tangle.core.hashing import SEED, compute_record_hash
 from tangle.core.parameters import MINIMAL, Parameters
 from tangle.core.types import Milliseconds, TransactionId
 from tests.shards.drawing import CHAIN, SHARD, make_committee, make_keys
@@ -81,6 +82,8 @@ class Node:
                     assert record.index == expected, "a commit was left out or came twice"
                     self.disk_commits.append(record)
                     self.executed.append(blocks)
+                    if self.network.anchors_tips:
+                        self.anchor_tip(record.index, now_ms)
                 case ProposalDue():
                     self.propose(now_ms)
                 case EquivocationSeen():
@@ -89,6 +92,13 @@ class Node:
                     self.dropped.append(event)
                 case _:
                     pass  # suspended: the fetch that runs every FETCH_MS looks at get_missing
+
+    def anchor_tip(self, commit: int, now_ms: int) -> None:
+        """What the ledger does for the core: a transaction is attached only where its anchor is executed."""
+        tip = TransactionId(compute_record_hash(SEED, commit))
+        self.tips.append(tip)
+        self.attached.add(tip)
+        self.network.at(now_ms, lambda: self.handle(self.core.process_attached([tip], now_ms), now_ms))
 
     def propose(self, now_ms: int) -> None:
         limit = self.network.parameters.tips_per_block
@@ -112,6 +122,7 @@ class Network:
         parameters: Parameters = MINIMAL,
         observers: frozenset[int] = frozenset(),
         checks_tips: bool = False,
+        anchors_tips: bool = False,
         max_delay_ms: int = 80,
     ) -> None:
         self.dice = Dice(seed)
@@ -121,6 +132,7 @@ class Network:
         self.parameters = parameters
         self.observers = observers
         self.checks_tips = checks_tips
+        self.anchors_tips = anchors_tips
         self.max_delay_ms = max_delay_ms
         self.now_ms = 1_000_000
         self._heap: list[tuple[int, int, Callable[[], None]]] = []

@@ -84,6 +84,7 @@ def attest(index: int) -> Attestation:
 
 
 A, B, C, D = ROUND_1
+TWINS = [replace(C, digest=Digest(bytes([100 + number]) * 32)) for number in range(10)]
 TIPS = tuple(TransactionId(bytes([number]) * 32) for number in range(5))
 OLD_OWN = GENESIS[0]
 WRONG_GENESIS = replace(GENESIS[3], digest=Digest(bytes(32)))
@@ -96,7 +97,7 @@ REFUSED: list[tuple[dict[str, Any], type[TangleError]]] = [
     ({"author": 4}, UnknownAuthor),
     ({"round": 0}, InvalidBlock),
     ({"ancestors": (A, B, C, C)}, InvalidAncestors),
-    ({"ancestors": (A, B, C, replace(C, digest=Digest(b"c" * 32)))}, InvalidAncestors),
+    ({"ancestors": (A, B, C, *TWINS)}, InvalidAncestors),
     ({"ancestors": (B, A, C)}, InvalidAncestors),
     ({"ancestors": (B, C, D)}, InvalidAncestors),
     ({"ancestors": (A, B, C, replace(D, round=2))}, InvalidAncestors),
@@ -119,6 +120,15 @@ def test_a_block_that_breaks_a_rule_is_refused(changes: dict[str, Any], error: t
     with pytest.raises(error) as caught:
         check(replace(BODY, **changes))
     assert type(caught.value) is error
+
+
+def test_twins_can_both_be_ancestors() -> None:
+    check(replace(BODY, ancestors=(A, B, C, *TWINS[:8])))
+
+
+def test_twins_are_one_author_for_the_threshold() -> None:
+    with pytest.raises(BelowThreshold):
+        check(replace(BODY, ancestors=(A, C, *TWINS[:8])))
 
 
 def test_an_own_block_of_an_older_round_can_come_first() -> None:
