@@ -12,7 +12,7 @@ import anyio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shards.blocks import Attestation, Block, sign_block
+from shards.blocks import Attestation, Block, BlockReference, sign_block
 from shards.checkpoints import sign_attestation
 from simnet.chance import Chance
 from simnet.timeline import Timeline
@@ -44,6 +44,9 @@ from tangle.node.service import Service
 
 LATE_S: Final = 1.5
 """How late a late node sends its blocks: beyond the leader timeout and the idle pause."""
+
+WHISPER_S: Final = 0.05
+"""How much later the one peer sees the other block: it takes the shown one first."""
 
 FORGE_INTERVAL_S: Final = 0.4
 """How often bad transactions are sent to everybody."""
@@ -78,6 +81,9 @@ class Strategy(Enum):
 
     EQUIVOCATING_ALL = "equivocating-all"
     """It signs another block for every peer."""
+
+    WHISPERING = "whispering"
+    """It shows everybody a block that votes for as little as it may, and one of its peers another one."""
 
     WRONG_ATTESTATIONS = "wrong-attestations"
     """It attests checkpoints that nobody executed."""
@@ -121,6 +127,7 @@ class Bender:
         """How often it did what an honest node does not."""
 
         self.strategy = strategy
+        self._shown: BlockReference | None = None
         self._key = key
         self._wallet = wallet
         self._timeline = timeline
@@ -135,6 +142,7 @@ class Bender:
             Strategy.LATE: self._send_late,
             Strategy.EQUIVOCATING_TWO: self._send_two,
             Strategy.EQUIVOCATING_ALL: self._send_many,
+            Strategy.WHISPERING: self._whisper,
         }
         broadcast = broadcasts.get(self.strategy)
         if broadcast is not None:
@@ -191,6 +199,30 @@ class Bender:
         for number, peer in enumerate(node.peering.get_peers()):
             self._tell([peer], Blocks((self._make_twin(node, block, number).encoded,)))
 
+    def _whisper(self, node: Node, block: Block) -> None:
+        peers = node.peering.get_peers()
+        shown = self._make_shown(node, block)
+        self._tell(peers, Blocks((shown.encoded,)))
+        if shown is not block and peers:
+            confidant = min(peers, key=lambda peer: peer.public_key)
+            self._timeline.add(WHISPER_S, lambda: self._tell([confidant], Blocks((block.encoded,))))
+
+    def _make_shown(self, node: Node, block: Block) -> Block:
+        """Without tips, attestations and votes for the leaders before it, on the chain of those shown."""
+        core, committee, body = node.driver.core, node.committee, block.body
+        if block.reference.author != node.driver.own_index:
+            return block  # somebody else's, sent again
+        leaders = core.get_leaders(body.round - 1)
+        first = body.ancestors[0] if self._shown is None else self._shown
+        others = tuple(a for a in body.ancestors if a.author != body.author)
+        kept = tuple(a for a in others if a.round < body.round - 1 or a.author not in leaders)
+        authors = {a.author for a in (first, *kept) if a.round == body.round - 1}
+        is_enough = committee.compute_weight(authors) >= committee.quorum
+        ancestors = (first, *(kept if is_enough else others))
+        shown = sign_block(replace(body, ancestors=ancestors, tips=(), attestations=()), self._key)
+        self._shown = shown.reference
+        return block if shown.encoded == block.encoded else shown
+
     def _make_twin(self, node: Node, block: Block, number: int) -> Block:
         if block.reference.author != node.driver.own_index:
             return block  # somebody else's, sent again
@@ -228,8 +260,8 @@ class Bender:
                 return BlockItems(request, tuple(map(self._spoil, reversed(items))), is_last=True)
             case OrderedItems(request, first, items):
                 return OrderedItems(request, first + 1, items)
-            case OwnLatest(request, _, digest):
-                return OwnLatest(request, 0, digest)
+            case OwnLatest():
+                return replace(honest, round=0)
             case _:
                 return honest
 

@@ -13,10 +13,10 @@ from tests.simnet.builders import make_options
 
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(120)]
 
-CAUGHT = (Strategy.EQUIVOCATING_TWO, Strategy.EQUIVOCATING_ALL)
+CAUGHT = (Strategy.EQUIVOCATING_TWO, Strategy.EQUIVOCATING_ALL, Strategy.WHISPERING)
 """Those that leave evidence every time; an old backup may."""
 
-FAST = (Strategy.EQUIVOCATING_ALL, Strategy.FORGED_WORK)
+FAST = (Strategy.EQUIVOCATING_ALL, Strategy.WHISPERING, Strategy.FORGED_WORK)
 """Those tried in every run of the tests."""
 
 
