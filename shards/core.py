@@ -270,10 +270,15 @@ class CommitteeCore:
         if self._dag.is_present(block.reference):
             return
         ancestors = [ancestor for ancestor in block.body.ancestors if not self._dag.is_present(ancestor)]
-        tips = [tip for tip in block.body.tips if not self._is_attached(tip)]
-        if not ancestors and not tips:
+        if ancestors:
+            self._suspend(block, ancestors, events)
+        else:
             self._accept(block, events)
-            return
+
+    def _suspend(
+        self, block: Block, ancestors: Sequence[BlockReference], events: list[CommitteeEvent]
+    ) -> None:
+        tips = self._get_lacking_tips(block)
         dropped = self._waiting.hold(block, ancestors, tips)
         if dropped is not block:
             unknown = tuple(ancestor for ancestor in ancestors if not self.is_known(ancestor))
@@ -287,11 +292,18 @@ class CommitteeCore:
             block = ready.popleft()
             if self._dag.is_present(block.reference):
                 continue
+            # Looked at last of all: a transaction may have come and expired while ancestors were waited for.
+            if self._get_lacking_tips(block):
+                self._suspend(block, (), events)
+                continue
             twin = self._add(block)
             events.append(BlockAccepted(block))
             if twin is not None:
                 events.append(EquivocationSeen(twin, block))
             ready.extend(self._waiting.process_accepted(block.reference))
+
+    def _get_lacking_tips(self, block: Block) -> list[TransactionId]:
+        return [tip for tip in block.body.tips if not self._is_attached(tip)]
 
     def _add(self, block: Block) -> Block | None:
         if block.body.tips and not self._linearizer.is_committed(block.reference):
