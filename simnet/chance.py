@@ -5,13 +5,16 @@ change what all others get.
 """
 
 import random  # noqa: TID251  # the simulation's own twin of the randomness seam
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeVar
 
 from tangle.core.signing import SigningKey
 
 Chance = random.Random  # a generator that repeats
 """A generator whose draws depend on its seed alone."""
+
+Item = TypeVar("Item")
 
 BYTES_MAX: Final = 64
 """Most bytes of one draw of ``SeededRandomness``: one hash."""
@@ -26,6 +29,12 @@ def compute_bytes(seed: int, *names: object) -> bytes:
     """32 bytes that depend on the seed and the names."""
     text = "/".join(map(str, (seed, *names)))
     return blake2b(text.encode(), digest_size=32, person=b"tangle/simnet").digest()
+
+
+def draw_turn(seed: int, name: str, items: Sequence[Item]) -> Item:
+    """Whose turn it is: as many seeds in a row as there are items get each of them once, in a drawn order."""
+    lap, place = divmod(seed, len(items))
+    return make_chance(lap, "turn", name).sample(items, len(items))[place]
 
 
 def make_key(seed: int, *names: object) -> SigningKey:

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from simnet.chance import Chance
 from simnet.event_log import EventLog
-from simnet.streams import Pipe, SimulatedStream, make_pipes
+from simnet.streams import Packet, Pipe, SimulatedStream, make_pipes
+from simnet.tampering import WELCOME_BYTES, Breach, Tamperer, Tampering
 from simnet.timeline import Timeline
 from tangle.net.addresses import Address
 from tangle.net.errors import DialFailed, ListenFailed
@@ -52,6 +53,13 @@ BYTES_PER_S: Final = 125_000_000.0
 """Speed of a link that nothing is wrong with: a gigabit."""
 
 
+PATIENCE_S: Final = 6.0
+"""How long whoever plays an old handshake waits for a welcome: beyond the timeout of handshakes."""
+
+BEGINNING: Final = "handshake-replayed"
+"""Name of that trick among the counts of tampering."""
+
+
 class Weather(Struct):
     """What is wrong with one link, on top of its distance; a fault changes it, and mending resets it."""
 
@@ -69,6 +77,12 @@ class Weather(Struct):
 
     is_barred: bool = False
     """Whether nothing comes through."""
+
+    tampering: Tampering | None = None
+    """What somebody on the path does to packets."""
+
+    tampered: float = 0.0
+    """Share of the packets that it is done to."""
 
 
 class SimulatedListener(Listener[ByteStream]):
@@ -112,6 +126,9 @@ class PacketNetwork:
         self.weather: dict[tuple[str, str], Weather] = {}
         self.packets = 0
         self.bytes = 0
+        self.tamperer = Tamperer(chance)
+        """Who may stand on any path."""
+
         self._timeline = timeline
         self._chance = chance
         self._log = log
@@ -146,6 +163,37 @@ class PacketNetwork:
                 pipe.cut()
                 self._forget(pipe)
 
+    def forget_halves(self, first: str, second: str) -> None:
+        """``first`` loses every connection with ``second``, which is not told: it has half of each."""
+        for pipe in list(self._pipes.values()):
+            if (pipe.source, pipe.target) == (first, second):
+                pipe.forget_writer()
+            elif (pipe.source, pipe.target) == (second, first):
+                pipe.forget_reader()
+
+    async def replay_beginning(self, source: str, target: str) -> Breach | None:
+        """Play again what ``source`` said first when it dialled ``target`` last, as somebody who does not
+        have its key; answers where that was welcome.
+        """
+        beginning, listener = self.tamperer.get_beginning(source, target), self._listeners.get(target)
+        if not beginning or listener is None:
+            return None
+        self.tamperer.counts[BEGINNING] += 1
+        there, back = self._connect(source, target)
+        listener.deliver(SimulatedStream(back, there))
+        for packet in beginning:
+            there.put(packet)
+        given_up_s = anyio.current_time() + PATIENCE_S
+        while back.arrived_bytes <= WELCOME_BYTES and anyio.current_time() < given_up_s:
+            await self._timeline.wait(PATIENCE_S / 12)
+        there.cut()
+        back.cut()
+        self._forget(there)
+        if back.arrived_bytes <= WELCOME_BYTES:
+            return None
+        detail = f"a handshake that was played again was answered with {back.arrived_bytes} bytes"
+        return Breach(source, target, detail)
+
     async def dial(self, source: str, address: Address) -> ByteStream:
         """See ``Network.dial``."""
         target = address.host.decode("ascii")
@@ -154,13 +202,17 @@ class PacketNetwork:
         await self._travel(target, source, address)
         if listener is None or listener is not self._listeners.get(target):
             raise DialFailed(str(address), "nobody answers")
+        there, back = self._connect(source, target)
+        listener.deliver(SimulatedStream(back, there))
+        return SimulatedStream(there, back)
+
+    def _connect(self, source: str, target: str) -> tuple[Pipe, Pipe]:
         self._connections += 1
         name = f"{source}>{target}#{self._connections}"
         there, back = make_pipes(source, target, name, self._ship)
         self._pipes[there.name], self._pipes[back.name] = there, back
         self._log.write(source, "connect", to=target, connection=self._connections)
-        listener.deliver(SimulatedStream(back, there))
-        return SimulatedStream(there, back)
+        return there, back
 
     def listen(self, host: str, address: Address) -> Listener[ByteStream]:
         """See ``Network.listen``."""
@@ -179,20 +231,38 @@ class PacketNetwork:
 
     def _ship(self, pipe: Pipe) -> None:
         weather = self.weather[pipe.source, pipe.target]
+        if pipe.is_void:
+            pipe.lose()
+            self._forget_if_over(pipe)
         while pipe.outgoing and not weather.is_barred:
             packet = pipe.outgoing.popleft()
-            pipe.flying.append(packet)
-            size = len(packet) if isinstance(packet, bytes) else 0
-            now_s = anyio.current_time()
-            link = (pipe.source, pipe.target)
-            # One packet after the other leaves, whichever connection it belongs to.
-            left_s = max(now_s, self._busy_until_s.get(link, 0.0)) + size / weather.bytes_per_s
-            self._busy_until_s[link] = left_s
-            arrival_s = left_s + self._draw_delay_s(*link)
-            pipe.last_arrival_s = max(arrival_s, pipe.last_arrival_s)
-            self._timeline.add(pipe.last_arrival_s - now_s, lambda: self._arrive(pipe))
-            self.packets += 1
-            self.bytes += size
+            held, pipe.held = pipe.held, []
+            for each in (*self._pass_by(pipe, packet, weather), *held):
+                self._launch(pipe, each, weather)
+
+    def _pass_by(self, pipe: Pipe, packet: Packet, weather: Weather) -> tuple[Packet, ...]:
+        """What somebody on the path makes of a packet."""
+        if not isinstance(packet, bytes):
+            return (packet,)
+        self.tamperer.watch(pipe, packet)
+        if weather.tampering is None or self._chance.random() >= weather.tampered:
+            return (packet,)
+        self._log.write(pipe.source, "tamper", via=pipe.name, how=weather.tampering.value)
+        return self.tamperer.tamper(pipe, packet, weather.tampering)
+
+    def _launch(self, pipe: Pipe, packet: Packet, weather: Weather) -> None:
+        pipe.flying.append(packet)
+        size = len(packet) if isinstance(packet, bytes) else 0
+        now_s = anyio.current_time()
+        link = (pipe.source, pipe.target)
+        # One packet after the other leaves, whichever connection it belongs to.
+        left_s = max(now_s, self._busy_until_s.get(link, 0.0)) + size / weather.bytes_per_s
+        self._busy_until_s[link] = left_s
+        arrival_s = left_s + self._draw_delay_s(*link)
+        pipe.last_arrival_s = max(arrival_s, pipe.last_arrival_s)
+        self._timeline.add(pipe.last_arrival_s - now_s, lambda: self._arrive(pipe))
+        self.packets += 1
+        self.bytes += size
 
     def _arrive(self, pipe: Pipe) -> None:
         if pipe.flying:
@@ -200,6 +270,9 @@ class PacketNetwork:
             shown = f"{len(packet)}:{zlib.crc32(packet):08x}" if isinstance(packet, bytes) else packet.value
             self._log.write(pipe.target, "packet", via=pipe.name, is_what=shown)
         pipe.arrive()
+        self._forget_if_over(pipe)
+
+    def _forget_if_over(self, pipe: Pipe) -> None:
         if pipe.is_over and pipe.back is not None and pipe.back.is_over and not pipe.back.flying:
             self._forget(pipe)
 

@@ -6,12 +6,28 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from simnet.adversaries import Adversary, Strategy
-from simnet.chance import make_chance
+from simnet.chance import Chance, draw_turn, make_chance
 from simnet.errors import ImpossiblePlan
-from simnet.faults import CALM_S, BadWeather, Crash, CrashAt, Cut, Fault, Partition, SlowLinks, draw_faults
+from simnet.faults import (
+    CALM_S,
+    KINDS,
+    POINTS,
+    BadWeather,
+    Clog,
+    Crash,
+    CrashAt,
+    Cut,
+    Fault,
+    HalfOpen,
+    OldHandshake,
+    Partition,
+    SlowLinks,
+    Tamper,
+    draw_faults,
+)
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 5
+OPTIONS_VERSION: Final = 6
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -129,17 +145,19 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
     stop_s = TIME_DEFAULT_S if time_s is None else time_s
     is_local = chance.random() < 0.5
     tolerated = (count - 1) // 3
+    strategies = [draw_turn(seed, "strategy", list(Strategy)), *chance.choices(list(Strategy), k=tolerated)]
+    strange = chance.sample(range(count), _draw_faulty(chance, tolerated))
     adversaries = tuple(
-        Adversary(node, chance.choice(list(Strategy)))
-        for node in sorted(chance.sample(range(count), chance.randint(0, tolerated)))
+        Adversary(node, strategy) for node, strategy in zip(sorted(strange), strategies, strict=False)
     )
+    kind, point = draw_turn(seed, "fault", KINDS), draw_turn(seed, "point", POINTS)
     options = SimulationOptions(
         seed=seed,
         nodes=count,
         time_s=stop_s,
         regions=tuple("virginia" if is_local else chance.choice(REGIONS) for _ in range(count)),
         clocks=tuple(ClockError(chance.randint(-100, 100), chance.randint(-200, 200)) for _ in range(count)),
-        faults=draw_faults(make_chance(seed, "faults"), count, stop_s),
+        faults=draw_faults(make_chance(seed, "faults"), count, stop_s, kind, point),
         adversaries=adversaries,
         is_tight=chance.random() < 0.5,
         wallets=chance.randint(2, 6),
@@ -153,6 +171,11 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
     )
     check_options(options)
     return options
+
+
+def _draw_faulty(chance: Chance, tolerated: int) -> int:
+    """How many adversaries: often as many as are tolerated, seldom none where there could be one."""
+    return max(chance.randint(0, tolerated), chance.randint(0, tolerated))
 
 
 def check_options(options: SimulationOptions) -> None:
@@ -221,7 +244,9 @@ def _get_nodes(fault: Fault) -> tuple[int, ...]:
             return fault.nodes
         case SlowLinks():
             return (fault.node,)
-        case Cut():
+        case Cut() | HalfOpen():
             return (fault.first, fault.second)
+        case Clog() | Tamper() | OldHandshake():
+            return (fault.source, fault.target)
         case BadWeather():
             return ()

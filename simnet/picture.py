@@ -7,7 +7,19 @@ from typing import Final
 
 from msgspec import Struct
 
-from simnet.faults import BadWeather, Crash, CrashAt, Cut, Fault, Partition, SlowLinks
+from simnet.faults import (
+    BadWeather,
+    Clog,
+    Crash,
+    CrashAt,
+    Cut,
+    Fault,
+    HalfOpen,
+    OldHandshake,
+    Partition,
+    SlowLinks,
+    Tamper,
+)
 from simnet.run import Report
 
 NAMESPACE: Final = "http://www.w3.org/2000/svg"
@@ -47,6 +59,10 @@ COLOURS: Final = {
     "SlowLinks": "#2980b9",
     "BadWeather": "#16a085",
     "Cut": "#7f8c8d",
+    "Clog": "#9b59b6",
+    "Tamper": "#d35400",
+    "HalfOpen": "#34495e",
+    "OldHandshake": "#27ae60",
 }
 """Of each kind of fault."""
 
@@ -137,8 +153,12 @@ def _describe(fault: Fault) -> str:
             return fault.point.value
         case SlowLinks():
             return str(fault.node)
-        case Cut():
+        case Cut() | HalfOpen():
             return f"{fault.first}, {fault.second}"
+        case Clog() | OldHandshake():
+            return f"{fault.source} to {fault.target}"
+        case Tamper():
+            return f"{fault.source} to {fault.target}, {fault.how.value}"
         case BadWeather():
             return ""
 

@@ -71,6 +71,9 @@ class Report(Struct, frozen=True):
     faults: dict[str, int]
     """How often each was carried out, and how often a node was killed at each fail point."""
 
+    tampering: dict[str, int]
+    """How often somebody on a path did each of his tricks."""
+
     fail_points: dict[str, int]
     """How often a node came by each."""
 
@@ -163,11 +166,17 @@ class Simulation:
         while True:
             await anyio.sleep(LOOK_S)
             self.world.check_queues()
+            self._check_sessions()
             running = [member.node for member in self.world.honest if member.node is not None]
             if running:
                 highest = max(node.driver.core.highest_round for node in running)
                 self.rounds.append((anyio.current_time(), highest))
             self._on_time(anyio.current_time())
+
+    def _check_sessions(self) -> None:
+        breach = self.world.network.tamperer.find_breach()
+        if breach is not None:
+            self.report(Violated(Invariant.SESSIONS, breach.target, breach.detail))
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -278,6 +287,7 @@ class Simulation:
             packets=world.network.packets,
             bytes=world.network.bytes,
             faults=dict(sorted(self._faults.items())),
+            tampering=dict(sorted(world.network.tamperer.counts.items())),
             fail_points={point.value: world.fail_points.reached[point] for point in FailPoint},
             adversaries=_count_actions(world.members),
             caught=len(checker.caught),

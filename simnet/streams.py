@@ -45,6 +45,15 @@ class Pipe:
         self.flying: deque[Packet] = deque()
         """On the way, in order."""
 
+        self.held: list[Packet] = []
+        """Kept back by somebody on the path, until the next packet has gone ahead."""
+
+        self.is_dialled = name.endswith(">")
+        """Whether the one who dialled writes here."""
+
+        self.is_void = False
+        """Whether whatever is written is lost and nobody hears of it: the other end forgot the connection."""
+
         self.last_arrival_s = 0.0
         """When the packet that was shipped last arrives; the next is not earlier."""
 
@@ -53,6 +62,9 @@ class Pipe:
 
         self.is_broken = False
         """Whether writing fails: the reader's end is gone."""
+
+        self.arrived_bytes = 0
+        """Bytes that came out at the other end."""
 
         self._ship = ship
         self._unread: deque[bytes] = deque()
@@ -79,6 +91,10 @@ class Pipe:
         self.outgoing.append(packet)
         self._ship(self)
 
+    def count_extra(self, size: int) -> None:
+        """Bytes that nobody sent travel too."""
+        self._bytes += size
+
     async def receive(self, max_bytes: int) -> bytes:
         """What arrived, at least one byte."""
         while not self._unread:
@@ -100,6 +116,7 @@ class Pipe:
         packet = self.flying.popleft()
         match packet:
             case bytes():
+                self.arrived_bytes += len(packet)
                 if not self._ends:
                     self._unread.append(packet)
                 else:
@@ -126,10 +143,28 @@ class Pipe:
 
     def cut(self) -> None:
         """Lose what is under way and end both reading and writing at once."""
-        self.outgoing.clear()
-        self.flying.clear()
+        self.lose()
         self._ends = True
         self.break_off()
+
+    def lose(self) -> None:
+        """What is under way never arrives."""
+        self.outgoing.clear()
+        self.flying.clear()
+        self.held.clear()
+
+    def forget_writer(self) -> None:
+        """The writer's end is gone and its reader is not told."""
+        self.lose()
+        self.is_void = True
+        self.break_off()
+
+    def forget_reader(self) -> None:
+        """The reader's end is gone and its writer is not told: whatever it writes is lost."""
+        self.lose()
+        self.is_void = True
+        self._ends = True
+        self._change()
 
     def _change(self) -> None:
         self._changed.set()

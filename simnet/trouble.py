@@ -8,8 +8,22 @@ from anyio.abc import TaskGroup
 
 from simnet.adversaries import BACKUP_AT_S, RESTORE_AT_S, Strategy
 from simnet.fail_points import FailPoint
-from simnet.faults import BadWeather, Crash, CrashAt, Cut, Direction, Fault, Partition, SlowLinks
+from simnet.faults import (
+    BadWeather,
+    Clog,
+    Crash,
+    CrashAt,
+    Cut,
+    Direction,
+    Fault,
+    HalfOpen,
+    OldHandshake,
+    Partition,
+    SlowLinks,
+    Tamper,
+)
 from simnet.network import BYTES_PER_S, Weather
+from simnet.verdicts import Invariant, Violated
 from simnet.world import Member, World
 
 
@@ -49,17 +63,7 @@ class Trouble:
         self.counts[name] = self.counts.get(name, 0) + 1
         self._world.log.write("-", "fault", begins=fault)
         self._active.append(fault)
-        match fault:
-            case Crash(nodes=nodes):
-                for node in nodes:
-                    await self._world.members[node].crash()
-            case CrashAt():
-                self._arm(fault)
-            case Cut(first=first, second=second):
-                members = self._world.members
-                self._world.network.cut(members[first].host, members[second].host)
-            case _:
-                self._make_weather()
+        await self._begin(fault)
         await anyio.sleep_until(fault.until_s)
         self._world.log.write("-", "fault", ends=name)
         self._active = [other for other in self._active if other is not fault]
@@ -69,6 +73,28 @@ class Trouble:
             self._world.fail_points.disarm(fault.point)
             await self._start_again(self._killed.pop(fault.point, ()), is_disk_lost=False)
         self._make_weather()
+
+    async def _begin(self, fault: Fault) -> None:
+        network, members = self._world.network, self._world.members
+        match fault:
+            case Crash(nodes=nodes):
+                for node in nodes:
+                    await members[node].crash()
+            case CrashAt():
+                self._arm(fault)
+            case Cut(first=first, second=second):
+                network.cut(members[first].host, members[second].host)
+            case HalfOpen(first=first, second=second):
+                network.forget_halves(members[first].host, members[second].host)
+            case OldHandshake(source=source, target=target):
+                self._tasks.start_soon(self._replay, members[source], members[target])
+            case Partition() | SlowLinks() | BadWeather() | Clog() | Tamper():
+                self._make_weather()
+
+    async def _replay(self, source: Member, target: Member) -> None:
+        breach = await self._world.network.replay_beginning(source.host, target.host)
+        if breach is not None:
+            self._world.report(Violated(Invariant.SESSIONS, target.name, breach.detail))
 
     def _arm(self, fault: CrashAt) -> None:
         def kill(node: int) -> None:
@@ -117,5 +143,10 @@ def _worsen(weather: Weather, fault: Fault, source: int, target: int) -> None:
         case BadWeather(loss=loss, jitter_ms=jitter_ms):
             weather.loss = max(weather.loss, loss)
             weather.jitter_ms = max(weather.jitter_ms, jitter_ms)
-        case Crash() | CrashAt() | Cut():
+        case Clog():
+            weather.is_barred |= (source, target) == (fault.source, fault.target)
+        case Tamper():
+            if (source, target) == (fault.source, fault.target):
+                weather.tampering, weather.tampered = fault.how, fault.share
+        case Crash() | CrashAt() | Cut() | HalfOpen() | OldHandshake():
             pass

@@ -26,6 +26,10 @@ class Invariant(Enum):
     BOUNDED_QUEUES = "bounded-queues"
     """No queue grows beyond its limit."""
 
+    SESSIONS = "sessions"
+    """Bytes that somebody on the path duplicated, reordered, replayed or changed end a session; a handshake
+    that is played again makes none."""
+
     NODE_SOUND = "node-sound"
     """A node stops only when it is stopped."""
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import anyio
-import anyio.lowlevel
 import structlog
 from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup, TaskStatus
 from msgspec import Struct
@@ -49,6 +48,10 @@ from tangle.node.randomness import Randomness
 
 HELLO_INTERVAL_S: Final = 0.5
 """How often peers are told how far this node is: lag is noticed within a second."""
+
+RACE_S: Final = 10.0
+"""Age up to which two sessions with one peer come from both having dialled at once: a dial and a handshake
+take at most five seconds each."""
 
 OVERLOAD_INTERVAL_MS: Final = 1_000
 """How often a peer that sends too much loses points for it: a moment's excess costs it once."""
@@ -221,6 +224,11 @@ class Peering:
         known = self._peers.get(peer.public_key)
         if known is None:
             return True
+        # Nobody dials whom it has a session with: a newcomer that is proven says that the old one is dead,
+        # of which this side may hear nothing until a ping is not answered.
+        if anyio.current_time() - known.session.statistics().opened_at_s > RACE_S:
+            known.cut(SessionClosed(b"replaced"))
+            return True
         # Both dialled at once: both keep the session that the one with the smaller key dialled.
         is_preferred = peer.is_outbound == (self._key.public_key < peer.public_key)
         if is_preferred and known.is_outbound != peer.is_outbound:
@@ -256,7 +264,6 @@ class Peering:
                 self._process(message, peer)
             except TangleError as error:
                 self.blame(peer, error)
-            await anyio.lowlevel.checkpoint()
 
     def _process(self, message: News | Request, peer: Peer) -> None:
         match message:

@@ -115,7 +115,7 @@ def test_a_finding_is_exit_status_one(terminal: Terminal, monkeypatch: pytest.Mo
     ("arguments", "status", "words"),
     [
         (("--time", "soon"), 2, "no duration"),
-        (("--time", "1s"), 2, "choose 4 s"),
+        (("--time", "1s"), 2, "choose 3 s"),
         (("--nodes", "0"), 2, "nodes"),
         (("--seed", "-1"), 2, "seed"),
         (("--scenario", "nowhere.toml"), 2, "nowhere.toml"),

@@ -26,7 +26,7 @@ def test_a_stranger_has_a_clean_slate() -> None:
 
 def test_what_no_honest_peer_does_is_a_ban_at_once_and_the_ban_ends() -> None:
     scores = PeerScores()
-    assert scores.on_fault(PEER, "frame-unauthentic", 5) == Banned(5 + BAN_MS)
+    assert scores.on_fault(PEER, "encoding-malformed", 5) == Banned(5 + BAN_MS)
     assert scores.get_standing(PEER, 4 + BAN_MS) == Banned(5 + BAN_MS)
     assert scores.get_standing(PEER, 5 + BAN_MS) == Tolerated(0)
     assert scores.get_standing(b"q" * 32, 5) == Tolerated(0)
@@ -47,6 +47,16 @@ def test_accidents_cost_nothing_and_are_not_even_remembered() -> None:
     for code in ("peer-goodbye", "stream-truncated", "handshake-chain"):
         assert scores.on_fault(PEER, code, 0) == Tolerated(0)
     assert len(scores) == 0
+
+
+def test_what_somebody_on_the_path_can_do_parts_no_two_nodes() -> None:
+    scores = PeerScores()
+    for code in ("frame-unauthentic", "frame-oversize", "frame-undersize", "stream-continued"):
+        for _ in range(100):
+            assert scores.on_fault(PEER, code, 0) == Tolerated(0)
+    for _ in range(9):
+        assert isinstance(scores.on_fault("host", "handshake-unauthentic", 0), Tolerated)
+    assert isinstance(scores.on_fault("host", "handshake-unauthentic", 0), Banned)
 
 
 @given(st.lists(st.tuples(st.sampled_from([*FAULT_POINTS, "something-else"]), st.integers(0, 30_000))))

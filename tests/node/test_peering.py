@@ -27,7 +27,7 @@ from tangle.node.admission import CONNECTION_RATE, HOST_CONNECTIONS_MAX, STRANGE
 from tangle.node.archive import Archive
 from tangle.node.dialling import SAVE_INTERVAL_S, SHARE_INTERVAL_S, SHARE_MAX
 from tangle.node.peer import NEWS_RATE, REQUEST_RATE
-from tangle.node.peering import Peering
+from tangle.node.peering import RACE_S, Peering
 from tangle.store.memory_store import MemoryStore
 from tests.node.meeting import HERE, PORT, Meeting, make_address, meet, read_lists
 from tests.node.twins import make_key
@@ -272,3 +272,18 @@ async def test_what_was_reached_is_known_after_a_restart() -> None:
         await meeting.open("node 2", "10.0.0.2", target=0)
         peering = await meeting.open(addresses=archive)
         await wait_until(lambda: peering.is_connected(make_key("node 2").public_key))
+
+
+@pytest.mark.parametrize(("age_s", "is_let_in"), [(0.0, False), (RACE_S, True)])
+async def test_who_comes_again_takes_the_place_of_an_old_session_only(
+    age_s: float, *, is_let_in: bool
+) -> None:
+    async with meet() as meeting:
+        peering = await meeting.open()
+        first = await meeting.visit("alice", STRANGER)
+        await anyio.sleep(age_s)
+        with suppress(SessionClosed):
+            second = await meeting.visit("alice", STRANGER)
+            (peer,) = peering.get_peers()
+            assert (peer.session.challenge == second.challenge) == is_let_in
+        assert (first.ending is not None) == is_let_in

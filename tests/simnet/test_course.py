@@ -9,9 +9,22 @@ import pytest
 
 from simnet.artefacts import DAG, PICTURE, write_course
 from simnet.fail_points import FailPoint
-from simnet.faults import BadWeather, Crash, CrashAt, Cut, Direction, Partition, SlowLinks
+from simnet.faults import (
+    BadWeather,
+    Clog,
+    Crash,
+    CrashAt,
+    Cut,
+    Direction,
+    HalfOpen,
+    OldHandshake,
+    Partition,
+    SlowLinks,
+    Tamper,
+)
 from simnet.picture import COLOURS, FAULTS_MAX, LEFT, RIGHT, WIDTH, Course, draw_picture
 from simnet.run import Report, Simulation, run_simulation
+from simnet.tampering import Tampering
 from tests.simnet.builders import make_options
 
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(120)]
@@ -23,6 +36,10 @@ FAULTS: Final = (
     Crash(2.5, 3.0, (1,)),
     Cut(3.0, 3.0, 0, 1),
     CrashAt(3.2, 3.6, FailPoint.BLOCKS_AFTER, (0,)),
+    Clog(3.3, 3.5, 0, 1),
+    Tamper(3.4, 3.5, 1, 0, Tampering.DUPLICATED, 0.5),
+    HalfOpen(3.6, 3.6, 0, 1),
+    OldHandshake(3.7, 3.7, 1, 0),
 )
 """One of each kind."""
 
@@ -77,6 +94,7 @@ def test_the_picture_shows_every_fault_at_its_time(ended: tuple[Simulation, Repo
     words = "".join(picture.itertext())
     assert f"time to finality of {len(simulation.latencies_ms)} transactions" in words
     assert "CrashAt blocks-after-write" in words
+    assert "Tamper 1 to 0, duplicated" in words
 
 
 def test_a_run_in_which_nothing_came_about_has_a_picture(ended: tuple[Simulation, Report]) -> None:

@@ -63,7 +63,7 @@ def test_a_validator_and_its_twin_are_one() -> None:
         (PLAIN + "cloks = []", "did you mean 'clocks'"),
         (PLAIN + "[load]\nrates = 3", "did you mean 'rate'"),
         (PLAIN + "[machine]\nraid = 3", "known are jitter_ms"),
-        (PLAIN + "[[fault]]\nat_s = 4", "play None is none of bad-weather, crash"),
+        (PLAIN + "[[fault]]\nat_s = 4", "play None is none of bad-weather, clog, crash"),
         (PLAIN + '[[fault]]\nplay = "flood"', "number 1: play 'flood' is none of"),
         (PLAIN + '[[fault]]\nplay = "cut"\nfrist = 1', "did you mean 'first'"),
         (
