@@ -16,10 +16,10 @@ from typing import Annotated, Any, Final, get_args
 
 from msgspec import Meta, Struct
 
-from shards.blocks import BLOCK_SIZE_MAX, BlockReference
+from shards.blocks import BLOCK_SIZE_MAX, AuthorIndex, BlockReference
 from tangle.core.encoding import decode, encode
 from tangle.core.transactions import TRANSACTION_SIZE_MAX
-from tangle.core.types import Digest, Natural, PublicKey, Shard, TransactionId
+from tangle.core.types import Digest, Natural, PublicKey, Shard, Signature, TransactionId
 from tangle.net.addresses import Address
 from tangle.net.errors import UnknownMessage
 from tangle.net.frames import PAYLOAD_SIZE_MAX
@@ -206,6 +206,9 @@ class GetOwnLatest(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     public_key: PublicKey
     """The author."""
 
+    challenge: Digest
+    """32 bytes drawn by the asker; the answer is signed over them, so that no older answer passes for it."""
+
 
 class TransactionItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=13):
     """Those of the transactions asked for that the sender has."""
@@ -244,7 +247,7 @@ class OrderedItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class OwnLatest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=16):
-    """The latest block that the sender knows of an author."""
+    """The latest block that a validator knows of an author, with its word for it."""
 
     request: RequestId
     """The request that is answered."""
@@ -254,6 +257,12 @@ class OwnLatest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 
     digest: Digest
     """Its hash, zeros when the sender knows none."""
+
+    voucher: AuthorIndex
+    """The validator that answers; nobody else does."""
+
+    signature: Signature
+    """By that validator: see ``tangle.node.vouching``."""
 
 
 class Refused(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=17):

@@ -364,9 +364,8 @@ class Node:
     async def _enter(self) -> None:
         """Take part in the committee once it is safe and useful."""
         if self.validator_key is not None:
-            key = self.validator_key.public_key
             await wait_for_entry(
-                self.peering, self.committee, key, SHARD, self.driver, self.catch_up, self.fetcher
+                self.peering, self.driver, self.catch_up, self.fetcher, self.parts.randomness
             )
             self.driver.allow_proposing()
 

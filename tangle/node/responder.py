@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final, assert_never
 
 from shards.blocks import BlockReference
-from tangle.core.types import Digest, PublicKey, TransactionId
+from tangle.core.types import PublicKey, TransactionId
 from tangle.ledger.subdag import SubDag
 from tangle.net.frames import PAYLOAD_SIZE_MAX
 from tangle.net.messages import (
@@ -22,19 +22,16 @@ from tangle.net.messages import (
     GetRounds,
     GetTransactions,
     OrderedItems,
-    OwnLatest,
     Request,
     Response,
     TransactionItems,
 )
 from tangle.node.archive import Archive
 from tangle.node.committee_driver import CommitteeDriver
+from tangle.node.vouching import vouch
 
 BUDGET: Final = PAYLOAD_SIZE_MAX - 4_096
 """Bytes of items in one answer; the rest of the frame is for the record around them."""
-
-NO_DIGEST: Final = Digest(bytes(32))
-"""Stands for a block that is not known."""
 
 
 class Responder:
@@ -46,7 +43,10 @@ class Responder:
         self._committee = committee
 
     def answer(self, request: Request) -> Response:
-        """The response to ``request``; what is not here is left out."""
+        """The response to ``request``; what is not here is left out.
+
+        :raises NotValidator: only a validator's word is asked for.
+        """
         match request:
             case GetTransactions(_, ids):
                 found = (self._find_transaction(identity) for identity in ids[:TRANSACTIONS_MAX])
@@ -66,8 +66,8 @@ class Responder:
                 ordered = self._archive.get_ordered_range(first, first + min(limit, TRANSACTIONS_MAX))
                 encoded = (self._get_stored(row.effect.transaction) for row in ordered)
                 return OrderedItems(0, first, _take(encoded)[0])
-            case GetOwnLatest(_, _, public_key):
-                return self._find_latest(public_key)
+            case GetOwnLatest():
+                return vouch(request, self._find_latest(request.public_key), self._committee.setting)
             case _:
                 assert_never(request)
 
@@ -89,14 +89,14 @@ class Responder:
                 return block.encoded
         return self._archive.get_block(reference)
 
-    def _find_latest(self, public_key: PublicKey) -> OwnLatest:
+    def _find_latest(self, public_key: PublicKey) -> BlockReference | None:
         core = self._committee.core
         author = self._committee.setting.committee.index_of(public_key)
         for round_number in range(core.highest_round, core.horizon, -1):
             for block in core.get_round(round_number):
                 if block.reference.author == author:
-                    return OwnLatest(0, round_number, block.reference.digest)
-        return OwnLatest(0, 0, NO_DIGEST)
+                    return block.reference
+        return None
 
 
 def _take(items: Iterable[bytes]) -> tuple[tuple[bytes, ...], bool]:

@@ -12,7 +12,7 @@ from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.genesis import VALIDATORS_MAX
 from tangle.core.transactions import TRANSACTION_SIZE_MAX
-from tangle.core.types import Digest, PublicKey, Shard, TransactionId
+from tangle.core.types import Digest, PublicKey, Shard, Signature, TransactionId
 from tangle.net import messages
 from tangle.net.addresses import Address
 from tangle.net.errors import UnknownMessage
@@ -57,11 +57,11 @@ EXAMPLES: list[Message] = [
     GetBlocks(2, Shard(0), (BlockReference(4, 3, Digest(b"\x01" * 32)),)),
     GetRounds(3, Shard(1), 10, 20),
     GetOrdered(4, Shard(0), 0, 100),
-    GetOwnLatest(5, Shard(0), PublicKey(b"\x02" * 32)),
+    GetOwnLatest(5, Shard(0), PublicKey(b"\x02" * 32), Digest(b"\x03" * 32)),
     TransactionItems(6, ()),
     BlockItems(7, (b"block",), False),
     OrderedItems(8, 99, (b"x",)),
-    OwnLatest(9, 0, Digest(bytes(32))),
+    OwnLatest(9, 0, Digest(bytes(32)), 3, Signature(b"\x04" * 64)),
     Refused(10, b"not-served"),
     Goodbye(b"shutdown"),
 ]
@@ -157,7 +157,9 @@ def test_malleable_and_mistyped_pings_are_refused(data: bytes) -> None:
         (GetOrdered, [1, 0, 0, messages.TRANSACTIONS_MAX + 1]),
         (GetOrdered, [1, 0, 0, 0]),
         (GetRounds, [2**32, 0, 0, 0]),
-        (GetOwnLatest, [1, 65_536, bytes(32)]),
+        (GetOwnLatest, [1, 65_536, bytes(32), bytes(32)]),
+        (GetOwnLatest, [1, 0, bytes(32), bytes(31)]),
+        (OwnLatest, [1, 0, bytes(32), VALIDATORS_MAX, bytes(64)]),
         (Hello, [1, [], 0, b"", False]),
         (Hello, [1, [[0, 0, 0]], 65_536, b"", False]),
         (Goodbye, [bytes(messages.CODE_SIZE_MAX + 1)]),
@@ -196,6 +198,8 @@ def test_the_largest_honest_batches_fit_into_a_frame() -> None:
             b"a" * 64,
             True,
         ),
+        GetOwnLatest(2**32 - 1, Shard(65_535), PublicKey(bytes(32)), Digest(bytes(32))),
+        OwnLatest(2**32 - 1, 2**63 - 1, Digest(bytes(32)), VALIDATORS_MAX - 1, Signature(bytes(64))),
         Refused(2**32 - 1, b"c" * messages.CODE_SIZE_MAX),
     ):
         data = encode_message(message)

@@ -9,7 +9,7 @@ from anyio.abc import ByteStream
 
 from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, TangleError
-from tangle.core.types import Digest, PublicKey, Shard, TransactionId
+from tangle.core.types import Digest, PublicKey, Shard, Signature, TransactionId
 from tangle.net.errors import (
     FrameOversize,
     FrameUnauthentic,
@@ -53,7 +53,8 @@ from tests.net.streams import MemoryStream, make_sessions, make_stream_pair
 
 ID = TransactionId(b"\x07" * 32)
 HELLO = Hello(1, (ShardStatus(Shard(0), 1, 2),), 0, b"test", False)
-ASK_OWN = GetOwnLatest(0, Shard(0), PublicKey(b"\x02" * 32))
+ASK_OWN = GetOwnLatest(0, Shard(0), PublicKey(b"\x02" * 32), Digest(bytes(32)))
+OWN = OwnLatest(1, 5, Digest(bytes(32)), 0, Signature(bytes(64)))
 HASTY = SessionTiming(0.3, 0.3, 0.05, 0.3, 0.3, 0.3)
 """Gives up soon, so that tests of patience are short, and not so soon that a busy machine fails them."""
 
@@ -217,10 +218,10 @@ async def test_a_late_answer_is_dropped_and_a_second_one_is_a_fault() -> None:
     async with running(session):
         with pytest.raises(RequestTimeout):
             await session.request(ASK_OWN, timeout_s=0.01)
-        await peer.send(OwnLatest(1, 5, Digest(bytes(32))))
+        await peer.send(OWN)
         await peer.send(HELLO)
         assert await anext(session) == HELLO
-        await peer.send(OwnLatest(1, 5, Digest(bytes(32))))
+        await peer.send(OWN)
         assert isinstance(await wait_for_ending(session), UnsolicitedResponse)
 
 

@@ -1,0 +1,140 @@
+"""Entering the committee: only what validators signed for this very question counts."""
+
+from collections.abc import Callable
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from shards.blocks import BlockReference
+from shards.errors import UnknownAuthor
+from tangle.core.errors import InvalidSignature
+from tangle.core.signing import SigningKey
+from tangle.core.types import Digest, Shard, Signature
+from tangle.net.messages import GetOwnLatest, Hello, OwnLatest, ShardStatus
+from tangle.node.committee_driver import CommitteeSetting
+from tangle.node.vouching import NotValidator, check_voucher, vouch
+from tangle.store.guard_file import MemoryGuard
+from tests.node.test_rude_peers import Answer, stranger_at
+from tests.node.traffic import send_everywhere
+from tests.node.twins import make_key
+from tests.node.world import Member, World, network_of, wait_all_final, wait_until
+
+VALIDATORS = [make_key(f"validator {index}") for index in range(4)]
+
+
+def make_setting(world: World, key: SigningKey | None) -> CommitteeSetting:
+    return replace(world.members[0].node.driver.setting, key=key)
+
+
+def answer_as(world: World, key: SigningKey | None, change: Callable[[OwnLatest], OwnLatest]) -> Answer:
+    """A stranger's answer to a validator that asks for its own latest block: there is none."""
+    setting = make_setting(world, key)
+
+    def answer(message: object) -> OwnLatest | None:
+        if not isinstance(message, GetOwnLatest):
+            return None
+        return change(vouch(message, None, setting))
+
+    return answer
+
+
+LIES: dict[str, tuple[SigningKey, Callable[[OwnLatest], OwnLatest]]] = {
+    "unsigned": (VALIDATORS[0], lambda answer: replace(answer, signature=Signature(bytes(64)))),
+    "in another's name": (VALIDATORS[0], lambda answer: replace(answer, voucher=2)),
+    "of no validator": (VALIDATORS[0], lambda answer: replace(answer, voucher=9)),
+    "changed on the way": (VALIDATORS[0], lambda answer: replace(answer, round=5)),
+    "its own word": (VALIDATORS[1], lambda answer: answer),
+    "one validator, many nodes": (VALIDATORS[0], lambda answer: answer),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_validator_that_lost_everything_believes_proven_validators_only(lie: str) -> None:
+    """It is cut off from all the others; five strangers that say they are validators tell it that it never
+    signed anything.
+    """
+    key, change = LIES[lie]
+    async with network_of(4) as world:
+        member = world.members[1]
+        await wait_all_final(world.members, await send_everywhere(world, 2))
+        answer = answer_as(world, key, change)
+        await member.stop()
+        member.lose_disk()
+        member.guard = MemoryGuard()
+        await world.network.isolate(member.host, *(f"stranger {number}" for number in range(5)))
+        await member.start()
+        async with anyio.create_task_group() as tasks:
+            for number in range(5):
+                tasks.start_soon(stand_by, world, member, f"stranger {number}", answer)
+            await anyio.sleep(30)
+            assert not member.node.driver.is_proposing
+            tasks.cancel_scope.cancel()
+
+
+async def stand_by(world: World, member: Member, name: str, answer: Answer) -> None:
+    async with stranger_at(world, member, name, answer) as stranger:
+        hello = Hello(1, (ShardStatus(Shard(0), 0, 0),), 0, b"rude", True)
+        await stranger.session.send(hello)
+        await anyio.sleep_forever()
+
+
+async def test_words_of_two_validators_suffice_through_whomever_they_come() -> None:
+    async with network_of(4) as world:
+        member = world.members[1]
+        words = [answer_as(world, key, lambda answer: answer) for key in VALIDATORS[2:]]
+        await member.stop()
+        await world.network.isolate(member.host, "stranger 0", "stranger 1")
+        await member.start()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stand_by, world, member, "stranger 0", words[0])
+            await anyio.sleep(10)
+            assert not member.node.driver.is_proposing
+            tasks.start_soon(stand_by, world, member, "stranger 1", words[1])
+            await wait_until(lambda: member.node.driver.is_proposing)
+            tasks.cancel_scope.cancel()
+
+
+async def test_silent_peers_do_not_hold_up_those_who_answer() -> None:
+    """They take the first places in the list, and a request's patience is some seconds."""
+    async with network_of(4) as world:
+        member = world.members[1]
+        await member.stop()
+        await member.start()
+        async with anyio.create_task_group() as tasks:
+            for number in range(8):
+                tasks.start_soon(stand_by, world, member, f"stranger {number}", lambda _: None)
+            await wait_until(lambda: member.node.driver.is_proposing, timeout_s=5)
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_word_holds_for_its_question_alone() -> None:
+    async with network_of(4, observers=1) as world:
+        setting = make_setting(world, VALIDATORS[2])
+        committee, chain = setting.committee, setting.chain
+        request = GetOwnLatest(0, Shard(0), VALIDATORS[1].public_key, Digest(b"\x01" * 32))
+        latest = BlockReference(7, 1, Digest(b"\x02" * 32))
+        answer = vouch(request, latest, setting)
+        assert (answer.round, answer.digest, answer.voucher) == (7, latest.digest, 2)
+        check_voucher(request, answer, committee, chain)
+        for other in (
+            replace(request, challenge=Digest(b"\x03" * 32)),
+            replace(request, shard=Shard(1)),
+            replace(request, public_key=VALIDATORS[0].public_key),
+        ):
+            with pytest.raises(InvalidSignature):
+                check_voucher(other, answer, committee, chain)
+        for bent in (
+            replace(answer, round=8),
+            replace(answer, digest=Digest(bytes(32))),
+            replace(answer, voucher=3),
+        ):
+            with pytest.raises(InvalidSignature):
+                check_voucher(request, bent, committee, chain)
+        with pytest.raises(UnknownAuthor):
+            check_voucher(request, replace(answer, voucher=4), committee, chain)
+        for key in (None, make_key("nobody")):
+            with pytest.raises(NotValidator):
+                vouch(request, latest, make_setting(world, key))
+        with pytest.raises(NotValidator):
+            world.members[4].node.answer(request)
