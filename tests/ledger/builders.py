@@ -12,7 +12,7 @@ from tangle.core.types import CheckpointIndex, Grains, Milliseconds, PublicKey, 
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 from tangle.ledger.execution import Execution, ExecutionContext, execute, finish_checkpoint
 from tangle.ledger.state import LedgerState, make_genesis_state
-from tests.ledger.drawing import get_account
+from tests.drawing.subdag import get_account
 
 START_MS = 1_000_000
 """Genesis time of test networks."""

@@ -12,14 +12,14 @@ from tangle.core.parameters import MINIMAL
 from tangle.core.transactions import Transaction
 from tangle.core.types import CheckpointIndex, TransactionId
 from tangle.ledger.subdag import SubDag
-from tests.ledger.drawing import GENESIS_ID, Drawing, compute_cone, make_transaction, order
+from tests.drawing.subdag import GENESIS_ID, SubDagDrawing, compute_cone, make_transaction, order
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ledger" / "cones.json").read_text())
 
 
 @pytest.mark.parametrize("vector", VECTORS["cones"], ids=lambda vector: vector["name"])
 def test_published_orders(vector: dict[str, Any]) -> None:
-    drawing = Drawing("\n".join(vector["drawing"]))
+    drawing = SubDagDrawing("\n".join(vector["drawing"]))
     subdag = SubDag(MINIMAL, GENESIS_ID)
     subdag.on_checkpoint(CheckpointIndex(100))
     drawing.attach(subdag)

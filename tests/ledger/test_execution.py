@@ -16,8 +16,8 @@ from tangle.ledger.effects import Status, describe_effect
 from tangle.ledger.execution import Execution, execute, finish_checkpoint
 from tangle.ledger.fees import FeeSplit, pay_emission
 from tangle.ledger.subdag import SubDag
+from tests.drawing.subdag import GENESIS_ID, SubDagDrawing, get_account, make_transaction
 from tests.ledger.builders import Ledger
-from tests.ledger.drawing import GENESIS_ID, Drawing, get_account, make_transaction
 
 RICH = 10**9
 
@@ -81,12 +81,12 @@ def test_the_leader_may_be_issuer_and_recipient() -> None:
 
 
 def test_a_double_spend_conflicts_and_its_descendants_are_unharmed() -> None:
-    drawing = Drawing(
+    drawing = SubDagDrawing(
         """
-        spend: genesis | alice#0 pays bob 600000
-        again: genesis | alice#0 pays carol 600000
-        child: again   | dave#0 pays bob 1
-        merge: child spend | bob#0 pays carol 100000
+        spend: genesis issuer=alice sequence=0 recipient=bob amount=600000
+        again: genesis issuer=alice sequence=0 recipient=carol amount=600000
+        child: again issuer=dave sequence=0 recipient=bob amount=1
+        merge: child spend issuer=bob sequence=0 recipient=carol amount=100000
         """
     )
     subdag = SubDag(MINIMAL, GENESIS_ID)

@@ -25,8 +25,8 @@ from tangle.ledger.fees import (
     pay_emission,
     split_fees,
 )
+from tests.drawing.subdag import get_account
 from tests.ledger.builders import START_MS, Ledger
-from tests.ledger.drawing import get_account
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ledger" / "fees.json").read_text())
 

@@ -21,7 +21,7 @@ from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 from tangle.ledger.effects import Status
 from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint, start_board
 from tangle.ledger.state import link_checkpoint, make_genesis_state
-from tests.ledger.drawing import CHAIN, GENESIS_ID, get_account, make_transaction
+from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
 
 START_MS = 1_000_000
 BACKEND = NumpyBackend()

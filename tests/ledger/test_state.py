@@ -38,8 +38,8 @@ from tangle.ledger.state import (
     link_checkpoint,
     make_genesis_state,
 )
+from tests.drawing.subdag import GENESIS_ID, get_account, make_transaction
 from tests.ledger.builders import Ledger, make_genesis
-from tests.ledger.drawing import GENESIS_ID, get_account, make_transaction
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ledger" / "effects.json").read_text())
 

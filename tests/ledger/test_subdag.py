@@ -18,7 +18,7 @@ from tangle.ledger.errors import (
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
 from tangle.ledger.limits import SubDagLimits, widen_window
 from tangle.ledger.subdag import SubDag
-from tests.ledger.drawing import GENESIS_ID, Drawing, make_transaction, order
+from tests.drawing.subdag import GENESIS_ID, SubDagDrawing, make_transaction, order
 
 GAP = MINIMAL.anchor_gap
 LIMITS = SubDagLimits(
@@ -41,13 +41,13 @@ def execute_up_to(subdag: SubDag, index: int) -> tuple[SubDagEvent, ...]:
     return subdag.on_checkpoint(CheckpointIndex(index))
 
 
-def get_attached(drawing: Drawing, events: tuple[SubDagEvent, ...]) -> str:
+def get_attached(drawing: SubDagDrawing, events: tuple[SubDagEvent, ...]) -> str:
     assert all(isinstance(event, Attached) for event in events)
     return drawing.get_names(event.transaction for event in events if isinstance(event, Attached))
 
 
 def test_a_transaction_with_present_parents_attaches_once() -> None:
-    drawing = Drawing("a: genesis\n b: genesis a")
+    drawing = SubDagDrawing("a: genesis; b: genesis a")
     subdag = make_subdag()
     assert get_attached(drawing, subdag.process_transaction(drawing["a"])) == "a"
     assert get_attached(drawing, subdag.process_transaction(drawing["b"])) == "b"
@@ -57,7 +57,7 @@ def test_a_transaction_with_present_parents_attaches_once() -> None:
 
 
 def test_children_wait_and_attach_after_their_parents() -> None:
-    drawing = Drawing("a: genesis\n b: a\n c: a b\n d: c b")
+    drawing = SubDagDrawing("a: genesis; b: a; c: a b; d: c b")
     subdag = make_subdag()
     assert subdag.process_transaction(drawing["d"]) == (
         Waiting(drawing["d"].id, (drawing["c"].id, drawing["b"].id)),
@@ -76,7 +76,7 @@ def test_children_wait_and_attach_after_their_parents() -> None:
 
 @pytest.mark.parametrize("anchor", [5, 5 + GAP])
 def test_a_parent_anchor_within_the_gap_is_accepted(anchor: int) -> None:
-    drawing = Drawing(f"a: genesis @5\n b: a @{anchor}")
+    drawing = SubDagDrawing(f"a: genesis anchor=5; b: a anchor={anchor}")
     subdag = make_subdag()
     drawing.attach(subdag)
     assert subdag.is_attached(drawing["b"].id)
@@ -86,7 +86,9 @@ def test_a_parent_anchor_within_the_gap_is_accepted(anchor: int) -> None:
 def test_a_parent_anchor_outside_the_gap_is_refused_at_once_and_after_waiting(
     anchor: int, error: type[ParentNewer] | type[ParentAncient]
 ) -> None:
-    drawing = Drawing(f"a: genesis @5\n b: a @{anchor}\n c: b @{anchor}\n d: c @{anchor}")
+    drawing = SubDagDrawing(
+        f"a: genesis anchor=5; b: a anchor={anchor}; c: b anchor={anchor}; d: c anchor={anchor}"
+    )
     subdag = make_subdag()
     subdag.process_transaction(drawing["a"])
     with pytest.raises(error) as caught:
@@ -110,14 +112,14 @@ def test_a_parent_anchor_outside_the_gap_is_refused_at_once_and_after_waiting(
 
 
 def test_the_genesis_is_a_parent_at_any_anchor() -> None:
-    drawing = Drawing(f"a: genesis @{10 * GAP}")
+    drawing = SubDagDrawing(f"a: genesis anchor={10 * GAP}")
     subdag = make_subdag(10 * GAP)
     drawing.attach(subdag)
     assert subdag.is_attached(drawing["a"].id)
 
 
 def test_an_anchor_that_is_not_executed_here_may_come_again() -> None:
-    drawing = Drawing("a: genesis @3")
+    drawing = SubDagDrawing("a: genesis anchor=3")
     subdag = make_subdag(2)
     with pytest.raises(AnchorAhead) as caught:
         subdag.process_transaction(drawing["a"])
@@ -127,7 +129,7 @@ def test_an_anchor_that_is_not_executed_here_may_come_again() -> None:
 
 
 def test_a_parent_known_to_the_store_releases_its_children() -> None:
-    drawing = Drawing("old: genesis @5\n b: old @6\n c: b @6\n late: old @30")
+    drawing = SubDagDrawing("old: genesis anchor=5; b: old anchor=6; c: b anchor=6; late: old anchor=30")
     subdag = make_subdag()
     drawing.attach(subdag, "c b late")
     events = subdag.process_known(drawing["old"].id, CheckpointIndex(5), CheckpointIndex(7))
@@ -140,7 +142,7 @@ def test_a_parent_known_to_the_store_releases_its_children() -> None:
 
 
 def test_what_waits_for_a_refused_parent_is_dropped() -> None:
-    drawing = Drawing("b: forged\n c: b\n d: c other")
+    drawing = SubDagDrawing("b: forged; c: b; d: c other")
     subdag = make_subdag()
     drawing.attach(subdag)
     events = subdag.process_refused(drawing.get_id("forged"))
@@ -152,7 +154,7 @@ def test_what_waits_for_a_refused_parent_is_dropped() -> None:
 
 
 def test_the_waiting_room_is_bounded_in_all_and_per_source() -> None:
-    orphans = [make_transaction([Drawing("").get_id(f"ghost{i}")], name=f"o{i}") for i in range(20)]
+    orphans = [make_transaction([SubDagDrawing("").get_id(f"ghost{i}")], name=f"o{i}") for i in range(20)]
     subdag = make_subdag()
     for orphan in orphans[:4]:
         subdag.process_transaction(orphan, source=b"one")
@@ -176,7 +178,7 @@ def test_a_flood_of_orphans_leaves_nothing_behind() -> None:
     subdag = make_subdag()
     refused = 0
     for number in range(500):
-        ghost = Drawing("").get_id(f"ghost{number}")
+        ghost = SubDagDrawing("").get_id(f"ghost{number}")
         try:
             subdag.process_transaction(
                 make_transaction([ghost], name=f"o{number}"), source=b"%d" % (number % 7)
@@ -194,7 +196,7 @@ def test_a_flood_of_orphans_leaves_nothing_behind() -> None:
 
 
 def test_unordered_transactions_are_bounded_with_a_reserve_for_the_committee() -> None:
-    drawing = Drawing("\n".join(f"v{i}: genesis" for i in range(30)))
+    drawing = SubDagDrawing("\n".join(f"v{i}: genesis" for i in range(30)))
     subdag = make_subdag()
     drawing.attach(subdag, " ".join(f"v{i}" for i in range(20)))
     with pytest.raises(SubDagFull) as caught:
@@ -210,7 +212,9 @@ def test_unordered_transactions_are_bounded_with_a_reserve_for_the_committee() -
 
 
 def test_the_window_of_ordered_transactions_is_bounded() -> None:
-    drawing = Drawing("v0: genesis\n" + "\n".join(f"v{i}: v{i - 1}" for i in range(1, 15)) + "\n late: v0")
+    drawing = SubDagDrawing(
+        "v0: genesis\n" + "\n".join(f"v{i}: v{i - 1}" for i in range(1, 15)) + "\n late: v0"
+    )
     subdag = make_subdag()
     drawing.attach(subdag, " ".join(f"v{i}" for i in range(15)))
     order(subdag, drawing, "v14")
@@ -223,7 +227,7 @@ def test_the_window_of_ordered_transactions_is_bounded() -> None:
 
 
 def test_a_wide_window_holds_whatever_one_commit_orders() -> None:
-    drawing = Drawing("v0: genesis\n" + "\n".join(f"v{i}: v{i - 1}" for i in range(1, 25)))
+    drawing = SubDagDrawing("v0: genesis\n" + "\n".join(f"v{i}: v{i - 1}" for i in range(1, 25)))
     subdag = make_subdag(limits=widen_window(LIMITS))
     for number in range(25):
         subdag.process_transaction(drawing[f"v{number}"], is_needed=True)
@@ -234,7 +238,7 @@ def test_a_wide_window_holds_whatever_one_commit_orders() -> None:
 
 
 def test_what_lacks_under_waiting_transactions_is_found_once_and_bounded() -> None:
-    drawing = Drawing("b: g1 g2\n c: b g3\n d: b g1 g4\n e: g5")
+    drawing = SubDagDrawing("b: g1 g2; c: b g3; d: b g1 g4; e: g5")
     subdag = make_subdag()
     for name in "bcd":
         subdag.process_transaction(drawing[name])
@@ -248,7 +252,7 @@ def test_what_lacks_under_waiting_transactions_is_found_once_and_bounded() -> No
 
 
 def test_a_refused_child_takes_along_a_sibling_that_stands_on_it_too() -> None:
-    drawing = Drawing("a: genesis @2\n b: a @1\n c: a b @2")
+    drawing = SubDagDrawing("a: genesis anchor=2; b: a anchor=1; c: a b anchor=2")
     subdag = make_subdag()
     drawing.attach(subdag, "b c")
     _, first, second = subdag.process_transaction(drawing["a"])
@@ -260,7 +264,7 @@ def test_a_refused_child_takes_along_a_sibling_that_stands_on_it_too() -> None:
 
 
 def test_waiting_ends_after_its_checkpoints() -> None:
-    drawing = Drawing("b: ghost\n c: b\n d: other")
+    drawing = SubDagDrawing("b: ghost; c: b; d: other")
     subdag = make_subdag(100)
     drawing.attach(subdag, "b c")
     assert execute_up_to(subdag, 102) == ()
@@ -276,7 +280,15 @@ def test_waiting_ends_after_its_checkpoints() -> None:
 
 
 def test_expired_transactions_go_at_exactly_the_boundary() -> None:
-    drawing = Drawing("a: genesis @1\n b: a @1\n named: genesis @1\n old: genesis @1\n young: old @9")
+    drawing = SubDagDrawing(
+        """
+        a: genesis anchor=1
+        b: a anchor=1
+        named: genesis anchor=1
+        old: genesis anchor=1
+        young: old anchor=9
+        """
+    )
     subdag = make_subdag(9)
     drawing.attach(subdag)
     subdag.on_named([drawing["named"].id], 7)
@@ -301,7 +313,7 @@ def test_a_parent_is_a_head_again_once_its_children_expired() -> None:
     parameters = replace(MINIMAL, expiry_gap=4)
     subdag = SubDag(parameters, GENESIS_ID, LIMITS)
     subdag.on_checkpoint(CheckpointIndex(100))
-    drawing = Drawing("a: genesis @1\n b: a @1\n c: a @1")
+    drawing = SubDagDrawing("a: genesis anchor=1; b: a anchor=1; c: a anchor=1")
     drawing.attach(subdag)
     subdag.on_named([drawing["a"].id], 1)
     execute_up_to(subdag, 1 + 4 + GAP + 1)

@@ -13,7 +13,7 @@ from tangle.core.types import CheckpointIndex, TransactionId
 from tangle.ledger.errors import AnchorGap
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
 from tangle.ledger.subdag import SubDag
-from tests.ledger.drawing import GENESIS_ID, compute_cone, make_transaction
+from tests.drawing.subdag import GENESIS_ID, compute_cone, make_transaction
 
 
 class NaiveModel:

@@ -17,7 +17,7 @@ from tangle.ledger.tips import (
     draw_numbers,
 )
 from tangle.ledger.vertex import Vertex
-from tests.ledger.drawing import GENESIS_ID, Drawing, make_transaction, order
+from tests.drawing.subdag import GENESIS_ID, SubDagDrawing, make_transaction, order
 
 
 def make_subdag(executed: int = 0) -> SubDag:
@@ -30,7 +30,7 @@ def advance(subdag: SubDag, index: int) -> None:
     subdag.on_checkpoint(CheckpointIndex(index))
 
 
-def get_offered(subdag: SubDag, drawing: Drawing, count: int = 1) -> str:
+def get_offered(subdag: SubDag, drawing: SubDagDrawing, count: int = 1) -> str:
     """Everything that many draws offer, sorted."""
     offered = {parent for number in range(200) for parent in subdag.select_parents(count, b"%d" % number)}
     return " ".join(sorted(drawing.get_names(offered).split()))
@@ -40,7 +40,7 @@ def get_offered(subdag: SubDag, drawing: Drawing, count: int = 1) -> str:
 
 
 def test_heads_come_in_order_of_attachment_and_only_without_children() -> None:
-    drawing = Drawing("a: genesis\n b: genesis\n c: a\n d: genesis")
+    drawing = SubDagDrawing("a: genesis; b: genesis; c: a; d: genesis")
     subdag = make_subdag()
     drawing.attach(subdag)
     assert drawing.get_names(subdag.select_tips(10, 1)) == "b c d"
@@ -48,7 +48,7 @@ def test_heads_come_in_order_of_attachment_and_only_without_children() -> None:
 
 
 def test_a_named_head_is_not_selected_again_but_its_children_are() -> None:
-    drawing = Drawing("a: genesis\n b: genesis\n c: a")
+    drawing = SubDagDrawing("a: genesis; b: genesis; c: a")
     subdag = make_subdag()
     drawing.attach(subdag, "a b")
     subdag.on_named([drawing["a"].id, drawing.get_id("unknown")], 1)
@@ -58,7 +58,7 @@ def test_a_named_head_is_not_selected_again_but_its_children_are() -> None:
 
 
 def test_a_head_named_in_vain_comes_again() -> None:
-    drawing = Drawing("a: genesis\n b: genesis\n c: genesis\n d: c")
+    drawing = SubDagDrawing("a: genesis; b: genesis; c: genesis; d: c")
     subdag = make_subdag()
     drawing.attach(subdag, "a b c")
     subdag.on_named([drawing[name].id for name in "abc"], 1)
@@ -70,7 +70,7 @@ def test_a_head_named_in_vain_comes_again() -> None:
 
 
 def test_a_head_named_twice_counts_from_the_later_round() -> None:
-    drawing = Drawing("a: genesis")
+    drawing = SubDagDrawing("a: genesis")
     subdag = make_subdag()
     drawing.attach(subdag)
     subdag.on_named([drawing["a"].id], 1)
@@ -83,7 +83,7 @@ def test_a_head_named_twice_counts_from_the_later_round() -> None:
 
 
 def test_parents_are_distinct_uniform_and_decided_by_the_seed() -> None:
-    drawing = Drawing("\n".join(f"v{i}: genesis" for i in range(8)))
+    drawing = SubDagDrawing("\n".join(f"v{i}: genesis" for i in range(8)))
     subdag = make_subdag()
     drawing.attach(subdag)
     draws = [subdag.select_parents(2, b"%d" % number) for number in range(4_000)]
@@ -96,7 +96,7 @@ def test_parents_are_distinct_uniform_and_decided_by_the_seed() -> None:
 
 
 def test_without_tips_parents_are_recent_and_at_first_the_genesis() -> None:
-    drawing = Drawing("a: genesis\n b: a")
+    drawing = SubDagDrawing("a: genesis; b: a")
     subdag = make_subdag()
     assert subdag.select_parents(2, b"") == (GENESIS_ID,)
     drawing.attach(subdag)
@@ -105,7 +105,7 @@ def test_without_tips_parents_are_recent_and_at_first_the_genesis() -> None:
 
 
 def test_after_a_long_silence_the_genesis_is_the_parent_again() -> None:
-    drawing = Drawing("a: genesis")
+    drawing = SubDagDrawing("a: genesis")
     subdag = make_subdag()
     drawing.attach(subdag)
     order(subdag, drawing, "a")
@@ -117,7 +117,7 @@ def test_after_a_long_silence_the_genesis_is_the_parent_again() -> None:
 
 def test_referenced_tips_stay_for_a_few_children() -> None:
     children = "\n".join(f"c{i}: a" for i in range(RETAINED_CHILDREN_MAX))
-    drawing = Drawing("a: genesis\n" + children)
+    drawing = SubDagDrawing("a: genesis\n" + children)
     subdag = make_subdag()
     drawing.attach(subdag, "a " + " ".join(f"c{i}" for i in range(RETAINED_CHILDREN_MAX - 1)))
     assert "a" in get_offered(subdag, drawing).split()
@@ -126,7 +126,7 @@ def test_referenced_tips_stay_for_a_few_children() -> None:
 
 
 def test_referenced_tips_stay_for_a_few_checkpoints() -> None:
-    drawing = Drawing("a: genesis\n b: a")
+    drawing = SubDagDrawing("a: genesis; b: a")
     subdag = make_subdag()
     drawing.attach(subdag)
     advance(subdag, RETAINED_CHECKPOINTS_MAX - 1)
@@ -137,7 +137,7 @@ def test_referenced_tips_stay_for_a_few_checkpoints() -> None:
 
 def test_in_a_wide_pool_a_tip_leaves_with_its_first_child() -> None:
     text = "\n".join(f"v{i}: genesis" for i in range(RETENTION_POOL_MAX + 1))
-    drawing = Drawing(text + "\n child: v0")
+    drawing = SubDagDrawing(text + "\n child: v0")
     subdag = make_subdag()
     drawing.attach(subdag)
     assert subdag.get_statistics().tips == RETENTION_POOL_MAX + 1
@@ -149,7 +149,15 @@ def test_in_a_wide_pool_a_tip_leaves_with_its_first_child() -> None:
 
 
 def test_a_tip_on_old_checkpoints_is_never_offered_and_uses_up_nothing() -> None:
-    drawing = Drawing("old: genesis\n good: genesis @4\n lazy: old @4\n mixed: old good @4\n fresh: good @4")
+    drawing = SubDagDrawing(
+        """
+        old: genesis
+        good: genesis anchor=4
+        lazy: old anchor=4
+        mixed: old good anchor=4
+        fresh: good anchor=4
+        """
+    )
     subdag = make_subdag()
     drawing.attach(subdag, "old")
     order(subdag, drawing, "old")  # by checkpoint 1
@@ -170,7 +178,7 @@ def test_a_tip_on_old_checkpoints_is_never_offered_and_uses_up_nothing() -> None
 
 @pytest.mark.parametrize(("executed", "offered"), [(4, "b"), (5, "genesis")])
 def test_a_tip_is_lazy_by_its_youngest_checkpoint(executed: int, offered: str) -> None:
-    drawing = Drawing("a: genesis\n b: a @1")
+    drawing = SubDagDrawing("a: genesis; b: a anchor=1")
     subdag = make_subdag(0)
     drawing.attach(subdag, "a")
     order(subdag, drawing, "a")

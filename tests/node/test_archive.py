@@ -26,7 +26,7 @@ from tangle.ledger.machine import CheckpointOutcome
 from tangle.node.archive import ARRIVAL_FLOOR, PAGE, Archive, EvaluationRecord, EventRow
 from tangle.store.memory_store import MemoryStore
 from tangle.store.store import Table, WriteBatch
-from tests.ledger.drawing import GENESIS_ID, get_account, make_transaction
+from tests.drawing.subdag import GENESIS_ID, get_account, make_transaction
 from tests.node.test_finality import CHECKPOINT, STATE, make_block
 
 JOB = JobId(b"j" * 32)

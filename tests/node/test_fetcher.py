@@ -11,7 +11,7 @@ from tangle.core.types import Shard, TransactionId
 from tangle.net.errors import RequestTimeout
 from tangle.net.messages import BlockItems, GetBlocks, GetTransactions, Request, TransactionItems
 from tangle.node.fetcher import ANNOUNCED_MAX, ATTEMPTS_MAX, OUTSTANDING_MAX, RETRY_S, WANTED_MAX, Fetcher
-from tests.ledger.drawing import GENESIS_ID, make_transaction
+from tests.drawing.subdag import GENESIS_ID, make_transaction
 from tests.node.test_finality import make_block
 
 UNKNOWN = TransactionId(b"?" * 32)

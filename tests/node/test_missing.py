@@ -13,7 +13,7 @@ from tangle.node.fetcher import ATTEMPTS_MAX, RETRY_S
 from tangle.node.ingest import Intake
 from tangle.node.missing import MissingTransactions
 from tangle.store.memory_store import MemoryStore
-from tests.ledger.drawing import GENESIS_ID, Drawing
+from tests.drawing.subdag import GENESIS_ID, SubDagDrawing
 from tests.node.test_fetcher import Bench, FakePeer
 
 
@@ -25,7 +25,7 @@ class EmptyIntake:
 
 
 async def test_what_a_waiting_transaction_lacks_is_asked_for_again_after_it_was_given_up() -> None:
-    drawing = Drawing("b: ghost\n c: b\n d: c other")
+    drawing = SubDagDrawing("b: ghost\n c: b\n d: c other")
     peer = FakePeer("a")
     it = Bench(peer)
     subdag = SubDag(MINIMAL, GENESIS_ID)

@@ -17,7 +17,7 @@ from tangle.node.meters import (
     LatencyMeter,
     RateMeter,
 )
-from tests.ledger.drawing import GENESIS_ID, get_account, make_transaction
+from tests.drawing.subdag import GENESIS_ID, get_account, make_transaction
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(1, 50)), max_size=200))

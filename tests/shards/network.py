@@ -23,7 +23,7 @@ from shards.guard import LastSigned, advance, make_last_signed
 from tangle.core.hashing import SEED, compute_record_hash
 from tangle.core.parameters import MINIMAL, Parameters
 from tangle.core.types import Milliseconds, TransactionId
-from tests.shards.drawing import CHAIN, SHARD, make_committee, make_keys
+from tests.drawing.blocks import CHAIN, SHARD, make_committee, make_keys
 from tests.shards.random_dags import Dice
 
 PACE = Pace(Milliseconds(50), Milliseconds(250), Milliseconds(50))

@@ -9,7 +9,7 @@ from shards.committer import Committer, LeaderSchedule
 from shards.dag import Dag
 from tangle.core.hashing import SEED, compute_record_hash
 from tangle.core.types import Digest, Milliseconds
-from tests.shards.drawing import CHAIN, SHARD, make_bare_committee, make_body, make_unsigned
+from tests.drawing.blocks import CHAIN, SHARD, make_bare_committee, make_body, make_unsigned
 
 
 class Dice:

@@ -37,7 +37,7 @@ from tangle.core.types import (
     Shard,
     TransactionId,
 )
-from tests.shards.drawing import make_committee, make_keys
+from tests.drawing.blocks import make_committee, make_keys
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors" / "committee"
 CHAIN = ChainId(b"vectors!")

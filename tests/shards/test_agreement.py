@@ -5,7 +5,7 @@ import pytest
 from shards.commit_rule import FIRST_SLOT, make_commit_rule
 from shards.committer import Committer
 from shards.errors import FaultBoundBroken
-from tests.shards.drawing import make_dag, rotate
+from tests.drawing.committee import make_dag, rotate
 from tests.shards.mutants import AnchorStepsOverOpen, CountsBlocks, VotesByAuthor, VotesThroughHistory
 from tests.shards.random_dags import (
     Dice,

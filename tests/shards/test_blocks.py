@@ -42,7 +42,7 @@ from tangle.core.hashing import ATTESTATION, BLOCK
 from tangle.core.parameters import MINIMAL
 from tangle.core.signing import verify_signature
 from tangle.core.types import ChainId, CheckpointIndex, Digest, Shard, Signature, TransactionId
-from tests.shards.drawing import make_body, make_committee, make_keys, make_unsigned
+from tests.drawing.blocks import make_body, make_committee, make_keys, make_unsigned
 from tests.shards.samples import CHAIN, SHARD, make_block
 
 COMMITTEE = make_committee(4)

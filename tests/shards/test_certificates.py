@@ -29,7 +29,7 @@ from shards.checkpoints import (
 from shards.errors import InvalidCertificate, SupplyBroken
 from tangle.core.errors import InvalidSignature, UnsupportedVersion
 from tangle.core.types import ChainId, CheckpointIndex, Digest, Shard
-from tests.shards.drawing import make_committee, make_keys
+from tests.drawing.blocks import make_committee, make_keys
 from tests.shards.samples import CHAIN, SHARD, make_certificate, make_checkpoint
 
 COMMITTEE = make_committee(4)

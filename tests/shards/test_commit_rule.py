@@ -4,14 +4,14 @@ import pytest
 
 from shards.commit_rule import FIRST_SLOT, Skip, Slot
 from shards.errors import FaultBoundBroken
-from tests.shards.drawing import Drawing, compute_statuses, make_committer, make_schedule, rotate
+from tests.drawing.committee import CommitteeDrawing, compute_statuses, make_committer, make_schedule, rotate
 
-FULL = "\n".join(f"{number}: A B C D" for number in range(1, 8))
+FULL = "1..7: A B C D"
 
 
 @pytest.mark.parametrize("leaders", [1, 2, 3, 4])
 def test_direct_commit(leaders: int) -> None:
-    drawing = Drawing(FULL)
+    drawing = CommitteeDrawing(FULL)
     committer = make_committer(drawing.view(), rotate(4, leaders))
     decided = committer.decide(FIRST_SLOT)
     assert len(decided) == 5 * leaders
@@ -20,20 +20,20 @@ def test_direct_commit(leaders: int) -> None:
 
 
 def test_nothing_is_decided_before_the_decision_round() -> None:
-    drawing = Drawing(FULL)
+    drawing = CommitteeDrawing(FULL)
     assert compute_statuses(drawing, "A", "A2 B2 C2 D2") == {"A1": "open", "A2": "open"}
 
 
 def test_partial_round_commits_with_a_quorum_of_certificates() -> None:
-    drawing = Drawing("1: A B C D\n2: A B C\n3: A(A B C) B(A B C) C(A B C)")
+    drawing = CommitteeDrawing("1: A B C D\n2: A B C\n3: A(A B C) B(A B C) C(A B C)")
     assert compute_statuses(drawing, "A", "A3 B3")["A1"] == "open"
     assert compute_statuses(drawing, "A", "A3 B3 C3")["A1"] == "commit A1"
 
 
 def test_late_call_decides_the_same_as_a_call_after_every_block() -> None:
-    drawing = Drawing(FULL)
+    drawing = CommitteeDrawing(FULL)
     late = make_committer(drawing.view(), rotate(4, 2)).decide(FIRST_SLOT)
-    dag = Drawing("").view()
+    dag = CommitteeDrawing("").view()
     committer = make_committer(dag, rotate(4, 2))
     last, early = FIRST_SLOT, []
     for block in drawing.blocks.values():
@@ -47,14 +47,14 @@ def test_late_call_decides_the_same_as_a_call_after_every_block() -> None:
 
 @pytest.mark.parametrize("leaders", [1, 2, 3])
 def test_direct_skip(leaders: int) -> None:
-    drawing = Drawing("1: A B C D\n2: B(B C D) C(B C D) D(B C D)\n3: B C D")
+    drawing = CommitteeDrawing("1: A B C D\n2: B(B C D) C(B C D) D(B C D)\n3: B C D")
     statuses = compute_statuses(drawing, "ABC"[:leaders])
     assert statuses["A1"] == "skip"
     assert statuses["A2"] == "skip"
 
 
 def test_a_weak_link_to_the_leader_is_no_vote_and_no_reason_against_blame() -> None:
-    drawing = Drawing(
+    drawing = CommitteeDrawing(
         """
         1: A B C D
         2: B(B C D A1) C(B C D) D(B C D)
@@ -68,9 +68,9 @@ def test_a_weak_link_to_the_leader_is_no_vote_and_no_reason_against_blame() -> N
 
 
 def test_a_missing_leader_is_skipped_once_a_quorum_blames() -> None:
-    drawing = Drawing("1: B C D\n2: B(B C D) C(B C D)")
+    drawing = CommitteeDrawing("1: B C D\n2: B(B C D) C(B C D)")
     assert compute_statuses(drawing, "A")["A1"] == "open"
-    drawing = Drawing("1: B C D\n2: B(B C D) C(B C D) D(B C D)")
+    drawing = CommitteeDrawing("1: B C D\n2: B(B C D) C(B C D) D(B C D)")
     assert compute_statuses(drawing, "A")["A1"] == "skip"
 
 
@@ -86,21 +86,21 @@ INDIRECT = """
 
 
 def test_indirect_commit_when_the_anchor_saw_a_certificate() -> None:
-    drawing = Drawing(INDIRECT.format(fourth="A B(A B C) C D"))
+    drawing = CommitteeDrawing(INDIRECT.format(fourth="A B(A B C) C D"))
     statuses = compute_statuses(drawing, "A B C B A")
     assert statuses["B4"] == "commit B4"
     assert statuses["A1"] == "commit A1"
 
 
 def test_indirect_skip_when_the_anchor_saw_none() -> None:
-    drawing = Drawing(INDIRECT.format(fourth="A B(B C D) C D"))
+    drawing = CommitteeDrawing(INDIRECT.format(fourth="A B(B C D) C D"))
     statuses = compute_statuses(drawing, "A B C B A")
     assert statuses["B4"] == "commit B4"
     assert statuses["A1"] == "skip"
 
 
 def test_skipped_candidates_are_passed_over_in_the_search_for_an_anchor() -> None:
-    drawing = Drawing(
+    drawing = CommitteeDrawing(
         """
         1: A B C D
         2: A(A B C) B(A B C) C(A B C) D(B C D)
@@ -118,14 +118,14 @@ def test_skipped_candidates_are_passed_over_in_the_search_for_an_anchor() -> Non
 
 
 def test_an_open_candidate_stops_the_search_for_an_anchor() -> None:
-    drawing = Drawing(INDIRECT.format(fourth="A B(B C D) C D"))
+    drawing = CommitteeDrawing(INDIRECT.format(fourth="A B(B C D) C D"))
     statuses = compute_statuses(drawing, "A B C B A", "A5 B5 C5 D5")
     assert statuses["B4"] == "open"
     assert statuses["A1"] == "open"
 
 
 def test_an_open_slot_stops_the_sequence_but_not_later_statuses() -> None:
-    drawing = Drawing(INDIRECT.format(fourth="A B C D"))
+    drawing = CommitteeDrawing(INDIRECT.format(fourth="A B C D"))
     view = drawing.view("A5 B5 C5 D5")
     committer = make_committer(view, make_schedule("A B C B A"))
     assert drawing.describe(committer.compute_statuses(FIRST_SLOT))["B2"] == "commit B2"
@@ -133,14 +133,14 @@ def test_an_open_slot_stops_the_sequence_but_not_later_statuses() -> None:
 
 
 def test_no_slot_is_ever_open_in_the_genesis_round() -> None:
-    drawing = Drawing(FULL)
+    drawing = CommitteeDrawing(FULL)
     rounds = {status.slot.round for status in make_committer(drawing.view(), rotate(4, 4)).decide(FIRST_SLOT)}
     assert min(rounds) == 1
 
 
 @pytest.mark.parametrize("leaders", [1, 2, 4])
 def test_decisions_are_idempotent(leaders: int) -> None:
-    drawing = Drawing(FULL)
+    drawing = CommitteeDrawing(FULL)
     committer = make_committer(drawing.view(), rotate(4, leaders))
     first = committer.decide(FIRST_SLOT)
     assert committer.decide(FIRST_SLOT) == first
@@ -148,7 +148,7 @@ def test_decisions_are_idempotent(leaders: int) -> None:
 
 
 def test_a_trailing_skip_is_not_repeated() -> None:
-    drawing = Drawing("1: A B C D\n2: B(B C D) C(B C D) D(B C D)\n3: B C D\n4: B C D")
+    drawing = CommitteeDrawing("1: A B C D\n2: B(B C D) C(B C D) D(B C D)\n3: B C D\n4: B C D")
     committer = make_committer(drawing.view(), make_schedule("A A A"))
     decided = committer.decide(FIRST_SLOT)
     assert isinstance(decided[-1], Skip)
@@ -157,7 +157,7 @@ def test_a_trailing_skip_is_not_repeated() -> None:
 
 
 def test_of_two_twins_the_certified_one_commits() -> None:
-    drawing = Drawing(
+    drawing = CommitteeDrawing(
         """
         1: A A' B C D
         2: A(A B C) B(A' B C) C(A' B C) D(A' B D)
@@ -168,7 +168,7 @@ def test_of_two_twins_the_certified_one_commits() -> None:
 
 
 def test_twins_without_a_certificate_are_skipped_by_the_anchor() -> None:
-    drawing = Drawing(
+    drawing = CommitteeDrawing(
         """
         1: A A' B C D
         2: A(A B C) B(A B C) C(A' B C) D(A' B D)
@@ -182,7 +182,7 @@ def test_twins_without_a_certificate_are_skipped_by_the_anchor() -> None:
 
 
 def test_more_faulty_validators_than_the_bound_stop_the_node() -> None:
-    drawing = Drawing(
+    drawing = CommitteeDrawing(
         """
         1: A A' B C D
         2: A(A B C) B(A B C) C(A B C) A'(A' B D) B'(A' B D) D(A' B D)
@@ -196,7 +196,7 @@ def test_more_faulty_validators_than_the_bound_stop_the_node() -> None:
 
 
 def test_a_skip_and_a_commit_of_one_slot_stop_the_node() -> None:
-    drawing = Drawing(
+    drawing = CommitteeDrawing(
         """
         1: A B C D
         2: A(A B C) B(A B C) C(A B C) B'(B C D) C'(B C D) D(B C D)
@@ -210,7 +210,7 @@ def test_a_skip_and_a_commit_of_one_slot_stop_the_node() -> None:
 
 
 def test_an_anchor_over_two_certified_twins_stops_the_node() -> None:
-    drawing = Drawing(
+    drawing = CommitteeDrawing(
         """
         1: A A' B C D
         2: A(A B C) B(A B C) C(A B C) A'(A' B D) B'(A' B D) D(A' B D)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tangle.core.types import PublicKey, Shard
-from tests.shards.drawing import make_bare_committee, make_committee
+from tests.drawing.blocks import make_bare_committee, make_committee
 
 SHARD = Shard(0)
 

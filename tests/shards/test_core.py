@@ -21,14 +21,15 @@ from shards.events import (
 from shards.waiting import WaitingRoom
 from tangle.core.parameters import MINIMAL
 from tangle.core.types import CheckpointIndex, Digest, Milliseconds, Signature, TransactionId
-from tests.shards.drawing import CHAIN, SHARD, Drawing, make_body, make_committee, make_keys, make_unsigned
+from tests.drawing.blocks import CHAIN, SHARD, make_body, make_committee, make_keys, make_unsigned
+from tests.drawing.committee import CommitteeDrawing
 from tests.shards.network import Network
 
 COMMITTEE = make_committee(4)
 PACE = Pace(Milliseconds(50), Milliseconds(250), Milliseconds(50))
 NOW = 10_000
 TIP = TransactionId(b"t" * 32)
-FULL = "\n".join(f"{number}: A B C D" for number in range(1, 9))
+FULL = "1..8: A B C D"
 
 
 def make_core(
@@ -54,7 +55,7 @@ def count(events: list[CommitteeEvent], kind: type) -> int:
 
 
 def test_blocks_in_reverse_order_wait_and_are_accepted_in_causal_order() -> None:
-    blocks = list(Drawing("1: A B C D\n2: A B C D\n3: A").blocks.values())
+    blocks = list(CommitteeDrawing("1: A B C D\n2: A B C D\n3: A").blocks.values())
     core = make_core()
     events = feed(core, blocks[::-1])
     accepted = [event.block for event in events if isinstance(event, BlockAccepted)]
@@ -67,7 +68,7 @@ def test_blocks_in_reverse_order_wait_and_are_accepted_in_causal_order() -> None
 
 
 def test_a_suspended_block_says_what_is_missing() -> None:
-    drawing = Drawing("1: A B C D\n2: A")
+    drawing = CommitteeDrawing("1: A B C D\n2: A")
     core = make_core()
     feed(core, [drawing.blocks["A1"], drawing.blocks["B1"]])
     (event,) = feed(core, [drawing.blocks["A2"]])
@@ -79,7 +80,7 @@ def test_a_suspended_block_says_what_is_missing() -> None:
 def test_a_block_waits_for_its_transactions() -> None:
     attached: set[TransactionId] = set()
     core = make_core(attached=attached)
-    block = with_tips(Drawing("1: A").blocks["A1"], TIP)
+    block = with_tips(CommitteeDrawing("1: A").blocks["A1"], TIP)
     assert feed(core, [block]) == [BlockSuspended(block.reference, (), (TIP,))]
     assert core.get_missing().tips == (TIP,)
     attached.add(TIP)
@@ -87,15 +88,29 @@ def test_a_block_waits_for_its_transactions() -> None:
     assert core.process_attached([TIP], NOW) == ()
 
 
+def test_a_transaction_that_expired_while_ancestors_were_missing_is_waited_for_again() -> None:
+    drawn = CommitteeDrawing("1: A B C D\n2: A").blocks
+    first, *rest = [drawn[name] for name in ("A1", "B1", "C1", "D1")]
+    block = with_tips(drawn["A2"], TIP)
+    attached = {TIP}
+    core = make_core(attached=attached)
+    feed(core, [*rest, block])
+    attached.clear()
+    (suspended,) = [event for event in feed(core, [first]) if isinstance(event, BlockSuspended)]
+    assert (suspended.reference, suspended.missing_tips) == (block.reference, (TIP,))
+    attached.add(TIP)
+    assert count(list(core.process_attached([TIP], NOW)), BlockAccepted) == 1
+
+
 def test_a_block_that_is_known_says_nothing_again() -> None:
-    drawing = Drawing("1: A B C D\n2: A")
+    drawing = CommitteeDrawing("1: A B C D\n2: A")
     core = make_core()
     assert len(feed(core, [drawing.blocks["A1"]] * 3)) == 1
     assert len(feed(core, [drawing.blocks["A2"]] * 3)) == 1
 
 
 def test_a_block_from_the_future_waits_until_it_is_due() -> None:
-    block = Drawing("1: A").blocks["A1"]
+    block = CommitteeDrawing("1: A").blocks["A1"]
     due_ms = block.body.timestamp_ms - MINIMAL.block_drift_ms
     core = make_core()
     assert feed(core, [block], due_ms - 1) == []
@@ -106,7 +121,7 @@ def test_a_block_from_the_future_waits_until_it_is_due() -> None:
 
 
 def test_blocks_from_the_future_have_little_room() -> None:
-    block = Drawing("1: A").blocks["A1"]
+    block = CommitteeDrawing("1: A").blocks["A1"]
     twins = [
         make_unsigned(replace(block.body, timestamp_ms=Milliseconds(10**9 + number)))
         for number in range(EARLY_PER_AUTHOR_MAX + 3)
@@ -118,14 +133,14 @@ def test_blocks_from_the_future_have_little_room() -> None:
 
 
 def test_twins_are_evidence() -> None:
-    drawing = Drawing("1: A A' B")
+    drawing = CommitteeDrawing("1: A A' B")
     events = feed(make_core(), list(drawing.blocks.values()))
     assert EquivocationSeen(drawing.blocks["A1"], drawing.blocks["A1'"]) in events
 
 
 def test_an_author_fills_only_its_own_share_of_the_waiting_room() -> None:
     room = WaitingRoom(256)
-    drawing = Drawing("1: A B C D\n2: A B")
+    drawing = CommitteeDrawing("1: A B C D\n2: A B")
     missing = [drawing.blocks["C1"].reference]
     room.hold(drawing.blocks["B2"], missing, ())
     dropped = []
@@ -142,7 +157,7 @@ def test_an_author_fills_only_its_own_share_of_the_waiting_room() -> None:
 
 def test_references_to_nothing_do_not_keep_others_from_being_asked_for() -> None:
     room = WaitingRoom(4)
-    drawing = Drawing("1: A B C D\n2: A B")
+    drawing = CommitteeDrawing("1: A B C D\n2: A B")
     for number in range(20):
         fake = [BlockReference(1, 2, Digest(bytes([number, other]) * 16)) for other in range(20)]
         room.hold(make_unsigned(replace(drawing.blocks["A2"].body, round=2 + number)), fake, ())
@@ -156,7 +171,7 @@ def test_references_to_nothing_do_not_keep_others_from_being_asked_for() -> None
 
 def test_the_horizon_frees_blocks_whose_ancestors_are_below_it() -> None:
     room = WaitingRoom(4)
-    drawing = Drawing("1: A B C D\n2: A B C D\n3: A")
+    drawing = CommitteeDrawing("1: A B C D\n2: A B C D\n3: A")
     room.hold(drawing.blocks["A2"], [drawing.blocks["A1"].reference], ())
     room.hold(drawing.blocks["A3"], [drawing.blocks["B2"].reference], [TIP])
     room.hold(drawing.blocks["B2"], [drawing.blocks["B1"].reference], [])
@@ -194,7 +209,7 @@ def start_round_2(present: str, pace: Pace = PACE) -> tuple[CommitteeCore, list[
     core = make_core(own_index=0, pace=pace)
     core.on_deadline(NOW)
     propose(core, NOW)
-    drawing = Drawing("1: A B C D")
+    drawing = CommitteeDrawing("1: A B C D")
     return core, feed(core, [drawing.blocks[f"{letter}1"] for letter in present], NOW + 10)
 
 
@@ -214,7 +229,7 @@ def test_a_proposal_waits_for_the_least_delay() -> None:
 def test_a_proposal_waits_for_missing_leaders_until_the_timeout() -> None:
     core, _ = start_round_2(WITHOUT_LEADER)
     assert core.get_deadline_ms() == NOW + 10 + 250
-    late = Drawing("1: A B C D").blocks[f"{'ABCD'[ABSENT]}1"]
+    late = CommitteeDrawing("1: A B C D").blocks[f"{'ABCD'[ABSENT]}1"]
     assert ProposalDue(2) in core.process_block(late, NOW + 100)
     core, _ = start_round_2(WITHOUT_LEADER)
     assert core.on_deadline(NOW + 260) == (ProposalDue(2),)
@@ -232,7 +247,7 @@ def test_an_uncommitted_tip_of_another_author_ends_the_idle_delay() -> None:
     core = make_core(own_index=0, attached={TIP}, pace=idle)
     core.on_deadline(NOW)
     propose(core, NOW)
-    drawing = Drawing("1: A B C D")
+    drawing = CommitteeDrawing("1: A B C D")
     feed(core, [with_tips(drawing.blocks["B1"], TIP), drawing.blocks["C1"], drawing.blocks["D1"]])
     assert core.get_deadline_ms() == NOW + 50
 
@@ -255,7 +270,7 @@ def test_a_timestamp_is_never_before_an_ancestors() -> None:
     core = make_core(own_index=0)
     core.on_deadline(NOW)
     propose(core, NOW)
-    drawing = Drawing("1: A B C D")
+    drawing = CommitteeDrawing("1: A B C D")
     ahead = replace(drawing.blocks["B1"].body, timestamp_ms=Milliseconds(NOW + 400))
     feed(core, [make_unsigned(ahead), drawing.blocks["C1"], drawing.blocks["D1"]], NOW + 10)
     assert propose(core, NOW + 50).body.timestamp_ms == NOW + 400
@@ -273,7 +288,7 @@ def test_no_round_is_signed_twice() -> None:
 def test_the_guard_outlives_a_lost_store() -> None:
     core = make_core(own_index=0, recovered=RecoveredState((), (), last_signed_round=2))
     assert core.on_deadline(NOW) == ()
-    drawing = Drawing(FULL)
+    drawing = CommitteeDrawing(FULL)
     feed(
         core, [block for block in drawing.blocks.values() if block.reference.author and block.body.round < 2]
     )
@@ -293,7 +308,7 @@ def test_payload_over_a_limit_is_not_signed() -> None:
 
 def test_stored_commits_that_do_not_follow_each_other_are_refused() -> None:
     core = make_core()
-    events = feed(core, list(Drawing(FULL).blocks.values()))
+    events = feed(core, list(CommitteeDrawing(FULL).blocks.values()))
     commits = [event.record for event in events if isinstance(event, SubDagCommitted)]
     assert len(commits) > 3
     with pytest.raises(BrokenCommitChain):

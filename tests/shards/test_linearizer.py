@@ -5,26 +5,27 @@ import pytest
 from shards.commits import compute_commit_digest, compute_first_commit_digest
 from shards.linearizer import Linearizer
 from tangle.core.types import Digest
-from tests.shards.drawing import CHAIN, SHARD, Drawing
+from tests.drawing.blocks import CHAIN, SHARD
+from tests.drawing.committee import CommitteeDrawing
 
 FIRST = compute_first_commit_digest(CHAIN, 0, SHARD)
 
 
-def commit(linearizer: Linearizer, drawing: Drawing, name: str) -> list[str]:
+def commit(linearizer: Linearizer, drawing: CommitteeDrawing, name: str) -> list[str]:
     """Names of the blocks that a leader brings in."""
     _, blocks = linearizer.commit(drawing.blocks[name])
     return [drawing.names[block.reference.digest] for block in blocks]
 
 
 def test_a_commit_orders_its_past_by_round_and_author() -> None:
-    drawing = Drawing("1: D C B A\n2: C(C B D) B(B C D) A(A B C)")
+    drawing = CommitteeDrawing("1: D C B A\n2: C(C B D) B(B C D) A(A B C)")
     linearizer = Linearizer(drawing.view(), 10, FIRST)
     assert commit(linearizer, drawing, "B2") == ["B1", "C1", "D1", "B2"]
     assert commit(linearizer, drawing, "A2") == ["A1", "A2"]
 
 
 def test_no_block_is_ordered_twice_and_records_chain() -> None:
-    drawing = Drawing("\n".join(f"{number}: A B C D" for number in range(1, 5)))
+    drawing = CommitteeDrawing("1..4: A B C D")
     linearizer = Linearizer(drawing.view(), 10, FIRST)
     first, blocks = linearizer.commit(drawing.blocks["A2"])
     second, more = linearizer.commit(drawing.blocks["C3"])
@@ -34,7 +35,7 @@ def test_no_block_is_ordered_twice_and_records_chain() -> None:
 
 
 def test_commit_times_never_go_back() -> None:
-    drawing = Drawing("1: A B C D\n2: A' B C D\n3: A B C D")
+    drawing = CommitteeDrawing("1: A B C D\n2: A' B C D\n3: A B C D")
     linearizer = Linearizer(drawing.view(), 10, FIRST)
     first, _ = linearizer.commit(drawing.blocks["D3"])
     second, _ = linearizer.commit(drawing.blocks["A2'"])
@@ -42,15 +43,13 @@ def test_commit_times_never_go_back() -> None:
     assert second.timestamp_ms == first.timestamp_ms
 
 
-LINES = ["1: A B C D", "2: A B C"] + [f"{number}: A B C" for number in range(3, 9)]
-LATE = "\n".join([*LINES, "9: A(A B C D1) B C", "10: A B C"])
+LATE = "1: A B C D; 2: A(* -D) B(* -D) C(* -D); 3..8: A B C; 9: A(* D1) B C; 10: A B C"
 """D1 is named again in round 9, long after the rest went on."""
 
 
 @pytest.mark.parametrize(("depth", "is_taken"), [(8, True), (7, False), (4, False)])
 def test_blocks_at_or_below_the_horizon_are_left_out(depth: int, is_taken: bool) -> None:
-    text = LATE.replace("2: A B C", "2: A(A B C) B(A B C) C(A B C)")
-    drawing = Drawing(text)
+    drawing = CommitteeDrawing(LATE)
     linearizer = Linearizer(drawing.view(), depth, FIRST)
     assert "D1" not in commit(linearizer, drawing, "A8")
     assert linearizer.get_horizon() == max(0, 8 - depth)
@@ -58,13 +57,13 @@ def test_blocks_at_or_below_the_horizon_are_left_out(depth: int, is_taken: bool)
 
 
 def test_the_horizon_of_a_commit_is_that_before_it() -> None:
-    drawing = Drawing(LATE.replace("2: A B C", "2: A(A B C) B(A B C) C(A B C)"))
+    drawing = CommitteeDrawing(LATE)
     linearizer = Linearizer(drawing.view(), 4, FIRST)
     assert "A1" in commit(linearizer, drawing, "A8"), "nothing was committed before, so nothing is too old"
 
 
 def test_what_a_commit_holds_does_not_depend_on_pruning() -> None:
-    drawing = Drawing("\n".join(f"{number}: A B C D" for number in range(1, 12)))
+    drawing = CommitteeDrawing("1..11: A B C D")
     sequences = []
     for prunes in (False, True):
         dag = drawing.view()
@@ -80,7 +79,7 @@ def test_what_a_commit_holds_does_not_depend_on_pruning() -> None:
 
 
 def test_recovery_continues_the_chain() -> None:
-    drawing = Drawing("\n".join(f"{number}: A B C D" for number in range(1, 12)))
+    drawing = CommitteeDrawing("1..11: A B C D")
     whole = Linearizer(drawing.view(), 4, FIRST)
     records = [whole.commit(drawing.blocks[name])[0] for name in ("A2", "C4", "B7")]
     again = Linearizer(drawing.view(), 4, FIRST)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from shards.commit_rule import FIRST_SLOT, CommitRule, Status, make_commit_rule
 from shards.committer import Committer
 from shards.errors import FaultBoundBroken
-from tests.shards.drawing import Drawing, make_schedule
+from tests.drawing.committee import CommitteeDrawing, make_schedule
 from tests.shards.mutants import (
     AnchorIgnoresItsPast,
     AnchorNeedsNoCertificate,
@@ -215,7 +215,7 @@ THRESHOLDS: list[tuple[dict[str, int], Case]] = [
 def decide_views(
     case: Case, kind: type[Committer] = Committer, changes: dict[str, int] | None = None
 ) -> list[tuple[Status, ...]]:
-    drawing = Drawing(case.text)
+    drawing = CommitteeDrawing(case.text)
     rule: CommitRule = replace(make_commit_rule(drawing.committee, 1), **(changes or {}))
     schedule = make_schedule(case.schedule)
     views = []

@@ -36,7 +36,7 @@ from tangle.core.types import (
     Shard,
     TransactionId,
 )
-from tests.shards.drawing import make_keys
+from tests.drawing.blocks import make_keys
 from tests.shards.samples import make_certificate, make_checkpoint
 
 KEYS = make_keys(4)

@@ -8,8 +8,9 @@ from shards.commits import decode_commit
 from shards.dag import Dag
 from shards.guard import decode_last_signed
 from tangle.core.encoding import encode
-from tests.shards.drawing import CHAIN, SHARD, make_bare_committee, make_body, make_committer, make_unsigned
-from tests.shards.drawing import make_committee as make_signing_committee
+from tests.drawing.blocks import CHAIN, SHARD, make_bare_committee, make_body, make_unsigned
+from tests.drawing.blocks import make_committee as make_signing_committee
+from tests.drawing.committee import make_committer
 from tests.shards.samples import CHAIN as VECTOR_CHAIN
 from tests.shards.samples import make_encodings, read_vectors
 
