@@ -5,7 +5,7 @@ starts from the state; the committee core then decides that commit again and the
 again.
 """
 
-from typing import Final
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -23,12 +23,6 @@ from tangle.node.archive import PAGE, Archive
 from tangle.node.finality import ExecutedCheckpoint
 from tangle.store.store import WriteBatch
 
-COMMITS_MAX: Final = 1_024
-"""Newest commits read at a restart: several times what the commit depth can span."""
-
-UNCERTIFIED_MAX: Final = 4_096
-"""Executed checkpoints without a certificate that a restart goes back over to attest them again."""
-
 
 class Recovered(Struct, frozen=True):
     """What a node starts from."""
@@ -39,8 +33,9 @@ class Recovered(Struct, frozen=True):
     certified: int
     """Latest final checkpoint."""
 
-    uncertified: tuple[ExecutedCheckpoint, ...]
-    """Executed checkpoints after it."""
+    uncertified: Iterator[ExecutedCheckpoint]
+    """Every executed checkpoint after it, read as it goes: one that were left out would be attested by nobody
+    and leave a hole in the events."""
 
 
 async def found(archive: Archive, genesis: Genesis, chain: ChainId, shard: Shard, backend: Backend) -> None:
@@ -69,9 +64,11 @@ def recover(archive: Archive, genesis: Genesis, certified: int, last_signed_roun
     """
     state = archive.get_ledger_state()
     assert state is not None, "a home is founded before it is recovered"
-    commits = archive.get_executed_commits(COMMITS_MAX)
-    depth = genesis.parameters.commit_depth
-    horizon = max(0, commits[-1].leader.round - depth) if commits else 0
+    parameters = genesis.parameters
+    # Every commit that holds a block above the horizon is needed, or the block would be ordered twice. Its
+    # leader is above the horizon too, and each of those rounds has so many leaders at most.
+    commits = archive.get_executed_commits(parameters.commit_depth * parameters.leaders_per_round)
+    horizon = max(0, commits[-1].leader.round - parameters.commit_depth) if commits else 0
     blocks = archive.read_blocks(horizon + 1)
     return Recovered(
         state=state,
@@ -118,14 +115,12 @@ def _count_workers(archive: Archive, job: JobId, generation: int, ordered_total:
     return workers
 
 
-def _read_uncertified(archive: Archive, certified: int, executed: int) -> tuple[ExecutedCheckpoint, ...]:
-    found = []
-    for index in range(certified + 1, min(executed, certified + UNCERTIFIED_MAX) + 1):
+def _read_uncertified(archive: Archive, certified: int, executed: int) -> Iterator[ExecutedCheckpoint]:
+    for index in range(certified + 1, executed + 1):
         checkpoint = archive.get_checkpoint(index)
         assert checkpoint is not None, "history is never behind the state"
         rows = archive.get_ordered_range(
             checkpoint.ordered_total - checkpoint.ordered_count, checkpoint.ordered_total
         )
         identities = tuple(row.effect.transaction for row in rows)
-        found.append(ExecutedCheckpoint(checkpoint, compute_checkpoint_digest(checkpoint), identities))
-    return tuple(found)
+        yield ExecutedCheckpoint(checkpoint, compute_checkpoint_digest(checkpoint), identities)
