@@ -16,15 +16,9 @@ from aivm.program.operators import OPERATORS, Operator
 from aivm.program.types import TensorType
 from tangle.core.encoding import decode, encode
 from tangle.core.errors import MalformedEncoding
-from tangle.core.hashing import compute_hash, compute_record_hash
+from tangle.core.hashing import PROGRAM, TENSOR, compute_hash, compute_record_hash
 from tangle.core.merkle import compute_merkle_root
 from tangle.core.types import Digest, Natural
-
-PROGRAM: Final = b"tangle/program"
-"""Purpose of a program's id."""
-
-TENSOR: Final = b"tangle/tensor"
-"""Purpose of a tensor's id."""
 
 VERSION: Final = 1
 """Version of the operators' definitions."""

@@ -32,6 +32,8 @@ INIT: Final = b"tangle/init"
 BATCH: Final = b"tangle/batch"
 WEIGHTS: Final = b"tangle/weights"
 DATASET: Final = b"tangle/dataset"
+PROGRAM: Final = b"tangle/program"
+TENSOR: Final = b"tangle/tensor"
 
 HASH_SIZE: Final = 32
 """Bytes of every hash."""
