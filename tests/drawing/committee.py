@@ -21,7 +21,7 @@ from shards.committee import Committee
 from shards.committer import Committer, LeaderSchedule
 from shards.dag import Dag
 from tangle.core.errors import TangleError
-from tangle.core.parameters import MINIMAL
+from tangle.core.parameters import MINIMAL, Parameters
 from tangle.core.types import Milliseconds
 from tests.drawing.blocks import CHAIN, SHARD, make_bare_committee, make_body, make_unsigned
 from tests.drawing.language import EVERYBODY, Item, Parent, Rounds, Statement, Vertex, Word, parse
@@ -42,13 +42,17 @@ def name_of(author: int) -> str:
 class CommitteeDrawing:
     """Blocks by name (``A1``, ``D2'``), in causal order."""
 
-    def __init__(self, drawn: str | Iterable[Statement], count: int = 4) -> None:
+    def __init__(
+        self, drawn: str | Iterable[Statement], count: int = 4, parameters: Parameters = MINIMAL
+    ) -> None:
         """:param count: validators, each of weight 1.
+        :param parameters: limits that the blocks keep.
         :raises DrawingError: see ``parse`` and ``SubDagDrawing``; or an author beyond the committee, a block
             drawn twice, a parent that is not drawn above, a block that no committee would take.
         """
         statements = parse(drawn) if isinstance(drawn, str) else tuple(drawn)
         self.committee = make_bare_committee(count)
+        self._parameters = parameters
         self.blocks: dict[str, Block] = {}
         self.names: dict[bytes, str] = {}
         self.ledger = SubDagDrawing(each for each in statements if isinstance(each, Vertex))
@@ -96,7 +100,7 @@ class CommitteeDrawing:
         if block.reference.digest in self.names:
             label.refuse(f"{name} is {self.names[block.reference.digest]} again; let it differ")
         try:
-            check_block(block, self.committee, CHAIN, SHARD, MINIMAL)
+            check_block(block, self.committee, CHAIN, SHARD, self._parameters)
         except TangleError as error:
             label.refuse(f"no committee takes {name}: {error}; change what it names")
         self.blocks[name] = block
