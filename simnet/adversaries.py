@@ -38,7 +38,8 @@ from tangle.net.messages import (
     Transactions,
     prepare_message,
 )
-from tangle.node.node import SHARD, Node
+from tangle.node.node import Node
+from tangle.node.parts import SHARD
 from tangle.node.peer import Peer
 from tangle.node.service import Service
 

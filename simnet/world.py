@@ -42,8 +42,9 @@ from tangle.node.founding import found_network
 from tangle.node.gossip import NEWS_MAX
 from tangle.node.ingest import PARKED_MAX
 from tangle.node.metrics import make_registry
-from tangle.node.node import Node, NodeParts, open_node
+from tangle.node.node import Node, open_node
 from tangle.node.panorama import About, Panorama
+from tangle.node.parts import NodeParts
 from tangle.node.service import Service
 from tangle.store.guard_file import Guard
 from tangle.store.memory_store import Disk

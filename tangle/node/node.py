@@ -3,43 +3,31 @@
 Events of one core become calls of another room; what must survive goes to the archive first.
 """
 
-from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, assert_never
 
 import anyio
 import structlog
 from anyio.abc import TaskStatus
-from msgspec import Struct
 
-from aivm.backends.protocol import Backend
 from shards.blocks import Block, BlockReference
-from shards.certificates import Attestations, Certificate
-from shards.checkpoints import Checkpoint
+from shards.certificates import Attestations
 from shards.committee import Committee
-from shards.core import CommitteeCore
-from shards.events import EquivocationSeen, Pace
-from shards.guard import advance, decode_last_signed, encode_last_signed, make_last_signed
+from shards.guard import decode_last_signed, encode_last_signed, make_last_signed
 from tangle.core.errors import TangleError
-from tangle.core.genesis import Genesis, compute_chain_id, compute_shard_genesis_id
-from tangle.core.signing import SigningKey
+from tangle.core.genesis import compute_chain_id, compute_shard_genesis_id
 from tangle.core.transactions import Transaction
-from tangle.core.types import Milliseconds, Shard, TransactionId
-from tangle.ledger.accounts import AccountReader
+from tangle.core.types import TransactionId
 from tangle.ledger.errors import ParentsMissing
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
 from tangle.ledger.limits import SubDagLimits, widen_window
-from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
+from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.subdag import SubDag
-from tangle.net.addresses import Address, parse_address
 from tangle.net.messages import Announce, Blocks, Hello, Request, Response, ShardStatus, prepare_message
-from tangle.net.network import Network
 from tangle.node.archive import Archive
 from tangle.node.catch_up import CatchUp, Progress
-from tangle.node.clock import Clock
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
-from tangle.node.computer import Computer
-from tangle.node.config import NodeConfig
 from tangle.node.entry import wait_for_entry
 from tangle.node.event_log import EventLog
 from tangle.node.executor import Executor
@@ -47,54 +35,20 @@ from tangle.node.fetcher import Fetcher
 from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
 from tangle.node.gossip import Gossip
 from tangle.node.ingest import Intake
+from tangle.node.keeper import Keeper
 from tangle.node.ledgerbook import LedgerBook
 from tangle.node.missing import MissingTransactions
+from tangle.node.parts import EPOCH, PROTOCOL_VERSION, SHARD, NodeParts
 from tangle.node.peer import Peer
-from tangle.node.peering import Peering, PeeringConfig
-from tangle.node.randomness import Randomness
 from tangle.node.recovery import Recovered, found, recover
 from tangle.node.responder import Responder
 from tangle.node.views import TransactionStatus
 from tangle.node.workboard import WorkBoard
-from tangle.store.guard_file import Guard
-from tangle.store.store import Store, WriteBatch
-
-PROTOCOL_VERSION: Final = 1
-"""Version of the peer protocol."""
-
-SHARD: Final = Shard(0)
-"""The one shard that runs today; formats and keys carry it everywhere."""
-
-EPOCH: Final = 0
-"""The one committee epoch that runs today."""
-
-DROPPED_KEPT_S: Final = 60.0
-"""How long a dropped transaction stays on disk for its wallet to read why; nobody paid for more."""
 
 BATCHES_AT_DISK: Final = 2
 """Batches that wait for the disk while others are verified, so that the workers never do."""
 
 log = structlog.get_logger("node")
-
-
-class NodeParts(Struct, frozen=True):
-    """What a node is made of: the seams, its keys and its settings."""
-
-    genesis: Genesis
-    config: NodeConfig
-    store: Store
-    guard: Guard
-    computer: Computer
-    backend: Backend
-    """Counts scores when a generation closes; numpy is enough."""
-
-    network: Network
-    clock: Clock
-    randomness: Randomness
-    node_key: SigningKey
-    validator_key: SigningKey | None
-    agent: str
-    """Name and version of this software, for peers."""
 
 
 class Node:
@@ -107,22 +61,21 @@ class Node:
         self.chain = compute_chain_id(parts.genesis)
         self.archive = archive
         self.committee = Committee(EPOCH, parts.genesis.validators)
-        self.validator_key = self._find_validator_key()
+        self.validator_key = parts.find_validator_key(self.committee)
         self.book = LedgerBook()
         self.board = WorkBoard(parts.genesis, self.chain, archive)
         self.board.latest = recovered.state.checkpoint_index
         self.peer_port = 0
-        self._evidence: list[EquivocationSeen] = []
-        self._dropped: deque[tuple[float, TransactionId]] = deque()
         parameters = parts.genesis.parameters
         genesis_id = compute_shard_genesis_id(self.chain, SHARD)
         limits = widen_window(SubDagLimits(unordered_max=parts.config.pending_max))
         self.subdag = SubDag(parameters, genesis_id, limits)
         self.subdag.on_checkpoint(recovered.state.checkpoint_index)
         self.events = EventLog(archive, parameters.address_prefix.decode())
+        self.keeper = Keeper(archive, parts.guard, self.events, self.subdag.is_attached)
         self.finality = self._make_finality(recovered)
         self.executor = self._make_executor(recovered)
-        self.peering = self._make_peering()
+        self.peering = parts.make_peering(self.chain, self, archive)
         self.gossip = Gossip(self.peering)
         self.fetcher = Fetcher(
             peering=self.peering, shard=SHARD, on_transactions=self._on_fetched, on_blocks=self.on_blocks
@@ -247,8 +200,7 @@ class Node:
                     self.missing.want(missing, source)
                 case Dropped(identity, error):
                     log.info("transaction-dropped", id=identity.hex()[:16], code=error.code)
-                    self.archive.forget_unordered((identity,))
-                    self._dropped.append((anyio.current_time() + DROPPED_KEPT_S, identity))
+                    self.keeper.on_dropped(identity)
                     self.finality.wake((identity,))
                     if isinstance(error, ParentsMissing):
                         self.missing.give_up(tuple(map(TransactionId, error.missing)))
@@ -303,22 +255,6 @@ class Node:
         if self.finality.has_attestations:
             self.driver.on_payload()
 
-    async def _store_final(self, final: Sequence[FinalCheckpoint], late: Sequence[Certificate]) -> None:
-        batch = WriteBatch()
-        for certificate in late:
-            self.archive.put_certificate(batch, certificate)
-        for checkpoint in final:
-            if checkpoint.certificate is not None:
-                self.archive.put_certificate(batch, checkpoint.certificate)
-            current = checkpoint.executed.checkpoint
-            self.events.put(batch, current, self._get_previous(current))
-        await self.archive.commit(batch, is_urgent=True)
-
-    def _get_previous(self, checkpoint: Checkpoint) -> Checkpoint:
-        previous = self.archive.get_checkpoint(checkpoint.index - 1)
-        assert previous is not None, "checkpoints have no gaps"
-        return previous
-
     def _on_final(self, final: Sequence[FinalCheckpoint]) -> None:
         if not final:
             return
@@ -326,37 +262,6 @@ class Node:
         for checkpoint in final:
             self.book.on_final(checkpoint.executed.transactions, now_s)
         self.events.on_durable()
-
-    async def _persist(self, transactions: Sequence[Transaction]) -> None:
-        batch = WriteBatch()
-        self.archive.put_transactions(batch, transactions)
-        await self.archive.commit(batch)
-
-    async def _store_blocks(self, blocks: Sequence[Block]) -> None:
-        batch = WriteBatch()
-        self.archive.put_blocks(batch, blocks)
-        self.archive.delete_unordered(batch, self._take_dropped())
-        evidence, self._evidence = self._evidence, []
-        for equivocation in evidence:
-            self.archive.put_evidence(batch, equivocation)
-        await self.archive.commit(batch, is_urgent=True)
-
-    def _take_dropped(self) -> list[TransactionId]:
-        now_s = anyio.current_time()
-        due = []
-        while self._dropped and self._dropped[0][0] <= now_s:
-            due.append(self._dropped.popleft()[1])
-        return [identity for identity in due if not self.subdag.is_attached(identity)]  # it may be back
-
-    def _on_equivocation(self, evidence: EquivocationSeen) -> None:
-        reference = evidence.first.reference
-        log.error("equivocation", author=reference.author, round=reference.round)
-        self._evidence.append(evidence)
-
-    async def _advance_guard(self, block: Block) -> None:
-        guard = self.parts.guard
-        record = advance(decode_last_signed(guard.record), block.reference.round, block.reference.digest)
-        await guard.save(encode_last_signed(record))
 
     def _get_progress(self) -> Progress:
         return Progress(self.driver.core.highest_round, self.executor.machine.state.ordered_total)
@@ -371,36 +276,18 @@ class Node:
 
     # ── construction ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _find_validator_key(self) -> SigningKey | None:
-        key = self.parts.validator_key
-        if key is None or self.committee.index_of(key.public_key) is None:
-            return None
-        return key
-
     def _make_finality(self, recovered: Recovered) -> Finality:
         return Finality(
             chain=self.chain,
             attestations=Attestations(self.committee, recovered.certified),
             key=self.validator_key,
-            hooks=FinalityHooks(store=self._store_final, on_final=self._on_final),
+            hooks=FinalityHooks(store=self.keeper.store_final, on_final=self._on_final),
             certified=recovered.certified,
         )
 
     def _make_executor(self, recovered: Recovered) -> Executor:
-        def make_machine(read_account: AccountReader, list_accounts: AccountLister) -> ShardMachine:
-            return ShardMachine(
-                genesis=self.genesis,
-                chain=self.chain,
-                shard=SHARD,
-                state=recovered.state,
-                board=recovered.board,
-                backend=self.parts.backend,
-                read_account=read_account,
-                list_accounts=list_accounts,
-            )
-
         return Executor(
-            make_machine=make_machine,
+            make_machine=partial(self.parts.make_machine, self.chain, recovered),
             subdag=self.subdag,
             archive=self.archive,
             finality=self.finality,
@@ -408,30 +295,12 @@ class Node:
             on_executed=self._on_executed,
         )
 
-    def _make_peering(self) -> Peering:
-        config = self.parts.config
-        return Peering(
-            network=self.parts.network,
-            config=PeeringConfig(
-                listen=Address(config.peer_host.encode(), config.peer_port),
-                peers=tuple(parse_address(peer) for peer in config.peers),
-                peers_max=config.peers_max,
-                peers_target=config.peers_target,
-            ),
-            chain=self.chain,
-            shard=SHARD,
-            key=self.parts.node_key,
-            randomness=self.parts.randomness,
-            hooks=self,
-            addresses=self.archive,
-        )
-
     def _make_intake(self) -> Intake:
         return Intake(
             board=self.board,
             subdag=self.subdag,
             computer=self.parts.computer,
-            persist=self._persist,
+            persist=self.keeper.store_transactions,
             find_status=self.find_status,
             on_events=self._on_subdag_events,
             on_refused=self.peering.blame,
@@ -440,28 +309,11 @@ class Node:
         )
 
     def _make_driver(self, recovered: Recovered) -> CommitteeDriver:
-        config, parameters = self.parts.config, self.genesis.parameters
-        key = self.validator_key
-        pace = Pace(
-            min_round_delay_ms=Milliseconds(config.min_round_delay_ms),
-            leader_timeout_ms=Milliseconds(config.leader_timeout_ms),
-            idle_round_delay_ms=Milliseconds(config.idle_round_delay_ms),
-        )
-        own_index = None if key is None else self.committee.index_of(key.public_key)
-        core = CommitteeCore(
-            self.committee,
-            parameters,
-            self.chain,
-            SHARD,
-            own_index,
-            pace,
-            self._is_present,
-            recovered.committee,
-        )
+        core = self.parts.make_committee_core(self.committee, self.chain, self._is_present, recovered)
         hooks = CommitteeHooks(
-            store_blocks=self._store_blocks,
-            on_equivocation=self._on_equivocation,
-            advance_guard=self._advance_guard,
+            store_blocks=self.keeper.store_blocks,
+            on_equivocation=self.keeper.on_equivocation,
+            advance_guard=self.keeper.advance_guard,
             broadcast=lambda block: self.peering.broadcast(prepare_message(Blocks((block.encoded,)))),
             on_accepted=self._on_block_accepted,
             on_refused=self.peering.blame,
@@ -471,7 +323,9 @@ class Node:
             take_attestations=self.finality.take_attestations,
             get_commits_ahead=lambda: self.executor.depth,
         )
-        setting = CommitteeSetting(self.committee, parameters, self.chain, SHARD, key)
+        setting = CommitteeSetting(
+            self.committee, self.genesis.parameters, self.chain, SHARD, self.validator_key
+        )
         return CommitteeDriver(
             core=core, setting=setting, computer=self.parts.computer, clock=self.parts.clock, hooks=hooks
         )

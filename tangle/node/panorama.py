@@ -7,7 +7,8 @@ import anyio
 from msgspec import Struct
 
 from tangle.node.learning import LearningQueries
-from tangle.node.node import EPOCH, SHARD, Node
+from tangle.node.node import Node
+from tangle.node.parts import EPOCH, SHARD
 from tangle.node.views import (
     CommitteeView,
     PeerView,

@@ -21,8 +21,9 @@ from tangle.net.network import TcpNetwork
 from tangle.node.clock import SystemClock
 from tangle.node.config import NodeConfig
 from tangle.node.metrics import make_registry
-from tangle.node.node import Node, NodeParts, open_node
+from tangle.node.node import Node, open_node
 from tangle.node.panorama import About, Panorama
+from tangle.node.parts import NodeParts
 from tangle.node.process_computer import ProcessComputer
 from tangle.node.randomness import SystemRandomness
 from tangle.node.service import Service

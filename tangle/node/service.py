@@ -32,8 +32,9 @@ from tangle.ledger.effects import Status, describe_effect, encode_effect
 from tangle.ledger.fees import compute_weight
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
-from tangle.node.node import SHARD, Node
+from tangle.node.node import Node
 from tangle.node.panorama import Panorama
+from tangle.node.parts import SHARD
 from tangle.node.views import (
     AccountView,
     CheckpointView,

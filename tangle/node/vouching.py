@@ -23,7 +23,7 @@ NO_DIGEST: Final = Digest(bytes(32))
 
 
 class NotValidator(TangleError):
-    """The node that was asked has no validator's key, so its word on somebody's latest block is worth nothing."""
+    """The node that was asked has no validator's key; its word proves nothing."""
 
     code = "not-validator"
 

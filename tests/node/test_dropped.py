@@ -40,7 +40,7 @@ async def test_a_dropped_transaction_leaves_the_disk_after_a_while() -> None:
         await wait_until(lambda: service.get_status().waiting == 0, timeout_s=120)
         archive = service.node.archive
         assert archive.find_transaction(orphan.id) is not None
-        service.node._dropped[0] = (anyio.current_time(), orphan.id)
+        service.node.keeper._dropped[0] = (anyio.current_time(), orphan.id)
         await wait_until(lambda: archive.find_transaction(orphan.id) is None, timeout_s=30)
         with pytest.raises(NotFound):
             service.get_transaction(orphan.id)
@@ -62,8 +62,8 @@ async def test_what_came_back_is_not_taken_off_the_disk_while_it_is_being_ordere
         place = node.archive.find_transaction(child.id)
         assert place is not None
         assert place.ordered is None
-        node._dropped.clear()
-        node._dropped.append((anyio.current_time(), child.id))
-        await node._store_blocks(())
+        node.keeper._dropped.clear()
+        node.keeper._dropped.append((anyio.current_time(), child.id))
+        await node.keeper.store_blocks(())
         await wait_final(service, child.id)
         assert node.archive.get_transaction(child.id) is not None

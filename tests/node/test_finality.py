@@ -23,7 +23,7 @@ from tangle.node.finality import (
     FinalityHooks,
     StateForked,
 )
-from tangle.node.node import SHARD
+from tangle.node.parts import SHARD
 from tests.node.twins import make_key
 from tests.node.world import BACKEND, make_genesis
 

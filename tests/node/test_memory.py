@@ -37,7 +37,7 @@ EMPTY = (
     "subdag._waiting._entries",
     "subdag._waiting._children",
     "subdag._waiting._counts",
-    "_evidence",
+    "keeper._evidence",
 )
 """What is empty when nothing is under way; an own attestation or a certificate may wait for its block."""
 

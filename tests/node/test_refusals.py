@@ -14,7 +14,7 @@ from tangle.core.genesis import compute_shard_genesis_id
 from tangle.core.hashing import TRANSACTION
 from tangle.core.transactions import SignedEnvelope, Transaction, TransactionBody, sign_transaction
 from tangle.core.types import ChainId, CheckpointIndex, Grains, JobId, Sequence, Shard, TransactionId
-from tangle.node.node import SHARD
+from tangle.node.parts import SHARD
 from tangle.node.service import Service
 from tangle.node.views import Overloaded, TransactionStatus, TransactionView
 from tests.node.wallets import Bend, Wallet, submit, wait_final, with_parents

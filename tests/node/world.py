@@ -25,8 +25,9 @@ from tangle.node.computer import Computer, InlineComputer
 from tangle.node.config import NodeConfig
 from tangle.node.founding import FAUCET_SUPPLY, found_network
 from tangle.node.metrics import make_registry
-from tangle.node.node import Node, NodeParts, open_node
+from tangle.node.node import Node, open_node
 from tangle.node.panorama import About, Panorama
+from tangle.node.parts import NodeParts
 from tangle.node.service import Service
 from tangle.store.errors import StorageFailed
 from tangle.store.guard_file import MemoryGuard

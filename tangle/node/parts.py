@@ -1,0 +1,130 @@
+"""What a node is made of: the seams and keys that it is given, and the cores that are made of them alone."""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from aivm.backends.protocol import Backend
+from shards.committee import Committee
+from shards.core import CommitteeCore
+from shards.events import Pace
+from tangle.core.genesis import Genesis
+from tangle.core.signing import SigningKey
+from tangle.core.types import ChainId, Milliseconds, Shard, TransactionId
+from tangle.ledger.accounts import AccountReader
+from tangle.ledger.machine import AccountLister, ShardMachine
+from tangle.net.addresses import Address, parse_address
+from tangle.net.network import Network
+from tangle.node.archive import Archive
+from tangle.node.clock import Clock
+from tangle.node.computer import Computer
+from tangle.node.config import NodeConfig
+from tangle.node.peering import PeerHooks, Peering, PeeringConfig
+from tangle.node.randomness import Randomness
+from tangle.node.recovery import Recovered
+from tangle.store.guard_file import Guard
+from tangle.store.store import Store
+
+PROTOCOL_VERSION: Final = 1
+"""Version of the peer protocol."""
+
+SHARD: Final = Shard(0)
+"""The one shard that runs today; formats and keys carry it everywhere."""
+
+EPOCH: Final = 0
+"""The one committee epoch that runs today."""
+
+
+class NodeParts(Struct, frozen=True):
+    """What a node is made of: the seams, its keys and its settings."""
+
+    genesis: Genesis
+    config: NodeConfig
+    store: Store
+    guard: Guard
+    computer: Computer
+    backend: Backend
+    """Counts scores when a generation closes; numpy is enough."""
+
+    network: Network
+    clock: Clock
+    randomness: Randomness
+    node_key: SigningKey
+    validator_key: SigningKey | None
+    agent: str
+    """Name and version of this software, for peers."""
+
+    def find_validator_key(self, committee: Committee) -> SigningKey | None:
+        """The key that this node signs blocks with; none where it is not of the committee."""
+        key = self.validator_key
+        if key is None or committee.index_of(key.public_key) is None:
+            return None
+        return key
+
+    def make_peering(self, chain: ChainId, hooks: PeerHooks, archive: Archive) -> Peering:
+        """The sessions with other nodes, not running yet."""
+        config = self.config
+        return Peering(
+            network=self.network,
+            config=PeeringConfig(
+                listen=Address(config.peer_host.encode(), config.peer_port),
+                peers=tuple(parse_address(peer) for peer in config.peers),
+                peers_max=config.peers_max,
+                peers_target=config.peers_target,
+            ),
+            chain=chain,
+            shard=SHARD,
+            key=self.node_key,
+            randomness=self.randomness,
+            hooks=hooks,
+            addresses=archive,
+        )
+
+    def make_machine(
+        self,
+        chain: ChainId,
+        recovered: Recovered,
+        read_account: AccountReader,
+        list_accounts: AccountLister,
+    ) -> ShardMachine:
+        """The state machine as the last executed commit left it."""
+        return ShardMachine(
+            genesis=self.genesis,
+            chain=chain,
+            shard=SHARD,
+            state=recovered.state,
+            board=recovered.board,
+            backend=self.backend,
+            read_account=read_account,
+            list_accounts=list_accounts,
+        )
+
+    def make_committee_core(
+        self,
+        committee: Committee,
+        chain: ChainId,
+        is_present: Callable[[TransactionId], bool],
+        recovered: Recovered,
+    ) -> CommitteeCore:
+        """Consensus as this node saw it when it stopped.
+
+        :param is_present: whether a transaction is attached, or ordered at any time.
+        """
+        config = self.config
+        key = self.find_validator_key(committee)
+        pace = Pace(
+            min_round_delay_ms=Milliseconds(config.min_round_delay_ms),
+            leader_timeout_ms=Milliseconds(config.leader_timeout_ms),
+            idle_round_delay_ms=Milliseconds(config.idle_round_delay_ms),
+        )
+        return CommitteeCore(
+            committee,
+            self.genesis.parameters,
+            chain,
+            SHARD,
+            None if key is None else committee.index_of(key.public_key),
+            pace,
+            is_present,
+            recovered.committee,
+        )
