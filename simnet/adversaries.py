@@ -24,7 +24,7 @@ from tangle.core.transactions import (
     Transfer,
     sign_transaction,
 )
-from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, TransactionId
+from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Shard, TransactionId
 from tangle.core.types import Sequence as SequenceNumber
 from tangle.net.messages import (
     TRANSACTIONS_MAX,
@@ -39,7 +39,6 @@ from tangle.net.messages import (
     prepare_message,
 )
 from tangle.node.node import Node
-from tangle.node.parts import SHARD
 from tangle.node.peer import Peer
 from tangle.node.service import Service
 
@@ -234,7 +233,7 @@ class Bender:
         self.actions += len(honest)
         return tuple(
             sign_attestation(
-                Digest(self._chance.randbytes(32)), CheckpointIndex(each.index), SHARD, self._key, node.chain
+                Digest(self._chance.randbytes(32)), CheckpointIndex(each.index), node.shard, self._key, node.chain
             )
             for each in honest
         )
@@ -299,7 +298,7 @@ class Bender:
         return TransactionBody(
             version=TRANSACTION_VERSION,
             chain=prepared.chain,
-            shard=SHARD,
+            shard=Shard(prepared.shard),
             issuer=self._wallet.public_key,
             sequence=SequenceNumber(prepared.sequence),
             anchor=CheckpointIndex(prepared.anchor),

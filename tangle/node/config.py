@@ -43,6 +43,9 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     metrics_port: Port = METRICS_PORT
     """Port of the metrics on loopback; 0 turns them off."""
 
+    shard: Annotated[int, Meta(ge=0, le=255)] = 0
+    """Shard that this node serves."""
+
     peers: tuple[str, ...] = ()
     """Peers to keep connected to, as ``host:port``."""
 

@@ -21,7 +21,6 @@ from tangle.core.errors import InvalidSignature, TangleError
 from tangle.core.hashing import TRANSACTION
 from tangle.core.transactions import (
     Transaction,
-    check_transaction,
     compute_transaction_id,
     decode_transaction,
 )
@@ -229,7 +228,7 @@ class Intake:
             return SubmitOutcome(identity, False, known, None)
         try:
             transaction = decode_transaction(item)
-            check_transaction(transaction, self._board.chain, self._board.parameters.shard_bits)
+            self._board.check_home(transaction)
             if not is_requested:
                 self._board.check_policy(transaction)
         except TransactionExpired as error:

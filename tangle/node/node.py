@@ -38,7 +38,7 @@ from tangle.node.ingest import Intake
 from tangle.node.keeper import Keeper
 from tangle.node.ledgerbook import LedgerBook
 from tangle.node.missing import MissingTransactions
-from tangle.node.parts import EPOCH, PROTOCOL_VERSION, SHARD, NodeParts
+from tangle.node.parts import EPOCH, PROTOCOL_VERSION, NodeParts
 from tangle.node.peer import Peer
 from tangle.node.recovery import Recovered, found, recover
 from tangle.node.responder import Responder
@@ -59,15 +59,16 @@ class Node:
         self.parts = parts
         self.genesis = parts.genesis
         self.chain = compute_chain_id(parts.genesis)
+        self.shard = parts.shard
         self.archive = archive
         self.committee = Committee(EPOCH, parts.genesis.validators)
         self.validator_key = parts.find_validator_key(self.committee)
         self.book = LedgerBook()
-        self.board = WorkBoard(parts.genesis, self.chain, archive)
+        self.board = WorkBoard(parts.genesis, self.chain, self.shard, archive)
         self.board.latest = recovered.state.checkpoint_index
         self.peer_port = 0
         parameters = parts.genesis.parameters
-        genesis_id = compute_shard_genesis_id(self.chain, SHARD)
+        genesis_id = compute_shard_genesis_id(self.chain, self.shard)
         limits = widen_window(SubDagLimits(unordered_max=parts.config.pending_max))
         self.subdag = SubDag(parameters, genesis_id, limits)
         self.subdag.on_checkpoint(recovered.state.checkpoint_index)
@@ -78,11 +79,14 @@ class Node:
         self.peering = parts.make_peering(self.chain, self, archive)
         self.gossip = Gossip(self.peering)
         self.fetcher = Fetcher(
-            peering=self.peering, shard=SHARD, on_transactions=self._on_fetched, on_blocks=self.on_blocks
+            peering=self.peering,
+            shard=self.shard,
+            on_transactions=self._on_fetched,
+            on_blocks=self.on_blocks,
         )
         self.catch_up = CatchUp(
             peering=self.peering,
-            shard=SHARD,
+            shard=self.shard,
             get_progress=self._get_progress,
             on_transactions=self._on_fetched,
             on_blocks=self.on_blocks,
@@ -128,7 +132,7 @@ class Node:
 
     def make_hello(self) -> Hello:
         """How far this node is."""
-        status = ShardStatus(SHARD, self.finality.certified, self.driver.core.highest_round)
+        status = ShardStatus(self.shard, self.finality.certified, self.driver.core.highest_round)
         agent = self.parts.agent.encode()[:64]
         is_validator = self.validator_key is not None
         return Hello(PROTOCOL_VERSION, (status,), self.peer_port, agent, is_validator)
@@ -324,7 +328,7 @@ class Node:
             get_commits_ahead=lambda: self.executor.depth,
         )
         setting = CommitteeSetting(
-            self.committee, self.genesis.parameters, self.chain, SHARD, self.validator_key
+            self.committee, self.genesis.parameters, self.chain, self.shard, self.validator_key
         )
         return CommitteeDriver(
             core=core, setting=setting, computer=self.parts.computer, clock=self.parts.clock, hooks=hooks
@@ -337,10 +341,10 @@ async def open_node(parts: NodeParts) -> Node:
     :raises TangleError: the home's state does not fit the genesis or the guard.
     """
     archive = Archive(parts.store)
-    chain = compute_chain_id(parts.genesis)
-    await found(archive, parts.genesis, chain, SHARD, parts.backend)
+    chain, shard = compute_chain_id(parts.genesis), parts.shard
+    await found(archive, parts.genesis, chain, shard, parts.backend)
     if not parts.guard.record:
-        await parts.guard.save(encode_last_signed(make_last_signed(chain, EPOCH, SHARD)))
+        await parts.guard.save(encode_last_signed(make_last_signed(chain, EPOCH, shard)))
     last_signed = decode_last_signed(parts.guard.record)
     last_events = archive.get_last_event_row()
     certified = 0 if last_events is None else last_events.checkpoint

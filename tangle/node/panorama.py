@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
-from tangle.node.parts import EPOCH, SHARD
+from tangle.node.parts import EPOCH
 from tangle.node.views import (
     CommitteeView,
     PeerView,
@@ -145,7 +145,7 @@ class Panorama:
             for index, validator in enumerate(committee.validators)
         )
         return CommitteeView(
-            shard=SHARD,
+            shard=node.shard,
             epoch=EPOCH,
             round=highest,
             commit=0 if last is None else last.index,

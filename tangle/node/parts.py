@@ -29,9 +29,6 @@ from tangle.store.store import Store
 PROTOCOL_VERSION: Final = 1
 """Version of the peer protocol."""
 
-SHARD: Final = Shard(0)
-"""The one shard that runs today; formats and keys carry it everywhere."""
-
 EPOCH: Final = 0
 """The one committee epoch that runs today."""
 
@@ -55,6 +52,11 @@ class NodeParts(Struct, frozen=True):
     agent: str
     """Name and version of this software, for peers."""
 
+    @property
+    def shard(self) -> Shard:
+        """The one that this node serves."""
+        return Shard(self.config.shard)
+
     def find_validator_key(self, committee: Committee) -> SigningKey | None:
         """The key that this node signs blocks with; none where it is not of the committee."""
         key = self.validator_key
@@ -74,7 +76,7 @@ class NodeParts(Struct, frozen=True):
                 peers_target=config.peers_target,
             ),
             chain=chain,
-            shard=SHARD,
+            shard=self.shard,
             key=self.node_key,
             randomness=self.randomness,
             hooks=hooks,
@@ -92,7 +94,7 @@ class NodeParts(Struct, frozen=True):
         return ShardMachine(
             genesis=self.genesis,
             chain=chain,
-            shard=SHARD,
+            shard=self.shard,
             state=recovered.state,
             board=recovered.board,
             backend=self.backend,
@@ -122,7 +124,7 @@ class NodeParts(Struct, frozen=True):
             committee,
             self.genesis.parameters,
             chain,
-            SHARD,
+            self.shard,
             None if key is None else committee.index_of(key.public_key),
             pace,
             is_present,

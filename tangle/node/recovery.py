@@ -15,6 +15,7 @@ from poi.job import decode_job
 from poi.state import JobState
 from shards.checkpoints import compute_checkpoint_digest
 from shards.events import RecoveredState
+from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.types import ChainId, JobId, PublicKey, Shard
 from tangle.ledger.machine import StandingEntry, make_genesis_checkpoint, start_board
@@ -38,8 +39,43 @@ class Recovered(Struct, frozen=True):
     and leave a hole in the events."""
 
 
+class NoSuchShard(TangleError):
+    """The settings name a shard that the chain does not have."""
+
+    code = "shard-unknown"
+
+    def __init__(self, shard: int, count: int) -> None:
+        self.shard = shard
+        self.count = count
+        super().__init__(
+            f"there is no shard {shard}: this chain has shards 0 to {count - 1}; set another one"
+        )
+
+
+class HomeOfAnotherShard(TangleError):
+    """The home holds the history of one shard, and the settings name another."""
+
+    code = "home-of-another-shard"
+
+    def __init__(self, held: int, wanted: int) -> None:
+        self.held = held
+        self.wanted = wanted
+        super().__init__(
+            f"this home follows shard {held}, not {wanted}; set shard = {held}, or use another home"
+        )
+
+
 async def found(archive: Archive, genesis: Genesis, chain: ChainId, shard: Shard, backend: Backend) -> None:
-    """Write the state before the first commit, unless the home has one."""
+    """Write the state before the first commit, unless the home has one.
+
+    :raises NoSuchShard: the chain does not have it.
+    :raises HomeOfAnotherShard: the home follows another one.
+    """
+    if shard >> genesis.parameters.shard_bits:
+        raise NoSuchShard(shard, 1 << genesis.parameters.shard_bits)
+    founded = archive.get_checkpoint(0)
+    if founded is not None and founded.shard != shard:
+        raise HomeOfAnotherShard(founded.shard, shard)
     if archive.get_ledger_state() is not None:
         return
     state, accounts = make_genesis_state(genesis, shard)

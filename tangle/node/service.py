@@ -34,7 +34,6 @@ from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama
-from tangle.node.parts import SHARD
 from tangle.node.views import (
     AccountView,
     CheckpointView,
@@ -115,7 +114,7 @@ class Service:
         fee = compute_weight(TRANSFER_SIZE, macs, node.genesis.parameters) * state.price
         return PreparedTransaction(
             chain=self.chain,
-            shard=SHARD,
+            shard=self.node.shard,
             issuer=issuer,
             sequence=next_sequence,
             anchor=anchor,
@@ -141,7 +140,7 @@ class Service:
             body = TransactionBody(
                 version=TRANSACTION_VERSION,
                 chain=self.chain,
-                shard=SHARD,
+                shard=self.node.shard,
                 issuer=key.public_key,
                 sequence=SequenceNumber(prepared.sequence),
                 anchor=CheckpointIndex(prepared.anchor),
@@ -321,7 +320,7 @@ class Service:
 
     def get_checkpoint(self, shard: int, index: int | None) -> CheckpointView:
         """A checkpoint; the latest certified one for none."""
-        if shard != SHARD:
+        if shard != self.node.shard:
             raise NotFound("shard", str(shard))
         wanted = self.node.finality.certified if index is None else index
         checkpoint = self.node.archive.get_checkpoint(wanted)
@@ -356,7 +355,7 @@ class Service:
 
     def get_committee(self, shard: int) -> CommitteeView:
         """Rounds and votes."""
-        if shard != SHARD:
+        if shard != self.node.shard:
             raise NotFound("shard", str(shard))
         return self._panorama.get_committee()
 

@@ -16,11 +16,11 @@ from poi.events import Assignment, EvaluateRequest
 from poi.evolution import OpenJob, open_job, verify_drawn, verify_generation
 from poi.job import decode_job
 from poi.weights import compute_effective, decode_master, encode_effective
-from tangle.core.errors import TangleError
+from tangle.core.errors import TangleError, WrongShard
 from tangle.core.genesis import Genesis
 from tangle.core.parameters import Parameters
-from tangle.core.transactions import Transaction
-from tangle.core.types import ChainId, JobId, PublicKey
+from tangle.core.transactions import Transaction, check_transaction
+from tangle.core.types import ChainId, JobId, PublicKey, Shard
 from tangle.ledger.errors import AnchorAhead
 from tangle.node.archive import Archive
 from tangle.node.computer import TransactionBatch
@@ -61,8 +61,9 @@ class AnchorFacts(Struct, frozen=True):
 class WorkBoard:
     """Answers what work is due, from executed checkpoints."""
 
-    def __init__(self, genesis: Genesis, chain: ChainId, archive: Archive) -> None:
+    def __init__(self, genesis: Genesis, chain: ChainId, shard: Shard, archive: Archive) -> None:
         self.chain = chain
+        self.shard = shard
         self.parameters: Parameters = genesis.parameters
         opened = [open_job(decode_job(entry.parameters)) for entry in genesis.board]
         self.jobs: dict[JobId, OpenJob] = {job.id: job for job in opened}
@@ -107,6 +108,15 @@ class WorkBoard:
     def draw(self, issuer: PublicKey, sequence: int) -> JobId:
         """The job that a transaction of this issuer and sequence works for."""
         return draw_job(self.board, issuer, sequence)
+
+    def check_home(self, transaction: Transaction) -> None:
+        """Check what needs neither policy nor state.
+
+        :raises UnsupportedVersion, WrongChain, WrongShard, DuplicateParents, InvalidTransaction: see each.
+        """
+        check_transaction(transaction, self.chain, self.parameters.shard_bits)
+        if transaction.body.shard != self.shard:
+            raise WrongShard(transaction.body.shard, self.shard)
 
     def check_policy(self, transaction: Transaction) -> None:
         """What this node refuses to take from outside although the protocol would allow it.

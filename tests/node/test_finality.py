@@ -12,7 +12,7 @@ from shards.certificates import Attestations, Certificate
 from shards.checkpoints import compute_checkpoint_digest, sign_attestation
 from shards.committee import Committee
 from tangle.core.genesis import compute_chain_id
-from tangle.core.types import CheckpointIndex, Digest
+from tangle.core.types import CheckpointIndex, Digest, Shard
 from tangle.ledger.machine import make_genesis_checkpoint, start_board
 from tangle.ledger.state import make_genesis_state
 from tangle.node.finality import (
@@ -23,12 +23,12 @@ from tangle.node.finality import (
     FinalityHooks,
     StateForked,
 )
-from tangle.node.parts import SHARD
 from tests.node.twins import make_key
 from tests.node.world import BACKEND, make_genesis
 
 GENESIS = make_genesis(4)
 CHAIN = compute_chain_id(GENESIS)
+SHARD = Shard(0)
 KEYS = [make_key(f"validator {index}") for index in range(4)]
 STATE = make_genesis_state(GENESIS, SHARD)[0]
 BOARD = start_board(GENESIS, BACKEND)[0]

@@ -14,7 +14,6 @@ from tangle.core.genesis import compute_shard_genesis_id
 from tangle.core.hashing import TRANSACTION
 from tangle.core.transactions import SignedEnvelope, Transaction, TransactionBody, sign_transaction
 from tangle.core.types import ChainId, CheckpointIndex, Grains, JobId, Sequence, Shard, TransactionId
-from tangle.node.parts import SHARD
 from tangle.node.service import Service
 from tangle.node.views import Overloaded, TransactionStatus, TransactionView
 from tests.node.wallets import Bend, Wallet, submit, wait_final, with_parents
@@ -223,7 +222,7 @@ async def test_somebody_without_grains_cannot_pay() -> None:
 
 
 def get_genesis_id(world: World) -> TransactionId:
-    return compute_shard_genesis_id(world.members[0].node.chain, SHARD)
+    return compute_shard_genesis_id(world.members[0].node.chain, Shard(0))
 
 
 async def wait_certified(world: World, index: int) -> None:
