@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from shards.blocks import BlockReference
 from shards.checkpoints import Checkpoint, check_supply, decode_checkpoint
+from shards.commits import CommitRecord, compute_commit_digest, decode_commit
 from shards.errors import SupplyBroken
 from simnet.event_log import EventLog
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
-from tangle.core.types import PublicKey, TransactionId
+from tangle.core.types import Digest, PublicKey, TransactionId
 from tangle.ledger.effects import Effect, Status
 from tangle.node.archive import Archive, OrderedRow
 from tangle.store.keys import compute_sequence_key, parse_block_key, parse_sequence_key
@@ -76,6 +78,7 @@ class Checker:
         self._watched = [_Watched() for _ in names]
         self._spread: dict[tuple[int, int], bytes] = {}
         self._own: list[dict[int, bytes]] = [{} for _ in names]
+        self._commits: dict[int, tuple[int, Digest, BlockReference]] = {}
 
     @property
     def checkpoints(self) -> int:
@@ -128,6 +131,9 @@ class Checker:
             self._check_slot(node, key)
         for key in changes.get(Table.EVIDENCE, ()):
             self._check_evidence(node, int.from_bytes(key[8:10], "big"))
+        for value in changes.get(Table.COMMITS, {}).values():
+            if value is not None:
+                self._compare_commit(node, decode_commit(value))
         if Table.CHECKPOINTS in changes:
             archive, watched = Archive(store), self._watched[node]
             watched.executed = max(parse_sequence_key(key) for key in changes[Table.CHECKPOINTS])
@@ -137,6 +143,15 @@ class Checker:
             self._advance_final(node, Archive(store))
 
     # ── one history ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _compare_commit(self, node: int, commit: CommitRecord) -> None:
+        """One sequence of commits: checkpoints hold several, so they may hide that two nodes disagree."""
+        digest = compute_commit_digest(commit)
+        first, expected, leader = self._commits.setdefault(commit.index, (node, digest, commit.leader))
+        if digest != expected:
+            detail = f"commit {commit.index} is led by {_name(leader)} and by {_name(commit.leader)}"
+            names = (self._names[first], self._names[node])
+            self._report(Diverged(self._watched[node].executed + 1, names, detail))
 
     def _compare(self, node: int, archive: Archive, store: Store) -> None:
         watched = self._watched[node]
@@ -243,3 +258,7 @@ class Checker:
             return
         detail = f"it keeps evidence that {self._names[author]} signed twice"
         self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))
+
+
+def _name(leader: BlockReference) -> str:
+    return f"{leader.digest.hex()[:8]} of round {leader.round}"

@@ -49,7 +49,7 @@ class NoProgress(Struct, frozen=True, tag="no-progress"):
 
 
 class Diverged(Struct, frozen=True, tag="diverged"):
-    """Two nodes executed different checkpoints at one index."""
+    """Two nodes executed different checkpoints at one index, or committed differently on the way there."""
 
     index: int
     """The checkpoint."""

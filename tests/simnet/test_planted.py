@@ -195,7 +195,7 @@ def drop_a_commit(node: Node) -> None:
 
 @pytest.mark.parametrize("bug", [expire_soon, forget_weight_of_work, reverse_commits, drop_a_commit])
 def test_a_node_that_executes_otherwise_than_the_others(bug: Callable[[Node], None]) -> None:
-    report = run_simulation(make_options(rate=30.0), prepare=plant(bug, 1))
+    report = run_simulation(make_options(rate=60.0), prepare=plant(bug, 1))
     assert isinstance(report.verdict, Diverged), report.verdict
     assert "node1" in report.verdict.nodes
 
