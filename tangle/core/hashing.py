@@ -32,8 +32,12 @@ INIT: Final = b"tangle/init"
 BATCH: Final = b"tangle/batch"
 WEIGHTS: Final = b"tangle/weights"
 DATASET: Final = b"tangle/dataset"
+BLOB: Final = b"tangle/blob"
 PROGRAM: Final = b"tangle/program"
 TENSOR: Final = b"tangle/tensor"
+TRACE: Final = b"tangle/trace"
+CHALLENGE: Final = b"tangle/challenge"
+REPLICA: Final = b"tangle/replica"
 
 HASH_SIZE: Final = 32
 """Bytes of every hash."""

@@ -39,7 +39,14 @@ def compute_node_hash(left: Digest, right: Digest) -> Digest:
 
 def compute_merkle_root(leaves: Sequence[bytes]) -> Digest:
     """Root over ``leaves`` (raw bytes) in order."""
-    level = [compute_leaf_hash(leaf) for leaf in leaves]
+    return compute_root_of_nodes([compute_leaf_hash(leaf) for leaf in leaves])
+
+
+def compute_root_of_nodes(nodes: Sequence[Digest]) -> Digest:
+    """Root over all nodes of one level: leaf hashes, or the roots of subtrees of 2^k leaves, the last of
+    which may have fewer.
+    """
+    level = list(nodes)
     if not level:
         return compute_hash(MERKLE, b"")
     while len(level) > 1:
@@ -47,23 +54,30 @@ def compute_merkle_root(leaves: Sequence[bytes]) -> Digest:
     return level[0]
 
 
-def compute_inclusion_proof(leaves: Sequence[bytes], index: int) -> InclusionProof:
-    """Proof that ``leaves[index]`` is at ``index``.
+def compute_node_path(nodes: Sequence[Digest], index: int) -> tuple[Digest, ...]:
+    """Siblings from ``nodes[index]`` up to the root, where ``nodes`` are all nodes of one level.
 
     :raises InvalidProof: no such index.
     """
-    if not 0 <= index < len(leaves):
-        raise InvalidProof(f"leaf {index} of {len(leaves)} does not exist")
-    level = [compute_leaf_hash(leaf) for leaf in leaves]
-    path = []
-    place = index
+    if not 0 <= index < len(nodes):
+        raise InvalidProof(f"node {index} of {len(nodes)} does not exist")
+    level, place, path = list(nodes), index, []
     while len(level) > 1:
         sibling = place ^ 1
         if sibling < len(level):
             path.append(level[sibling])
         level = _compute_parents(level)
         place >>= 1
-    return InclusionProof(index, len(leaves), tuple(path))
+    return tuple(path)
+
+
+def compute_inclusion_proof(leaves: Sequence[bytes], index: int) -> InclusionProof:
+    """Proof that ``leaves[index]`` is at ``index``.
+
+    :raises InvalidProof: no such index.
+    """
+    path = compute_node_path([compute_leaf_hash(leaf) for leaf in leaves], index)
+    return InclusionProof(index, len(leaves), path)
 
 
 def verify_inclusion(root: Digest, leaf: bytes, proof: InclusionProof) -> None:
@@ -71,9 +85,17 @@ def verify_inclusion(root: Digest, leaf: bytes, proof: InclusionProof) -> None:
 
     :raises InvalidProof: it does not. Source: RFC 9162 section 2.1.3.2.
     """
+    verify_node(root, compute_leaf_hash(leaf), proof)
+
+
+def verify_node(root: Digest, node: Digest, proof: InclusionProof) -> None:
+    """Check that ``node`` stands at ``proof.index`` of a level of ``proof.size`` nodes under ``root``.
+
+    :raises InvalidProof: it does not.
+    """
     if proof.index >= proof.size:
-        raise InvalidProof(f"leaf {proof.index} of {proof.size} does not exist")
-    computed = compute_leaf_hash(leaf)
+        raise InvalidProof(f"node {proof.index} of {proof.size} does not exist")
+    computed = node
     place, last = proof.index, proof.size - 1
     path = iter(proof.path)
     while last:
