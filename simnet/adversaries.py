@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from shards.blocks import Attestation, Block, BlockReference, sign_block
 from shards.checkpoints import sign_attestation
 from simnet.chance import Chance
+from simnet.eclipse import Eclipse
+from simnet.forged_chain import ForgedChain
 from simnet.timeline import Timeline
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import (
@@ -26,6 +28,7 @@ from tangle.core.transactions import (
 )
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Shard, TransactionId
 from tangle.core.types import Sequence as SequenceNumber
+from tangle.net.addresses import Address
 from tangle.net.messages import (
     TRANSACTIONS_MAX,
     BlockItems,
@@ -38,6 +41,7 @@ from tangle.net.messages import (
     Transactions,
     prepare_message,
 )
+from tangle.net.network import Network
 from tangle.node.node import Node
 from tangle.node.peer import Peer
 from tangle.node.service import Service
@@ -88,6 +92,12 @@ class Strategy(Enum):
     WRONG_ATTESTATIONS = "wrong-attestations"
     """It attests checkpoints that nobody executed."""
 
+    WRONG_STATE_ROOT = "wrong-state-root"
+    """It attests a chain of checkpoints that is consistent and has another state."""
+
+    ECLIPSE = "eclipse"
+    """It surrounds one node with names of its own, and tells it nothing."""
+
     FORGED_WORK = "forged-work"
     """It spreads transactions whose results are made up."""
 
@@ -118,10 +128,20 @@ class Bender:
     """Plays a strategy in one node."""
 
     def __init__(
-        self, strategy: Strategy, key: SigningKey, wallet: SigningKey, timeline: Timeline, chance: Chance
+        self,
+        strategy: Strategy,
+        key: SigningKey,
+        wallet: SigningKey,
+        timeline: Timeline,
+        chance: Chance,
+        *,
+        victim: Address,
+        names: Sequence[Network] = (),
     ) -> None:
         """:param key: the validator's.
         :param wallet: an account with grains, for forged transactions.
+        :param victim: whom it wants to surround.
+        :param names: hosts that it does that from.
         """
         self.actions = 0
         """How often it did what an honest node does not."""
@@ -132,6 +152,9 @@ class Bender:
         self._wallet = wallet
         self._timeline = timeline
         self._chance = chance
+        self._victim = victim
+        self._names = names
+        self._forged = ForgedChain()
 
     def bend(self, node: Node) -> None:
         """Change a node that does not run yet."""
@@ -143,6 +166,7 @@ class Bender:
             Strategy.EQUIVOCATING_TWO: self._send_two,
             Strategy.EQUIVOCATING_ALL: self._send_many,
             Strategy.WHISPERING: self._whisper,
+            Strategy.ECLIPSE: self._leave_out,
         }
         broadcast = broadcasts.get(self.strategy)
         if broadcast is not None:
@@ -152,6 +176,11 @@ class Bender:
         if self.strategy is Strategy.WRONG_ATTESTATIONS:
             take = hooks.take_attestations
             driver._hooks = replace(hooks, take_attestations=lambda limit: self._attest(node, take(limit)))
+        if self.strategy is Strategy.WRONG_STATE_ROOT:
+            take = hooks.take_attestations
+            driver._hooks = replace(
+                hooks, take_attestations=lambda limit: self._forge_state(node, take(limit))
+            )
         if self.strategy is Strategy.INVALID_TIPS:
             driver._hooks = replace(hooks, select_tips=self._invent_tips)
         if self.strategy is Strategy.LYING_SERVER:
@@ -161,6 +190,9 @@ class Bender:
 
     async def run(self, node: Node, service: Service) -> None:
         """Do what needs a task of its own."""
+        if self.strategy is Strategy.ECLIPSE:
+            eclipse = Eclipse(self._victim, self._names, self._chance, self._count_action)
+            await eclipse.run(node)
         makers: dict[Strategy, Callable[[Service], Awaitable[list[Transaction]]]] = {
             Strategy.FORGED_WORK: self._forge,
             Strategy.CHAIN_BOMB: self._make_chain,
@@ -233,10 +265,31 @@ class Bender:
         self.actions += len(honest)
         return tuple(
             sign_attestation(
-                Digest(self._chance.randbytes(32)), CheckpointIndex(each.index), node.shard, self._key, node.chain
+                Digest(self._chance.randbytes(32)),
+                CheckpointIndex(each.index),
+                node.shard,
+                self._key,
+                node.chain,
             )
             for each in honest
         )
+
+    def _forge_state(self, node: Node, honest: Sequence[Attestation]) -> tuple[Attestation, ...]:
+        self.actions += len(honest)
+        digests = [self._forged.find_digest(node.archive, each.index) for each in honest]
+        return tuple(
+            sign_attestation(digest, CheckpointIndex(each.index), node.shard, self._key, node.chain)
+            for each, digest in zip(honest, digests, strict=True)
+            if digest is not None
+        )
+
+    def _leave_out(self, node: Node, block: Block) -> None:
+        """Send a block to everybody but the victim."""
+        host = self._victim.host.decode()
+        self._tell([peer for peer in node.peering.get_peers() if peer.host != host], Blocks((block.encoded,)))
+
+    def _count_action(self) -> None:
+        self.actions += 1
 
     def _invent_tips(self, limit: int, _: int) -> tuple[TransactionId, ...]:
         self.actions += 1

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from simnet.dag import iterate_dag
+from simnet.errors import InvalidRecording
 from simnet.event_log import Sink
-from simnet.options import SimulationOptions
+from simnet.options import SimulationOptions, check_options, check_version
 from simnet.picture import Course, draw_picture
 from simnet.run import Report, Simulation
 from simnet.totals import Totals
@@ -35,6 +36,10 @@ PICTURE: Final = "run.svg"
 
 REPLAY: Final = "replay.txt"
 """The command that repeats it."""
+
+
+RECORDING_SIZE_MAX: Final = 1_048_576
+"""Longest file of options in bytes; one of a thousand faults has 200 KiB."""
 
 
 @contextmanager
@@ -79,12 +84,45 @@ def _write(path: Path, content: bytes) -> None:
     os.replace(unfinished, path)
 
 
-def compute_replay_line(options: SimulationOptions) -> str:
-    """The command that runs these options again, drawn or read."""
+def load_recording(path: Path) -> SimulationOptions:
+    """Options of an earlier run.
+
+    :param path: its ``OPTIONS``, or the directory that holds them.
+    :raises InvalidRecording: there are none.
+    :raises ImpossiblePlan: another version drew them.
+    :raises OSError: the file cannot be read.
+    """
+    place = path / OPTIONS if path.is_dir() else path
+    with place.open("rb") as file:
+        content = file.read(RECORDING_SIZE_MAX + 1)
+    if len(content) > RECORDING_SIZE_MAX:
+        raise InvalidRecording(place, f"it is longer than {RECORDING_SIZE_MAX} bytes")
+    try:
+        # Another version may have other fields, so it is asked for first.
+        check_version(msgspec.json.decode(content, type=_Version).version)
+        options = msgspec.json.decode(content, type=SimulationOptions)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRecording(place, f"these are no options of a run: {error}") from None
+    check_options(options)
+    return options
+
+
+class _Version(Struct):
+    version: int
+
+
+def compute_replay_line(options: SimulationOptions, recording: Path | None = None) -> str:
+    """The command that runs these options again, drawn or read.
+
+    :param recording: where they were read, if they were.
+    """
+    if recording is not None:
+        return f"tangle sim run --replay {shlex.quote(str(recording))}"
     if options.scenario:
         allow = " --allow-byzantine" if options.is_byzantine_allowed else ""
         return f"tangle sim run --scenario {shlex.quote(options.scenario)} --seed {options.seed}{allow}"
-    return f"tangle sim run --seed {options.seed} --nodes {options.nodes} --time {options.time_s:g}s"
+    drawn = f"--seed {options.seed} --nodes {options.nodes} --time {options.time_s:.15g}s"
+    return f"tangle sim run {drawn} --draws {options.version}"
 
 
 def describe_verdict(verdict: Verdict) -> str:

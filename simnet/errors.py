@@ -28,6 +28,17 @@ class ImpossiblePlan(TangleError):
         super().__init__(f"this simulation cannot be: {reason}")
 
 
+class InvalidRecording(TangleError):
+    """A file that holds no options of an earlier run."""
+
+    code = "recording-invalid"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
 class InvalidScenario(TangleError):
     """A scenario file that cannot be read as one."""
 

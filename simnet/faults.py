@@ -171,8 +171,8 @@ TOGETHER: Final = (
 )
 """What needs a second one."""
 
-KINDS: Final = (*ALONE, *TOGETHER, "lost-disk")
-"""All that can be drawn; a lost disk needs a committee that tolerates it."""
+KINDS: Final = (*ALONE, "point", "point", *TOGETHER, "lost-disk")
+"""With which a plan may begin; there are many fail points. A lost disk needs a committee that tolerates it."""
 
 
 def draw_faults(
@@ -250,5 +250,5 @@ def _draw_between(chance: Chance, kind: str, at_s: float, until_s: float, first:
         case "old-handshake":
             return OldHandshake(at_s, until_s, first, second)
         case _:
-            how, share = chance.choice(list(Tampering)), round(chance.uniform(0.02, 0.5), 3)
+            how, share = chance.choice(list(Tampering)), round(chance.uniform(0.1, 0.5), 3)
             return Tamper(at_s, until_s, first, second, how, share)

@@ -17,7 +17,7 @@ from msgspec import Struct
 from simnet.chance import Chance
 from simnet.event_log import EventLog
 from simnet.streams import Packet, Pipe, SimulatedStream, make_pipes
-from simnet.tampering import WELCOME_BYTES, Breach, Tamperer, Tampering
+from simnet.tampering import OLD_HANDSHAKE, WELCOME_BYTES, Breach, Tamperer, Tampering
 from simnet.timeline import Timeline
 from tangle.net.addresses import Address
 from tangle.net.errors import DialFailed, ListenFailed
@@ -55,9 +55,6 @@ BYTES_PER_S: Final = 125_000_000.0
 
 PATIENCE_S: Final = 6.0
 """How long whoever plays an old handshake waits for a welcome: beyond the timeout of handshakes."""
-
-BEGINNING: Final = "handshake-replayed"
-"""Name of that trick among the counts of tampering."""
 
 
 class Weather(Struct):
@@ -178,7 +175,7 @@ class PacketNetwork:
         beginning, listener = self.tamperer.get_beginning(source, target), self._listeners.get(target)
         if not beginning or listener is None:
             return None
-        self.tamperer.counts[BEGINNING] += 1
+        self.tamperer.counts[OLD_HANDSHAKE] += 1
         there, back = self._connect(source, target)
         listener.deliver(SimulatedStream(back, there))
         for packet in beginning:

@@ -27,7 +27,7 @@ from simnet.faults import (
 )
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 6
+OPTIONS_VERSION: Final = 7
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -175,7 +175,19 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
 
 def _draw_faulty(chance: Chance, tolerated: int) -> int:
     """How many adversaries: often as many as are tolerated, seldom none where there could be one."""
-    return max(chance.randint(0, tolerated), chance.randint(0, tolerated))
+    return max(chance.randint(0, tolerated) for _ in range(3))
+
+
+def check_version(version: int) -> None:
+    """Look whether a seed means the same here as where its run was made.
+
+    :raises ImpossiblePlan: it does not.
+    """
+    if version != OPTIONS_VERSION:
+        raise ImpossiblePlan(
+            f"it was drawn by version {version}, this program draws version {OPTIONS_VERSION} and would play "
+            "something else; run it with the program that it comes from, or give a seed without a version"
+        )
 
 
 def check_options(options: SimulationOptions) -> None:
@@ -184,11 +196,7 @@ def check_options(options: SimulationOptions) -> None:
     :raises ImpossiblePlan: with what to change.
     """
     nodes = options.nodes
-    if options.version != OPTIONS_VERSION:
-        raise ImpossiblePlan(
-            f"its options are of version {options.version}, this program has {OPTIONS_VERSION}; "
-            "run it with the program that wrote them"
-        )
+    check_version(options.version)
     if not 1 <= nodes <= 100:
         raise ImpossiblePlan(f"{nodes} nodes; choose 1 to 100")
     if not TIME_MIN_S <= options.time_s <= 86_400:

@@ -1,6 +1,7 @@
 """One simulation from options to report: run, break, mend, and see that everything comes to its end."""
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -73,6 +74,9 @@ class Report(Struct, frozen=True):
 
     tampering: dict[str, int]
     """How often somebody on a path did each of his tricks."""
+
+    torn: dict[str, int]
+    """How often a crash in the middle of a write left what of it."""
 
     fail_points: dict[str, int]
     """How often a node came by each."""
@@ -288,6 +292,7 @@ class Simulation:
             bytes=world.network.bytes,
             faults=dict(sorted(self._faults.items())),
             tampering=dict(sorted(world.network.tamperer.counts.items())),
+            torn=dict(sorted(sum((member.torn for member in world.members), Counter[str]()).items())),
             fail_points={point.value: world.fail_points.reached[point] for point in FailPoint},
             adversaries=_count_actions(world.members),
             caught=len(checker.caught),

@@ -1,10 +1,12 @@
 """Disks that take their time, and forget at a crash what was not committed.
 
-The store seam's twin is the memory store with a latency for each environment that it writes, so a crash can
-fall between the two, and an observer that hears of every batch whose commit returned.
+The store seam's twin is the memory store with a latency for each environment that it writes, and an observer
+that hears of every batch whose commit returned. A write becomes durable some time between its beginning and
+the moment when its owner hears of it: a crash in between finds it there or not, for each environment.
 """
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Final
 
 import anyio
@@ -32,6 +34,29 @@ def pass_by(_: FailPoint) -> bool:
     return False
 
 
+class Torn(Enum):
+    """What a crash leaves of a write that it comes into.
+
+    Each environment takes its part of a group of batches as one transaction, history first, so no more is
+    possible than this; a batch is never halved within one environment, nor taken without those before it.
+    """
+
+    NOTHING = "write-left-nothing"
+    HISTORY = "write-left-history"
+    """The part in history is there, the one in live state is not."""
+
+    ALL = "write-left-all"
+    """It is there, and its owner was not told."""
+
+    GUARD_OLD = "guard-left-old"
+    GUARD_NEW = "guard-left-new"
+    """The new record is there, and what it allows was not signed."""
+
+
+def ignore_torn(_: Torn) -> None:
+    """Nobody counts."""
+
+
 async def _reach(reach: Reach, point: FailPoint) -> None:
     if reach(point):
         await anyio.sleep_forever()  # until the cancellation that killed this process arrives
@@ -54,15 +79,18 @@ class SimulatedStore(MemoryStore):
         chance: Chance,
         on_durable: Callable[[WriteBatch], None],
         reach: Reach = pass_by,
+        on_torn: Callable[[Torn], None] = ignore_torn,
     ) -> None:
         """:param on_durable: told each batch whose commit returned, before its owner goes on.
         :param reach: told each fail point.
+        :param on_torn: told what a crash in the middle of a write left of it.
         """
-        super().__init__(disk, step=self._take_time)
+        super().__init__(disk)
         self._pace = pace
         self._chance = chance
         self._on_durable = on_durable
         self._reach = reach
+        self._on_torn = on_torn
         self._points: tuple[FailPoint, FailPoint, FailPoint] | None = None
 
     async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
@@ -74,30 +102,77 @@ class SimulatedStore(MemoryStore):
         self._points = find_points(changes, is_founding=not self.disk[Table.CHECKPOINTS].keys)
         if self._points is not None:
             await _reach(self._reach, self._points[0])
-        await super()._write(changes)
+        left = Torn.NOTHING
+        try:
+            for environment in Environment:
+                if any(table.environment is environment for table in changes):
+                    is_early = self._chance.random() < 1 / 2
+                    if is_early:
+                        self.apply(environment, changes)
+                        left = _compute_left(environment, changes)
+                    await self._take_time()
+                    if not is_early:
+                        self.apply(environment, changes)
+                        left = _compute_left(environment, changes)
+                    await self._pass_points(environment)
+        except anyio.get_cancelled_exc_class():
+            self._on_torn(left)
+            raise
 
-    async def _take_time(self, environment: Environment) -> None:
+    async def _take_time(self) -> None:
         write_ms = self._pace.write_ms * (0.5 + self._chance.random())
         if self._chance.random() < SLOW_WRITE_SHARE:
             write_ms *= SLOW_WRITE_TIMES
         await anyio.sleep(write_ms / 1_000)
+
+    async def _pass_points(self, environment: Environment) -> None:
         if self._points is not None:
             await _reach(self._reach, self._points[1 if environment is Environment.HISTORY else 2])
             await _reach(self._reach, FailPoint.CATCHING_UP)
 
 
-class SimulatedGuard(MemoryGuard):
-    """The last-signed guard: survives every crash, and takes a disk's time to become durable."""
+def _compute_left(environment: Environment, changes: Changes) -> Torn:
+    """What a crash leaves of ``changes`` once ``environment`` has its part."""
+    is_more_to_come = environment is Environment.HISTORY and any(
+        table.environment is Environment.LIVE for table in changes
+    )
+    return Torn.HISTORY if is_more_to_come else Torn.ALL
 
-    def __init__(self, pace: DiskPace, reach: Reach = pass_by, record: bytes = b"") -> None:
+
+class SimulatedGuard(MemoryGuard):
+    """The last-signed guard: survives every crash, and takes a disk's time to become durable.
+
+    The real one is a file that is replaced whole: a new one is written beside it, synced, and renamed. So a
+    crash leaves the old record or the new one, and nothing else.
+    """
+
+    def __init__(
+        self,
+        pace: DiskPace,
+        chance: Chance,
+        reach: Reach = pass_by,
+        on_torn: Callable[[Torn], None] = ignore_torn,
+        record: bytes = b"",
+    ) -> None:
         super().__init__(record)
         self._pace = pace
+        self._chance = chance
         self._reach = reach
+        self._on_torn = on_torn
 
     async def save(self, record: bytes) -> None:
-        """See ``Guard.save``. A crash before it returns leaves the old record."""
+        """See ``Guard.save``. A crash before it returns leaves the old record, or the new one that nobody
+        was told of.
+        """
         await _reach(self._reach, FailPoint.GUARD_BEFORE)
-        await anyio.sleep(self._pace.write_ms / 1_000)
+        is_early = self._chance.random() < 1 / 2
+        if is_early:
+            await super().save(record)
+        try:
+            await anyio.sleep(self._pace.write_ms / 1_000)
+        except anyio.get_cancelled_exc_class():
+            self._on_torn(Torn.GUARD_NEW if is_early else Torn.GUARD_OLD)
+            raise
         await super().save(record)
         await _reach(self._reach, FailPoint.GUARD_AFTER)
 

@@ -6,13 +6,13 @@ when it opens. A direction has a window: a writer waits while too much is unread
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute
 
 WINDOW_BYTES: Final = 262_144
 """Bytes under way or unread in one direction before its writer waits: a common receive buffer."""
@@ -192,6 +192,11 @@ class SimulatedStream(ByteStream):
         if self._is_closed:
             raise anyio.ClosedResourceError
         return await self._incoming.receive(max_bytes)
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """Where the other end is, as sockets tell."""
+        return {SocketAttribute.remote_address: lambda: (self._outgoing.target, 0)}
 
     async def send_eof(self) -> None:
         """See ``ByteStream.send_eof``."""

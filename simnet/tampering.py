@@ -48,6 +48,13 @@ class Tampering(Enum):
     """One of its bits is turned."""
 
 
+OLD_HANDSHAKE: Final = "handshake-replayed"
+"""The beginning of an earlier connection, played again on a new one."""
+
+TRICKS: Final = (*(each.value for each in Tampering), OLD_HANDSHAKE)
+"""Names of everything that somebody on a path does."""
+
+
 class Breach(Struct, frozen=True):
     """A connection that somebody tampered with and that lives on, or a stranger who was let in."""
 

@@ -4,15 +4,17 @@ What never happened is counted too, as 0: a fault that no seed reached is one th
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
 from msgspec import Struct
 
 from simnet.adversaries import Strategy
 from simnet.fail_points import FailPoint
-from simnet.faults import Fault
+from simnet.faults import POINTS, Fault
 from simnet.run import Report
+from simnet.store import Torn
+from simnet.tampering import TRICKS
 from simnet.verdicts import Verdict
 
 
@@ -53,6 +55,12 @@ class Totals(Struct, frozen=True):
     faults: dict[str, int]
     """Carried out, by the name of the kind."""
 
+    tampering: dict[str, int]
+    """How often somebody on a path did each of his tricks."""
+
+    torn: dict[str, int]
+    """How often a crash in the middle of a write left what of it."""
+
     strategies: dict[str, StrategyTotal]
     fail_points: dict[str, PointTotal]
 
@@ -72,6 +80,30 @@ def compute_totals(reports: Iterable[Report]) -> Totals:
         ordered=sum(report.ordered for report in runs),
         caught=sum(report.caught for report in runs),
         faults={kind.__name__: faults[kind.__name__] for kind in get_args(Fault)},
+        tampering=_add_up((report.tampering for report in runs), TRICKS),
+        torn=_add_up((report.torn for report in runs), [each.value for each in Torn]),
         strategies={each.value: StrategyTotal(played[each.value], actions[each.value]) for each in Strategy},
         fail_points={each.value: PointTotal(reached[each.value], faults[each.value]) for each in FailPoint},
     )
+
+
+def find_unmet(totals: Totals) -> tuple[str, ...]:
+    """What never happened in all runs, by name: nothing was tested against it."""
+    counts = {
+        **{f"fault {name}": count for name, count in totals.faults.items()},
+        **{f"tampering {name}": count for name, count in totals.tampering.items()},
+        **{f"adversary {name}": each.actions for name, each in totals.strategies.items()},
+        **{f"fail point {name}": each.reached for name, each in totals.fail_points.items()},
+        **{f"crash that {name}": count for name, count in totals.torn.items()},
+    }
+    return tuple(name for name, count in counts.items() if not count)
+
+
+def find_survived(totals: Totals) -> tuple[str, ...]:
+    """Fail points at which nobody was killed, though a plan may do it."""
+    return tuple(point.value for point in POINTS if not totals.fail_points[point.value].killed)
+
+
+def _add_up(counts: Iterable[Mapping[str, int]], names: Sequence[str]) -> dict[str, int]:
+    total = sum(map(Counter, counts), Counter[str]())
+    return {name: total[name] for name in names}

@@ -6,6 +6,7 @@ break, and what its disk holds is all that it starts from.
 """
 
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -15,15 +16,16 @@ from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
 from poi.presets import DIGITS
-from simnet.adversaries import Bender
+from simnet.adversaries import Bender, Strategy
 from simnet.chance import SeededRandomness, make_chance, make_key
 from simnet.checkers import Checker, FinalRun
 from simnet.clock import START_MS, DriftingClock
+from simnet.eclipse import SYBILS_MAX
 from simnet.event_log import EventLog, current_node
 from simnet.fail_points import FailPoint, FailPoints
 from simnet.network import PacketNetwork
 from simnet.options import SimulationOptions
-from simnet.store import DiskPace, SimulatedGuard, SimulatedStore, make_disk
+from simnet.store import DiskPace, SimulatedGuard, SimulatedStore, Torn, make_disk
 from simnet.timeline import Timeline
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
 from tangle.core.encoding import encode
@@ -32,6 +34,8 @@ from tangle.core.genesis import Allocation, BoardEntry, Genesis
 from tangle.core.parameters import DEVNET, Parameters
 from tangle.core.types import Grains, Milliseconds
 from tangle.ledger.limits import SubDagLimits
+from tangle.net.addresses import Address
+from tangle.net.network import Network
 from tangle.node.catch_up import AHEAD_MAX, LAG_ROUNDS
 from tangle.node.committee_driver import INBOX_MAX
 from tangle.node.computer import InlineComputer
@@ -75,6 +79,9 @@ RICHES: Final = Grains(10**15)
 PORT: Final = 15_600
 """Peer port of every host."""
 
+PEERS_MAX: Final = 12
+"""Places for peers: enough for everybody in the largest drawn network, and few enough to be taken."""
+
 BACKEND: Final = NumpyBackend()
 
 LIMITS: Final = SubDagLimits()
@@ -89,10 +96,13 @@ class Member:
         self.world = world
         self.index = index
         self.name = f"node{index}"
-        self.host = f"10.0.0.{index + 1}"
+        self.host = make_host(index)
         self.pace = DiskPace(options.disk_ms)
         self.disk: Disk = make_disk()
-        self.guard: Guard = SimulatedGuard(self.pace, self._reach)
+        self.torn: Counter[str] = Counter()
+        """What crashes in the middle of a write left of it."""
+
+        self.guard: Guard = self._make_guard(b"")
         validator = options.find_validator(index)
         self.validator_key = make_key(options.seed, "validator", validator)
         self.on_opened: Callable[[Node], None] = lambda _: None
@@ -105,7 +115,16 @@ class Member:
         if strategy is not None:
             chance = make_chance(options.seed, "adversary", index)
             wallet = make_key(options.seed, "forger", index)
-            self.bender = Bender(strategy, self.validator_key, wallet, world.timeline, chance)
+            others = [other for other in range(options.nodes) if other != index]
+            self.bender = Bender(
+                strategy,
+                self.validator_key,
+                wallet,
+                world.timeline,
+                chance,
+                victim=Address(make_host(chance.choice(others)).encode(), PORT),
+                names=_add_names(world, index) if strategy is Strategy.ECLIPSE else (),
+            )
             self.on_opened = self.bender.bend
         self.starts = 0
         self.disks_lost = 0
@@ -161,7 +180,7 @@ class Member:
         assert self.bender is not None, "no honest operator does that"
         self.world.log.write(self.name, "backup-restored")
         self.bender.actions += 1
-        self.disk, self.guard = disk, SimulatedGuard(self.pace, self._reach, record)
+        self.disk, self.guard = disk, self._make_guard(record)
 
     async def _live(self) -> None:
         current_node.set(self.name)
@@ -183,6 +202,15 @@ class Member:
         finally:
             self.node = self.service = None
             self._ended.set()
+
+    def _make_guard(self, record: bytes) -> Guard:
+        chance = make_chance(self.world.options.seed, "guard", self.index)
+        return SimulatedGuard(self.pace, chance, self._reach, self._on_torn, record)
+
+    def _on_torn(self, left: Torn) -> None:
+        if self._scope.cancel_called:  # and not the end of the whole run
+            self.world.log.write(self.name, "torn", left=left.value)
+            self.torn[left.value] += 1
 
     def _reach(self, point: FailPoint) -> bool:
         if point is FailPoint.CATCHING_UP and not self._is_behind():
@@ -210,6 +238,7 @@ class Member:
             chance,
             lambda batch: world.checker.on_durable(self.index, store, batch),
             self._reach,
+            self._on_torn,
         )
         world.checker.on_started(self.index, store)
         async with anyio.create_task_group() as storing:
@@ -265,7 +294,11 @@ class World:
         self.fail_points = FailPoints()
         self.genesis = make_genesis(options)
         self.config = NodeConfig(
-            peer_port=PORT, workers=1, intake_max=options.intake_max, pending_max=options.pending_max
+            peer_port=PORT,
+            peers_max=PEERS_MAX,
+            workers=1,
+            intake_max=options.intake_max,
+            pending_max=options.pending_max,
         )
         self.timeline = Timeline(make_chance(options.seed, "timeline"))
         self.network = PacketNetwork(self.timeline, make_chance(options.seed, "network"), log)
@@ -299,6 +332,17 @@ class World:
                 if length > limit:
                     detail = f"{name} holds {length}, its limit is {limit}"
                     self.report(Violated(Invariant.BOUNDED_QUEUES, member.name, detail))
+
+
+def make_host(index: int) -> str:
+    """Where a node lives."""
+    return f"10.0.0.{index + 1}"
+
+
+def _add_names(world: "World", index: int) -> list[Network]:
+    """Hosts of an operator that goes by many names, all of them where it is."""
+    region = world.options.regions[world.options.find_validator(index)]
+    return [world.network.add_host(f"10.1.{index}.{number + 1}", region) for number in range(SYBILS_MAX)]
 
 
 def make_genesis(options: SimulationOptions) -> Genesis:

@@ -1,5 +1,6 @@
 """Settings every test shares: the backends of async tests and how hypothesis searches."""
 
+import json
 import os
 from typing import Final
 
@@ -27,3 +28,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what swarms of simulations met, also those that ran in other processes."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in reports:
+        for name, text in getattr(report, "user_properties", ()):
+            if name == "swarm":
+                terminalreporter.section(f"what {report.nodeid.rpartition('::')[2]} met")
+                for kind, counts in json.loads(text).items():
+                    terminalreporter.write_line(f"{kind}: {_describe(counts)}")
+
+
+def _describe(counts: object) -> str:
+    if not isinstance(counts, dict):
+        return str(counts)
+    shown = {
+        key: "/".join(map(str, each.values())) if isinstance(each, dict) else each
+        for key, each in counts.items()
+    }
+    return ", ".join(f"{key} {each}" for key, each in shown.items())

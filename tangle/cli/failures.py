@@ -58,6 +58,7 @@ STATUS_BY_CODE = {
     "start-timeout": ExitStatus.TIMEOUT,
     "simulation-impossible": ExitStatus.USAGE,
     "scenario-invalid": ExitStatus.USAGE,
+    "recording-invalid": ExitStatus.USAGE,
 }
 """Faults with a status of their own."""
 

@@ -16,12 +16,13 @@ from rich.table import Table
 from simnet.artefacts import (
     compute_replay_line,
     describe_verdict,
+    load_recording,
     write_course,
     write_event_log,
     write_report,
     write_totals,
 )
-from simnet.options import SimulationOptions, draw_options
+from simnet.options import SimulationOptions, check_version, draw_options
 from simnet.run import Report, Simulation, run_simulation
 from simnet.scenario import load_scenario
 from simnet.totals import Totals, compute_totals
@@ -80,6 +81,15 @@ def sim() -> None:
     is_flag=True,
     help="With --scenario: more nodes may be faulty than are tolerated, and the run may diverge.",
 )
+@click.option(
+    "--replay",
+    "recording",
+    type=click.Path(exists=True, path_type=Path),
+    help="Run again what the options.json in this directory, or this file, says.",
+)
+@click.option(
+    "--draws", type=int, help="Version that drew the seed, as replay lines say; another is refused."
+)
 @pass_context
 def run_command(
     context: CommandContext,
@@ -90,18 +100,28 @@ def run_command(
     out: Path | None,
     scenario: Path | None,
     allow_byzantine: bool,
+    recording: Path | None,
+    draws: int | None,
 ) -> int:
     """Run simulations and check them while they run.
 
-    A seed draws nodes, regions, clocks, load and faults, or a scenario file says what is played. Exit
-    status 1 when a run does not pass, 2 when there can be no such run; the line that repeats it is printed.
+    A seed draws nodes, regions, clocks, load and faults, or a scenario file or an earlier run says what is
+    played. Exit status 1 when a run does not pass, 2 when there can be no such run; the line that repeats it
+    is printed.
     """
+    if recording is not None and (seed, nodes, time_s, scenario, draws, count) != (*(None,) * 5, 1):
+        raise click.UsageError("a recorded run is repeated as it was; give only --out beside --replay.")
     if scenario is not None and (nodes is not None or time_s is not None):
         raise click.UsageError("a scenario says its nodes and its time; change them in the file.")
     if scenario is None and allow_byzantine:
         raise click.UsageError("--allow-byzantine goes with --scenario; seeds draw what is tolerated.")
+    if draws is not None:
+        check_version(draws)
     reports = []
-    plans = _find_options(seed, nodes, time_s, scenario, count, is_byzantine_allowed=allow_byzantine)
+    if recording is not None:
+        plans = iter([load_recording(recording)])
+    else:
+        plans = _find_options(seed, nodes, time_s, scenario, count, is_byzantine_allowed=allow_byzantine)
     with _make_progress(context.make_talk_console()) as progress:
         whole = progress.add_task("runs", total=count, visible=count > 1)
         for options in plans:
@@ -109,13 +129,14 @@ def run_command(
             progress.advance(whole)
             reports.append(report)
             if count > 1 or not isinstance(report.verdict, Pass):
-                context.say(f"{compute_replay_line(report.options)}: {describe_verdict(report.verdict)}")
+                line = compute_replay_line(report.options, recording)
+                context.say(f"{line}: {describe_verdict(report.verdict)}")
     failed = [report for report in reports if not _is_allowed(report)]
     totals = compute_totals(reports)
     if out is not None:
         write_totals(out, totals)
     answer = {"runs": reports, "failed": len(failed), "totals": totals}
-    context.emit(answer, lambda console: _render(console, reports, totals))
+    context.emit(answer, lambda console: _render(console, reports, totals, recording))
     return ExitStatus.FAILED if failed else ExitStatus.DONE
 
 
@@ -170,9 +191,9 @@ def _run_one(options: SimulationOptions, out: Path | None, progress: Progress) -
     return report
 
 
-def _render(console: Console, reports: list[Report], totals: Totals) -> None:
+def _render(console: Console, reports: list[Report], totals: Totals, recording: Path | None) -> None:
     if len(reports) == 1:
-        _render_one(console, reports[0])
+        _render_one(console, reports[0], recording)
         return
     table = Table(
         "seed",
@@ -208,6 +229,8 @@ def _render_totals(console: Console, totals: Totals) -> None:
         "verdicts": _join(totals.verdicts),
         "together": f"{totals.virtual_s:.1f} virtual s, {totals.ordered} transactions ordered",
         "faults": _join(totals.faults),
+        "on the path": _join(totals.tampering),
+        "torn writes": _join(totals.torn),
         "adversaries": _join({name: each.runs for name, each in totals.strategies.items()}),
         "kills at": _join({name: each.killed for name, each in points}),
         "never reached": ", ".join(name for name, each in points if not each.reached) or "none",
@@ -219,11 +242,11 @@ def _join(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _render_one(console: Console, report: Report) -> None:
+def _render_one(console: Console, report: Report, recording: Path | None) -> None:
     options = report.options
     rows = {
         "verdict": describe_verdict(report.verdict),
-        "replay": compute_replay_line(options),
+        "replay": compute_replay_line(options, recording),
         "event log": f"{report.events} lines, {report.digest}",
         "virtual time": f"{report.virtual_s:.1f} s, the last {_format(report.recovery_s)} s without faults",
         "nodes": f"{options.nodes} in {', '.join(sorted(set(options.regions)))}; {report.starts} starts",

@@ -120,12 +120,17 @@ class MemoryStore:
 
     async def _write(self, changes: Changes) -> None:
         for environment in Environment:
-            for table, entries in changes.items():
-                if table.environment is not environment:
-                    continue
-                for key, value in entries.items():
-                    if value is None:
-                        self.disk[table].delete(key)
-                    else:
-                        self.disk[table].put(key, value)
-            await self._step(environment)
+            if any(table.environment is environment for table in changes):
+                self.apply(environment, changes)
+                await self._step(environment)
+
+    def apply(self, environment: Environment, changes: Changes) -> None:
+        """Make one environment's part of ``changes`` durable, all of it at once."""
+        for table, entries in changes.items():
+            if table.environment is not environment:
+                continue
+            for key, value in entries.items():
+                if value is None:
+                    self.disk[table].delete(key)
+                else:
+                    self.disk[table].put(key, value)

@@ -2,14 +2,18 @@
 
 import io
 import json
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
 import simnet
-from simnet.options import draw_options
+from simnet.artefacts import RECORDING_SIZE_MAX
+from simnet.options import OPTIONS_VERSION, draw_options
 from simnet.run import Report, run_simulation
 from simnet.verdicts import Invariant, Violated
 from tangle.cli import sim_command
@@ -111,6 +115,50 @@ def test_a_finding_is_exit_status_one(terminal: Terminal, monkeypatch: pytest.Mo
     assert "tangle sim run --seed 7 --nodes 1 --time 4s" in result.stderr
 
 
+def test_a_recorded_run_is_repeated_from_its_options(terminal: Terminal, tmp_path: Path) -> None:
+    first = terminal.run_json("sim", "run", "--seed", "7", *SMALL, "--out", str(tmp_path))
+    kept = tmp_path / "seed-7"
+    for recording in (kept, kept / "options.json"):
+        result = terminal.run("sim", "run", "--replay", str(recording))
+        assert result.exit_code == 0, result.output
+        assert first["runs"][0]["digest"] in result.stdout
+        assert f"tangle sim run --replay {recording}" in result.stdout.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace(f'"version": {OPTIONS_VERSION}', '"version": 5'), "drawn by version 5"),
+        (lambda _: '{"version": 5, "kites": 3}', "drawn by version 5"),
+        (lambda text: text.replace('"wallets"', '"purses"'), "purses"),
+        (lambda text: text.replace('"nodes": 1', '"nodes": 2'), "2 nodes need as many regions"),
+        (lambda text: text[:-3], "no options of a run"),
+        (lambda _: "[]", "no options of a run"),
+        (lambda _: "", "no options of a run"),
+        (lambda text: text + " " * RECORDING_SIZE_MAX, "longer than"),
+    ],
+    ids=["version", "other-fields", "key", "plan", "cut", "list", "empty", "long"],
+)
+def test_what_no_run_left_is_refused(
+    terminal: Terminal, tmp_path: Path, change: Callable[[str], str], words: str
+) -> None:
+    path = tmp_path / "options.json"
+    path.write_text(change(msgspec.json.format(msgspec.json.encode(draw_options(7, 1, 4))).decode()))
+    status, sentence = terminal.fail("sim", "run", "--replay", str(path))
+    assert status == 2
+    assert words in sentence
+
+
+def test_the_line_of_a_failed_run_can_be_pasted(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simnet.world.INBOX_MAX", -1)  # the planted bug
+    result = terminal.run("sim", "run", "--seed", "7", "--nodes", "2", "--time", "3.25s")
+    assert result.exit_code == 1
+    line = result.stderr.strip().splitlines()[-1].partition(": ")[0]
+    again = terminal.run(*shlex.split(line)[1:])
+    assert again.exit_code == 1
+    assert again.stderr == result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -121,6 +169,9 @@ def test_a_finding_is_exit_status_one(terminal: Terminal, monkeypatch: pytest.Mo
         (("--scenario", "nowhere.toml"), 2, "nowhere.toml"),
         (("--scenario", str(SCENARIOS / "two-faces.toml"), "--nodes", "7"), 2, "change them in the file"),
         (("--allow-byzantine",), 2, "goes with --scenario"),
+        (("--seed", "7", "--draws", "5"), 2, "drawn by version 5"),
+        (("--replay", "nowhere"), 2, "nowhere"),
+        (("--replay", str(SCENARIOS), "--seed", "7"), 2, "give only --out"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
