@@ -26,7 +26,10 @@ class Waiting(Struct, frozen=True):
 
     missing: tuple[TransactionId, ...]
     """Parents to look up in the store, then to fetch; empty when all missing parents are waiting here
-    themselves."""
+    themselves. Of a needed one also what those lack that nobody needed before."""
+
+    is_needed: bool
+    """A committee block or a descendant that one needs lacks it; else it is news, and so are its parents."""
 
 
 class Dropped(Struct, frozen=True):

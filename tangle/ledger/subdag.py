@@ -69,7 +69,12 @@ class SubDag:
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def process_transaction(
-        self, transaction: Transaction, *, source: bytes = b"", is_needed: bool = False
+        self,
+        transaction: Transaction,
+        *,
+        source: bytes = b"",
+        is_needed: bool = False,
+        is_kept: bool = False,
     ) -> tuple[SubDagEvent, ...]:
         """Attach ``transaction`` or let it wait; already known ones give no event.
 
@@ -78,6 +83,8 @@ class SubDag:
 
         :param source: whoever sent it; each source has its own part of the waiting room.
         :param is_needed: a committee block's cone needs it, so a reserve beyond the limits is open to it.
+            What a needed one waits for is needed too.
+        :param is_kept: this node accepted it before, so the reserve is open to it without being needed.
         :raises ParentAncient, ParentNewer: final; call ``process_refused`` with its id.
         :raises AnchorAhead, WaitingRoomFull, SubDagFull: for now; nothing is remembered.
         """
@@ -87,7 +94,9 @@ class SubDag:
         body = transaction.body
         if body.anchor > self._executed:
             raise AnchorAhead(body.anchor, self._executed)
-        bound = self._limits.unordered_max + (self._limits.needed_reserve if is_needed else 0)
+        is_needed = is_needed or self._waiting.has_needed_children(identity)
+        has_reserve = is_needed or is_kept
+        bound = self._limits.unordered_max + (self._limits.needed_reserve if has_reserve else 0)
         if len(self._unordered) + len(self._waiting) >= bound:
             raise SubDagFull("unordered transactions", self._limits.unordered_max)
         missing = set()
@@ -98,12 +107,14 @@ class SubDag:
             else:
                 self._check_gap(body.anchor, parent, parent_anchor)
         if missing:
-            self._waiting.check_room(source, is_needed=is_needed)
-            self._waiting.add(WaitingTransaction(transaction, missing, source, self._executed))
-            fetchable = (
+            self._waiting.check_room(source, has_reserve=has_reserve)
+            entry = WaitingTransaction(transaction, missing, source, self._executed, is_needed=is_needed)
+            self._waiting.add(entry)
+            fetchable = [
                 parent for parent in body.parents if parent in missing and parent not in self._waiting
-            )
-            return (Waiting(identity, tuple(fetchable)),)
+            ]
+            under = self._waiting.mark_needed(body.parents) if is_needed else ()
+            return (Waiting(identity, (*fetchable, *under), is_needed),)
         self._attach(transaction)
         attached = Attached(transaction)
         if self._waiting.has_children(identity):
@@ -158,6 +169,13 @@ class SubDag:
     ) -> tuple[TransactionId, ...]:
         """What is not here of the past of waiting transactions, at most about ``limit`` for each of them."""
         return self._waiting.get_missing_under(transaction_ids, limit)
+
+    def mark_needed(self, transaction_ids: Iterable[TransactionId]) -> tuple[TransactionId, ...]:
+        """A committee block needs these: those that wait are needed from now on, with their past.
+
+        :returns: what that past lacks and nobody needed before: to be looked up, then fetched.
+        """
+        return self._waiting.mark_needed(transaction_ids)
 
     def get_statistics(self) -> SubDagStatistics:
         """Sizes at this moment."""

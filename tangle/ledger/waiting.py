@@ -14,10 +14,16 @@ from tangle.ledger.limits import SubDagLimits
 class WaitingTransaction:
     """One transaction in the room. Mutable, never leaves this package."""
 
-    __slots__ = ("missing", "since", "source", "transaction")
+    __slots__ = ("is_needed", "missing", "since", "source", "transaction")
 
     def __init__(
-        self, transaction: Transaction, missing: set[TransactionId], source: bytes, since: int
+        self,
+        transaction: Transaction,
+        missing: set[TransactionId],
+        source: bytes,
+        since: int,
+        *,
+        is_needed: bool,
     ) -> None:
         self.transaction = transaction
         self.missing = missing
@@ -26,6 +32,8 @@ class WaitingTransaction:
         """Who sent it."""
         self.since = since
         """Executed checkpoint at its arrival."""
+        self.is_needed = is_needed
+        """A committee block or a descendant that one needs lacks it."""
 
 
 class WaitingRoom:
@@ -43,13 +51,13 @@ class WaitingRoom:
     def __contains__(self, transaction_id: TransactionId) -> bool:
         return transaction_id in self._entries
 
-    def check_room(self, source: bytes, *, is_needed: bool) -> None:
+    def check_room(self, source: bytes, *, has_reserve: bool) -> None:
         """Check that one more transaction may wait.
 
         :raises WaitingRoomFull: the room, or this source's part of it, is full.
         """
         limits = self._limits
-        reserve = limits.needed_reserve if is_needed else 0
+        reserve = limits.needed_reserve if has_reserve else 0
         if len(self._entries) >= limits.waiting_max + reserve:
             raise WaitingRoomFull("waiting transactions", limits.waiting_max)
         if self._counts.get(source, 0) >= limits.waiting_per_source_max + reserve:
@@ -66,6 +74,28 @@ class WaitingRoom:
     def has_children(self, parent: TransactionId) -> bool:
         """Whether anything waits for ``parent``."""
         return parent in self._children
+
+    def has_needed_children(self, parent: TransactionId) -> bool:
+        """Whether anything that is needed waits for ``parent``."""
+        return any(self._entries[identity].is_needed for identity in self._children.get(parent, ()))
+
+    def mark_needed(self, transaction_ids: Iterable[TransactionId]) -> tuple[TransactionId, ...]:
+        """Those that wait here, and their past that waits here, are needed from now on.
+
+        :returns: what nobody has sent yet of the past of those that were not needed before.
+        """
+        lacking: dict[TransactionId, None] = {}
+        pending = list(transaction_ids)
+        while pending:
+            entry = self._entries.get(pending.pop())
+            if entry is not None and not entry.is_needed:  # each is walked over once, whoever asks
+                entry.is_needed = True
+                for parent in sorted(entry.missing):
+                    if parent in self._entries:
+                        pending.append(parent)
+                    else:
+                        lacking[parent] = None
+        return tuple(lacking)
 
     def pop_children(self, parent: TransactionId) -> Iterator[WaitingTransaction]:
         """Every transaction that waited for ``parent``, in order of arrival; they wait for it no longer."""

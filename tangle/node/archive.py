@@ -126,6 +126,13 @@ class Archive:
         last = store.scan(Table.TRANSACTIONS, limit=1, reverse=True)
         self._next_arrival = parse_sequence_key(last[0][0]) + 1 if last else 0
         self._unordered: dict[TransactionId, int] = {}
+        """Arrival of every row that is not ordered, in order of arrival."""
+
+        self._given_up: set[TransactionId] = set()
+        """Those of them that nobody waits for."""
+
+        self._leaving: set[TransactionId] = set()
+        """Rows whose deletion is under way: reads still see them."""
 
     async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
         """Make a batch durable."""
@@ -134,24 +141,48 @@ class Archive:
     # ── transactions ────────────────────────────────────────────────────────────────────────────────────────
 
     def put_transactions(self, batch: WriteBatch, transactions: Sequence[Transaction]) -> None:
-        """Add newly arrived transactions, unordered."""
+        """Add newly arrived transactions, unordered; one that was given up and came again keeps its row."""
         for transaction in transactions:
+            identity = transaction.id
+            self._leaving.discard(identity)
+            if identity in self._unordered:
+                self._given_up.discard(identity)
+                continue
             arrival = self._next_arrival
             self._next_arrival += 1
-            self._unordered[transaction.id] = arrival
+            self._unordered[identity] = arrival
             batch.put(Table.TRANSACTIONS, compute_sequence_key(arrival), transaction.encoded)
-            batch.put(Table.TRANSACTION_INDEX, transaction.id, encode_place(TransactionPlace(arrival, None)))
+            batch.put(Table.TRANSACTION_INDEX, identity, encode_place(TransactionPlace(arrival, None)))
 
-    def delete_unordered(self, batch: WriteBatch, identities: Sequence[TransactionId]) -> None:
-        """Remove transactions that were given up; those that came again in the meantime stay."""
-        for identity in identities:
-            place = self.find_transaction(identity)
-            if place is not None and place.ordered is None and identity not in self._unordered:
-                batch.delete(Table.TRANSACTIONS, compute_sequence_key(place.arrival))
-                batch.delete(Table.TRANSACTION_INDEX, identity)
+    def give_up(self, identities: Sequence[TransactionId]) -> None:
+        """Nobody waits for these; their rows stay until they are deleted, or kept after all."""
+        self._given_up.update(identity for identity in identities if identity in self._unordered)
+
+    def keep(self, identity: TransactionId) -> None:
+        """A stored transaction is waited for again."""
+        self._given_up.discard(identity)
+
+    def delete_given_up(self, batch: WriteBatch, identities: Sequence[TransactionId]) -> list[TransactionId]:
+        """Remove those of the transactions that are still given up.
+
+        :returns: them; call ``on_deleted`` with them when the batch is durable.
+        """
+        leaving = [identity for identity in identities if identity in self._given_up]
+        for identity in leaving:
+            batch.delete(Table.TRANSACTIONS, compute_sequence_key(self._unordered.pop(identity)))
+            batch.delete(Table.TRANSACTION_INDEX, identity)
+        self._given_up.difference_update(leaving)
+        self._leaving.update(leaving)
+        return leaving
+
+    def on_deleted(self, identities: Sequence[TransactionId]) -> None:
+        """Reads see no more of these."""
+        self._leaving.difference_update(identities)
 
     def find_transaction(self, identity: TransactionId) -> TransactionPlace | None:
-        """Where the transaction is stored, if it is."""
+        """Where the transaction is stored, if it is, and not about to be deleted."""
+        if identity in self._leaving:
+            return None
         value = self._store.get(Table.TRANSACTION_INDEX, identity)
         return None if value is None else decode_place(value)
 
@@ -180,11 +211,6 @@ class Archive:
                 self._unordered[transaction.id] = parse_sequence_key(key)
                 yield transaction
 
-    def forget_unordered(self, identities: Sequence[TransactionId]) -> None:
-        """These expired: a restart need not look for them."""
-        for identity in identities:
-            self._unordered.pop(identity, None)
-
     # ── history ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def put_ordered(self, batch: WriteBatch, outcome: CheckpointOutcome) -> None:
@@ -195,6 +221,7 @@ class Archive:
         rows = zip(outcome.transactions, outcome.effects, outcome.effects_encoded, strict=True)
         for index, (transaction, effect, encoded) in enumerate(rows, first):
             arrival = self._unordered.pop(transaction.id, None)
+            self._given_up.discard(transaction.id)
             if arrival is None:
                 stored = self.find_transaction(transaction.id)
                 assert stored is not None, "what is ordered was stored when it was attached"

@@ -60,7 +60,7 @@ class _Wish(Struct, eq=False):
     """The peer that mentioned it."""
 
     is_needed: bool
-    """A block or a descendant needs it; else a peer just announced it."""
+    """A block or the past of one needs it; else a peer announced it, or its child is news itself."""
 
     order: int
     """Where in the ring of peers to begin; wishes begin at different peers, so that load spreads."""
@@ -151,9 +151,14 @@ class Fetcher:
         """Items wanted now."""
         return len(self._transactions) + len(self._blocks)
 
-    def want_transactions(self, identities: Iterable[TransactionId], hint: Peer | None) -> None:
-        """Fetch these transactions: somebody needs them."""
-        self._transactions.add(identities, hint)
+    def want_transactions(
+        self, identities: Iterable[TransactionId], hint: Peer | None, *, is_needed: bool = True
+    ) -> None:
+        """Fetch these transactions: somebody waits for them.
+
+        :param is_needed: a block, or the past of one.
+        """
+        self._transactions.add(identities, hint, is_needed=is_needed)
         self._stirred.set()
 
     def want_announced(self, identities: Iterable[TransactionId], announcer: Peer) -> None:

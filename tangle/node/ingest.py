@@ -188,15 +188,22 @@ class Intake:
                     self._on_refused(source, error)
         self._wake_one()
 
-    def resubmit_stored(self, transaction: Transaction) -> None:
-        """Put a transaction from this node's own store back into the sub-DAG: it was verified before."""
-        entry = _Entry(transaction, None, is_requested=True, is_stored=True)
+    def resubmit_stored(self, transaction: Transaction, *, is_needed: bool) -> None:
+        """Put a transaction from this node's own store back into the sub-DAG: it was verified before.
+
+        One that the sub-DAG refuses is dropped, with the reason, like one that waited in vain.
+
+        :param is_needed: a committee block or a descendant that one needs lacks it.
+        """
+        entry = _Entry(transaction, None, is_requested=is_needed, is_stored=True)
         if transaction.body.anchor > self._board.latest:
             # A restart may have to execute the anchor again first.
             self._in_flight[transaction.id] = entry
             self._park(transaction.body.anchor, entry)
         else:
-            self._attach([entry])
+            error = self._attach([entry]).get(transaction.id)
+            if error is not None:
+                self._refuse(entry, error)
 
     def on_executed(self, index: int) -> None:
         """Checkpoints up to ``index`` are executed here and on disk: release what waited for them."""
@@ -341,7 +348,10 @@ class Intake:
                 try:
                     events.extend(
                         self._subdag.process_transaction(
-                            transaction, source=name, is_needed=entry.is_requested
+                            transaction,
+                            source=name,
+                            is_needed=entry.is_requested,
+                            is_kept=entry.is_stored,
                         )
                     )
                 except TangleError as error:
@@ -359,6 +369,8 @@ class Intake:
             self._on_events(self._subdag.process_refused(identity), None)
             if entry.source is not None and not isinstance(error, BLAMELESS):
                 self._on_refused(entry.source, error)
+        if entry.is_stored:
+            self._on_events((Dropped(identity, error),), None)
         self._finish(entry, SubmitOutcome(identity, True, None, error))
 
     def _remember_refused(self, identity: TransactionId, error: TangleError) -> None:

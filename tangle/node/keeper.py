@@ -1,7 +1,7 @@
 """What the rooms of a node hand to the disk, put together into batches in the order of durability."""
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 import anyio
@@ -20,8 +20,8 @@ from tangle.node.finality import FinalCheckpoint
 from tangle.store.guard_file import Guard
 from tangle.store.store import WriteBatch
 
-DROPPED_KEPT_S: Final = 60.0
-"""How long a dropped transaction stays on disk for its wallet to read why; nobody paid for more."""
+GIVEN_UP_KEPT_S: Final = 60.0
+"""How long dropped and expired transactions stay on disk for wallets to read why; nobody paid for more."""
 
 log = structlog.get_logger("keeper")
 
@@ -29,16 +29,14 @@ log = structlog.get_logger("keeper")
 class Keeper:
     """Writes for the rooms; every method that waits returns when what it wrote is durable."""
 
-    def __init__(
-        self, archive: Archive, guard: Guard, events: EventLog, is_attached: Callable[[TransactionId], bool]
-    ) -> None:
-        """:param is_attached: whether the sub-DAG holds a transaction, again perhaps."""
+    def __init__(self, archive: Archive, guard: Guard, events: EventLog) -> None:
+        """Nothing waits to be written."""
         self._archive = archive
         self._guard = guard
         self._events = events
-        self._is_attached = is_attached
         self._evidence: list[EquivocationSeen] = []
-        self._dropped: deque[tuple[float, TransactionId]] = deque()
+        self._given_up: dict[TransactionId, float] = {}
+        """When each of these leaves the disk, soonest first."""
 
     async def store_transactions(self, transactions: Sequence[Transaction]) -> None:
         """Keep newly arrived ones."""
@@ -50,11 +48,12 @@ class Keeper:
         """Keep accepted blocks, and evidence that they brought."""
         batch = WriteBatch()
         self._archive.put_blocks(batch, blocks)
-        self._archive.delete_unordered(batch, self._take_dropped())
+        leaving = self._archive.delete_given_up(batch, self._take_due())
         evidence, self._evidence = self._evidence, []
         for equivocation in evidence:
             self._archive.put_evidence(batch, equivocation)
         await self._archive.commit(batch, is_urgent=True)
+        self._archive.on_deleted(leaving)
 
     async def store_final(self, final: Sequence[FinalCheckpoint], late: Sequence[Certificate]) -> None:
         """Keep certificates, and the rows of events of what became final."""
@@ -84,19 +83,22 @@ class Keeper:
         log.error("equivocation", author=reference.author, round=reference.round)
         self._evidence.append(evidence)
 
-    def on_dropped(self, identity: TransactionId) -> None:
-        """Nobody waits for this transaction: it leaves the disk after a while."""
-        self._archive.forget_unordered((identity,))
-        self._dropped.append((anyio.current_time() + DROPPED_KEPT_S, identity))
+    def on_given_up(self, identities: Sequence[TransactionId]) -> None:
+        """Nobody waits for these transactions: they leave the disk after a while, unless they come again."""
+        self._archive.give_up(identities)
+        due_s = anyio.current_time() + GIVEN_UP_KEPT_S
+        for identity in identities:
+            self._given_up.pop(identity, None)
+            self._given_up[identity] = due_s
 
     def _get_previous(self, checkpoint: Checkpoint) -> Checkpoint:
         previous = self._archive.get_checkpoint(checkpoint.index - 1)
         assert previous is not None, "checkpoints have no gaps"
         return previous
 
-    def _take_dropped(self) -> list[TransactionId]:
+    def _take_due(self) -> list[TransactionId]:
         now_s = anyio.current_time()
-        due = []
-        while self._dropped and self._dropped[0][0] <= now_s:
-            due.append(self._dropped.popleft()[1])
-        return [identity for identity in due if not self._is_attached(identity)]  # it may be back
+        due = list(takewhile(lambda identity: self._given_up[identity] <= now_s, self._given_up))
+        for identity in due:
+            del self._given_up[identity]
+        return due

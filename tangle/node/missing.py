@@ -42,28 +42,34 @@ class MissingTransactions:
         self._fetcher = fetcher
         self._on_subdag_events = on_subdag_events
         self._get_ordered_total = get_ordered_total
-        self._wanted: deque[tuple[TransactionId, Peer | None]] = deque()
+        self._wanted: deque[tuple[TransactionId, Peer | None, bool]] = deque()
         self._is_looking_up = False
 
-    def want(self, identities: Sequence[TransactionId], hint: Peer | None) -> None:
+    def want(self, identities: Sequence[TransactionId], hint: Peer | None, *, is_needed: bool = True) -> None:
         """Get these.
 
         :param hint: a peer that should have them; none when somebody waits for them still: what they wait
             for in turn is asked for again then, since the fetcher may have given it up.
+        :param is_needed: a block or the past of one lacks them; else only transactions that nobody needs do,
+            and they are taken if there is room, like news.
         """
-        self._wanted.extend((identity, hint) for identity in identities)
-        if hint is None:
-            under = self._subdag.get_missing_under(identities, RENEWED_MAX)
-            self._wanted.extend((identity, None) for identity in under)
+        self._wanted.extend((identity, hint, is_needed) for identity in identities)
+        if is_needed:
+            # Those that are here and wait brought their parents in as news, until now.
+            under = self._subdag.mark_needed(identities)
+            self._wanted.extend((identity, hint, True) for identity in under)
+            if hint is None:
+                again = self._subdag.get_missing_under(identities, RENEWED_MAX)
+                self._wanted.extend((identity, None, True) for identity in again)
         if self._is_looking_up:
             # What the store holds may lack parents in turn, and a chain of them may be longer than the stack:
             # the call that is under way takes them.
             return
         self._is_looking_up = True
         while self._wanted:
-            identity, hint = self._wanted.popleft()
-            if not self._look_up(identity):
-                self._fetcher.want_transactions((identity,), hint)
+            identity, hint, is_needed = self._wanted.popleft()
+            if not self._look_up(identity, is_needed):
+                self._fetcher.want_transactions((identity,), hint, is_needed=is_needed)
         self._is_looking_up = False
 
     def give_up(self, identities: Sequence[TransactionId]) -> None:
@@ -73,7 +79,7 @@ class MissingTransactions:
             identity for identity in identities if identity not in still_missing
         )
 
-    def _look_up(self, identity: TransactionId) -> bool:
+    def _look_up(self, identity: TransactionId, is_needed: bool) -> bool:
         """Whether this node has the transaction; one that only the store has goes back into the sub-DAG."""
         subdag = self._subdag
         if subdag.is_attached(identity) or subdag.is_waiting(identity) or self._intake.has(identity):
@@ -84,7 +90,8 @@ class MissingTransactions:
             return False
         row = None if place.ordered is None else self._archive.get_ordered(place.ordered)
         if row is None or row.index >= self._get_ordered_total():
-            self._intake.resubmit_stored(transaction)
+            self._archive.keep(identity)
+            self._intake.resubmit_stored(transaction, is_needed=is_needed)
         else:
             checkpoint = CheckpointIndex(row.checkpoint)
             self._on_subdag_events(subdag.process_known(identity, transaction.body.anchor, checkpoint))

@@ -73,7 +73,7 @@ class Node:
         self.subdag = SubDag(parameters, genesis_id, limits)
         self.subdag.on_checkpoint(recovered.state.checkpoint_index)
         self.events = EventLog(archive, parameters.address_prefix.decode())
-        self.keeper = Keeper(archive, parts.guard, self.events, self.subdag.is_attached)
+        self.keeper = Keeper(archive, parts.guard, self.events)
         self.finality = self._make_finality(recovered)
         self.executor = self._make_executor(recovered)
         self.peering = parts.make_peering(self.chain, self, archive)
@@ -107,7 +107,9 @@ class Node:
             # of its quorum must still count.
             self.finality.on_block(block)
         for transaction in archive.read_unordered(recovered.state.ordered_total):
-            self.intake.resubmit_stored(transaction)
+            self.intake.resubmit_stored(transaction, is_needed=False)
+        # What expired long ago, and was not deleted yet, is given up again before a block can name it.
+        self._on_subdag_events(self.subdag.on_checkpoint(recovered.state.checkpoint_index))
         for executed in recovered.uncertified:
             self.finality.on_executed(executed)
 
@@ -200,11 +202,11 @@ class Node:
             match event:
                 case Attached(transaction):
                     attached.append(transaction)
-                case Waiting(_, missing):
-                    self.missing.want(missing, source)
+                case Waiting(_, missing, is_needed):
+                    self.missing.want(missing, source, is_needed=is_needed)
                 case Dropped(identity, error):
                     log.info("transaction-dropped", id=identity.hex()[:16], code=error.code)
-                    self.keeper.on_dropped(identity)
+                    self.keeper.on_given_up((identity,))
                     self.finality.wake((identity,))
                     if isinstance(error, ParentsMissing):
                         self.missing.give_up(tuple(map(TransactionId, error.missing)))
@@ -229,7 +231,7 @@ class Node:
     def _on_expired(self, identities: Sequence[TransactionId]) -> None:
         expired = [self.archive.get_transaction(identity) for identity in identities]
         self.book.on_expired(transaction for transaction in expired if transaction is not None)
-        self.archive.forget_unordered(identities)
+        self.keeper.on_given_up(identities)
         self.finality.wake(identities)
 
     def _on_fetched(self, items: Sequence[bytes], peer: Peer, is_needed: bool = True) -> None:

@@ -60,13 +60,13 @@ def test_children_wait_and_attach_after_their_parents() -> None:
     drawing = SubDagDrawing("a: genesis; b: a; c: a b; d: c b")
     subdag = make_subdag()
     assert subdag.process_transaction(drawing["d"]) == (
-        Waiting(drawing["d"].id, (drawing["c"].id, drawing["b"].id)),
+        Waiting(drawing["d"].id, (drawing["c"].id, drawing["b"].id), False),
     )
     assert subdag.process_transaction(drawing["d"]) == ()
     assert subdag.process_transaction(drawing["c"]) == (
-        Waiting(drawing["c"].id, (drawing["a"].id, drawing["b"].id)),
+        Waiting(drawing["c"].id, (drawing["a"].id, drawing["b"].id), False),
     )
-    assert subdag.process_transaction(drawing["b"]) == (Waiting(drawing["b"].id, (drawing["a"].id,)),)
+    assert subdag.process_transaction(drawing["b"]) == (Waiting(drawing["b"].id, (drawing["a"].id,), False),)
     assert subdag.get_missing() == (drawing["a"].id,)
     assert subdag.is_waiting(drawing["c"].id)
     assert get_attached(drawing, subdag.process_transaction(drawing["a"])) == "a b c d"
@@ -223,7 +223,9 @@ def test_the_window_of_ordered_transactions_is_bounded() -> None:
     assert subdag.is_attached(drawing["v5"].id)
     with pytest.raises(NotAttached):
         subdag.order_cone(drawing["v4"].id)
-    assert subdag.process_transaction(drawing["late"]) == (Waiting(drawing["late"].id, (drawing["v0"].id,)),)
+    assert subdag.process_transaction(drawing["late"]) == (
+        Waiting(drawing["late"].id, (drawing["v0"].id,), False),
+    )
 
 
 def test_a_wide_window_holds_whatever_one_commit_orders() -> None:
@@ -249,6 +251,35 @@ def test_what_lacks_under_waiting_transactions_is_found_once_and_bounded() -> No
     assert set(found) == ghosts
     assert len(subdag.get_missing_under(ids[:1], 1)) < 3
     assert subdag.get_missing_under([drawing["e"].id, GENESIS_ID], 10) == ()
+
+
+def test_what_a_needed_transaction_waits_for_is_needed_and_nothing_else() -> None:
+    drawing = SubDagDrawing("a: ghost; b: a; c: b; other: ghost lost; needed: b")
+    subdag = make_subdag()
+    a, b, c, other, needed = (drawing[name] for name in ("a", "b", "c", "other", "needed"))
+    ghost, lost = drawing.get_id("ghost"), drawing.get_id("lost")
+    assert subdag.process_transaction(c) == (Waiting(c.id, (b.id,), False),)
+    assert subdag.process_transaction(a) == (Waiting(a.id, (ghost,), False),)
+    assert subdag.process_transaction(other) == (Waiting(other.id, (ghost, lost), False),)
+    assert subdag.process_transaction(needed, is_needed=True) == (Waiting(needed.id, (b.id,), True),)
+    # It comes as news, but what waits for it is needed: so are it and what lies under it.
+    assert subdag.process_transaction(b) == (Waiting(b.id, (ghost,), True),)
+    assert subdag.mark_needed([a.id, b.id, needed.id]) == ()
+    assert subdag.mark_needed([c.id]) == ()
+    assert set(subdag.mark_needed([other.id])) == {ghost, lost}
+    assert subdag.mark_needed([other.id, GENESIS_ID]) == ()
+
+
+def test_what_was_here_before_has_the_reserve_and_is_not_needed_for_it() -> None:
+    drawing = SubDagDrawing("\n".join(f"v{i}: ghost" for i in range(LIMITS.waiting_max + 2)))
+    subdag = make_subdag()
+    for number in range(LIMITS.waiting_max):
+        subdag.process_transaction(drawing[f"v{number}"], source=bytes([number]))
+    with pytest.raises(WaitingRoomFull):
+        subdag.process_transaction(drawing[f"v{LIMITS.waiting_max}"])
+    late = drawing[f"v{LIMITS.waiting_max + 1}"]
+    ghost = drawing.get_id("ghost")
+    assert subdag.process_transaction(late, is_kept=True) == (Waiting(late.id, (ghost,), False),)
 
 
 def test_a_refused_child_takes_along_a_sibling_that_stands_on_it_too() -> None:

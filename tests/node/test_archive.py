@@ -115,11 +115,69 @@ async def test_a_restart_looks_for_the_unordered_from_the_oldest_on() -> None:
         await archive.commit(batch)
         assert len(list(archive.read_unordered(0))) == len(sent)
         batch = WriteBatch()
-        archive.forget_unordered([transaction.id for transaction in sent[:5]])
+        archive.give_up([transaction.id for transaction in sent[:5]])
+        gone = archive.delete_given_up(batch, [transaction.id for transaction in sent[:7]])
+        assert gone == [transaction.id for transaction in sent[:5]]
         effects = [make_effect(transaction.id) for transaction in sent[5:10]]
         archive.put_ordered(batch, make_outcome(0, 1, sent[5:10], effects))
         await archive.commit(batch)
         assert next(iter(archive.read_unordered(5))).id == sent[10].id
+
+
+async def test_what_is_given_up_holds_the_floor_until_it_is_deleted() -> None:
+    """A restart finds it again, and gives it up again: nothing stays on disk that nobody looks for."""
+    first, second = (make_transaction([GENESIS_ID], issuer="alice", sequence=number) for number in range(2))
+    store = MemoryStore()
+    async with archive_on(store) as archive:
+        batch = WriteBatch()
+        archive.put_transactions(batch, [first, second])
+        archive.give_up([first.id])
+        archive.put_ordered(batch, make_outcome(0, 1, [second], [make_effect(second.id)]))
+        await archive.commit(batch)
+    async with archive_on(MemoryStore(store.disk)) as again:
+        assert [transaction.id for transaction in again.read_unordered(1)] == [first.id]
+        batch = WriteBatch()
+        again.give_up([first.id])
+        again.on_deleted(again.delete_given_up(batch, [first.id]))
+        again.put_ordered(batch, make_outcome(1, 2, [], []))
+        await again.commit(batch)
+        assert again.find_transaction(first.id) is None
+        assert list(again.read_unordered(1)) == []
+        assert store.disk[Table.META].values[ARRIVAL_FLOOR] == (2).to_bytes(8, "big")
+
+
+async def test_what_comes_again_has_one_row_whenever_it_comes() -> None:
+    (sent,) = (make_transaction([GENESIS_ID], issuer="alice"),)
+    store = MemoryStore()
+
+    async def write(batch: WriteBatch) -> None:
+        await archive.commit(batch)
+        assert len(store.disk[Table.TRANSACTIONS].keys) == 1
+        assert archive.get_transaction(sent.id) is not None
+
+    async with archive_on(store) as archive:
+        batch = WriteBatch()
+        archive.put_transactions(batch, [sent])
+        await write(batch)
+        # Given up, and again here before its row is deleted.
+        archive.give_up([sent.id])
+        batch = WriteBatch()
+        archive.put_transactions(batch, [sent])
+        assert archive.delete_given_up(batch, [sent.id]) == []
+        await write(batch)
+        # Given up, and looked up in the store.
+        archive.give_up([sent.id])
+        archive.keep(sent.id)
+        assert archive.delete_given_up(WriteBatch(), [sent.id]) == []
+        # Given up, and again here while the deletion is on its way to the disk.
+        archive.give_up([sent.id])
+        deletion, again = WriteBatch(), WriteBatch()
+        gone = archive.delete_given_up(deletion, [sent.id])
+        assert archive.get_transaction(sent.id) is None
+        archive.put_transactions(again, [sent])
+        await archive.commit(deletion)
+        archive.on_deleted(gone)
+        await write(again)
 
 
 async def test_blocks_come_in_rounds() -> None:
