@@ -58,16 +58,26 @@ def check_switches(module: object = trio_run) -> None:
             raise SwitchMissing(f"{getattr(module, '__name__', 'trio')}.{name}")
 
 
+def fix_schedule(seed: int) -> bool:
+    """The order of tasks that are ready at the same moment depends on ``seed`` alone from now on.
+
+    :returns: whether it was before.
+    :raises SwitchMissing: trio renamed a switch.
+    """
+    check_switches()
+    before: bool = trio_run._ALLOW_DETERMINISTIC_SCHEDULING
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # trio offers no other way
+    trio_run._r.seed(seed)
+    return before
+
+
 def run_in_virtual_time(main: Callable[[], Awaitable[Answer]], seed: int) -> Answer:
     """Run ``main`` to its end. Time begins at 0 and jumps whenever every task waits.
 
     :param seed: of the order of tasks that are ready at the same moment.
     :raises SwitchMissing: trio renamed a switch.
     """
-    check_switches()
-    before = trio_run._ALLOW_DETERMINISTIC_SCHEDULING
-    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # trio offers no other way
-    trio_run._r.seed(seed)
+    before = fix_schedule(seed)
     clock = trio.testing.MockClock(autojump_threshold=0)
     try:
         return anyio.run(main, backend="trio", backend_options={"clock": clock})

@@ -13,8 +13,8 @@ from typing import Any, Final
 import anyio
 import trio.testing
 from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup
-from trio._core import _run as trio_run
 
+from simnet.scheduling import fix_schedule
 from tangle.core.signing import SigningKey
 from tangle.net.addresses import Address
 from tangle.net.errors import DialFailed, ListenFailed
@@ -178,6 +178,5 @@ def make_backend(name: str, seed: int = 0) -> tuple[str, dict[str, object]]:
     """
     if name == "asyncio":
         return name, {"loop_factory": JumpLoop}
-    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # trio offers no other way
-    trio_run._r.seed(seed)
+    fix_schedule(seed)
     return name, {"clock": trio.testing.MockClock(autojump_threshold=0)}
