@@ -34,7 +34,6 @@ LAYOUT = """\
 | `faucet.key` | coins that a development network gives away |
 | `genesis.cbor` | the network |
 | `config.toml` | settings, all commented |
-| `api-token` | for the API's admin routes |
 | `db/` | the ledger |
 | `devnet/` | the homes of `tangle devnet up` |
 """

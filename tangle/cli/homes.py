@@ -15,11 +15,7 @@ from tangle.core.types import PublicKey
 from tangle.store.files import PRIVATE_DIRECTORY_MODE, write_private_file
 from tangle.store.guard_file import open_guard_file
 from tangle.store.home import Home
-from tangle.wallet.files import create_secret_file
 from tangle.wallet.keyfile import SEED_SIZE, KeyKind, generate_key_file, load_key_file
-
-TOKEN_SIZE: Final = 32
-"""Random bytes of the API's token: nobody guesses it."""
 
 FAUCET_KEY_NAME: Final = "faucet.key"
 """File of the faucet's key, in a home that founded its network, and in a devnet's directory."""
@@ -62,9 +58,6 @@ def make_home(path: Path, chain: str, *, is_validator: bool, settings: Mapping[s
             # Before the key: a key without its record of what it signed must not be put to work.
             open_guard_file(home.validator_state, create=True)
         validator_key = ensure_key(home.validator_key, KeyKind.VALIDATOR, chain, made)
-    if not home.api_token.exists():
-        create_secret_file(home.api_token, random(TOKEN_SIZE).hex().encode() + b"\n")
-        made.append(home.api_token.name)
     if not home.config.exists():
         write_private_file(home.config, render_template(settings).encode())
         made.append(home.config.name)

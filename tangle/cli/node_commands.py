@@ -45,7 +45,7 @@ from tangle.wallet.keyfile import KeyKind
 def init(
     context: CommandContext, network: str, genesis_path: Path | None, validator: bool, found: bool
 ) -> None:
-    """Make a home: keys, an API token, a commented config.toml.
+    """Make a home: keys, a commented config.toml.
 
     What is there already is checked and kept, and keys are never overwritten: running it again is harmless.
     """

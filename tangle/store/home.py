@@ -53,11 +53,6 @@ class Home(Struct, frozen=True):
         return self.path / "db"
 
     @property
-    def api_token(self) -> Path:
-        """What the admin routes of the HTTP interface ask for."""
-        return self.path / "api-token"
-
-    @property
     def lock(self) -> Path:
         """Held by the running node; holds its process id."""
         return self.path / "lock"

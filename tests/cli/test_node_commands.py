@@ -20,12 +20,11 @@ def read_files(home: Path) -> dict[str, bytes]:
 def test_init_makes_a_home_of_its_owner_alone(terminal: Terminal) -> None:
     record = terminal.run_json("init")
     home = Home(terminal.home)
-    assert record["made"] == ["node.key", "api-token", "config.toml"]
+    assert record["made"] == ["node.key", "config.toml"]
     assert record["node_key"] == load_key_file(home.node_key, KeyKind.NODE, "devnet").public_key.hex()
     assert record["validator_key"] is record["network"] is None
     assert stat.S_IMODE(home.path.stat().st_mode) == stat.S_IMODE(home.database.stat().st_mode) == 0o700
     assert {stat.S_IMODE((home.path / name).stat().st_mode) for name in record["made"]} == {0o600}
-    assert len(home.api_token.read_text()) == 65
 
 
 def test_init_again_changes_nothing(terminal: Terminal) -> None:

@@ -55,7 +55,6 @@ def test_everything_lies_where_the_manual_says(home: Home) -> None:
         home.node_key,
         home.validator_key,
         home.validator_state,
-        home.api_token,
     ]
     assert [path.name for path in names] == [
         "config.toml",
@@ -63,7 +62,6 @@ def test_everything_lies_where_the_manual_says(home: Home) -> None:
         "node.key",
         "validator.key",
         "validator.state",
-        "api-token",
     ]
 
 
