@@ -152,7 +152,9 @@ class Bender:
         self._wallet = wallet
         self._timeline = timeline
         self._chance = chance
-        self._victim = victim
+        self.victim = victim
+        """Whom it wants to surround, if it does."""
+
         self._names = names
         self._forged = ForgedChain()
 
@@ -177,10 +179,13 @@ class Bender:
             take = hooks.take_attestations
             driver._hooks = replace(hooks, take_attestations=lambda limit: self._attest(node, take(limit)))
         if self.strategy is Strategy.WRONG_STATE_ROOT:
-            take = hooks.take_attestations
+            take_true = hooks.take_attestations
             driver._hooks = replace(
-                hooks, take_attestations=lambda limit: self._forge_state(node, take(limit))
+                hooks, take_attestations=lambda limit: self._forge_state(node, take_true(limit))
             )
+            # It believes whatever is certified, and stops for no difference.
+            attestations = node.finality._attestations
+            attestations.process_own = lambda *_: None  # type: ignore[method-assign]  # what bending is
         if self.strategy is Strategy.INVALID_TIPS:
             driver._hooks = replace(hooks, select_tips=self._invent_tips)
         if self.strategy is Strategy.LYING_SERVER:
@@ -191,7 +196,7 @@ class Bender:
     async def run(self, node: Node, service: Service) -> None:
         """Do what needs a task of its own."""
         if self.strategy is Strategy.ECLIPSE:
-            eclipse = Eclipse(self._victim, self._names, self._chance, self._count_action)
+            eclipse = Eclipse(self.victim, self._names, self._chance, self._count_action)
             await eclipse.run(node)
         makers: dict[Strategy, Callable[[Service], Awaitable[list[Transaction]]]] = {
             Strategy.FORGED_WORK: self._forge,
@@ -285,7 +290,7 @@ class Bender:
 
     def _leave_out(self, node: Node, block: Block) -> None:
         """Send a block to everybody but the victim."""
-        host = self._victim.host.decode()
+        host = self.victim.host.decode()
         self._tell([peer for peer in node.peering.get_peers() if peer.host != host], Blocks((block.encoded,)))
 
     def _count_action(self) -> None:

@@ -7,8 +7,9 @@ from simnet.adversaries import RESTORE_AT_S, Adversary, Strategy
 from simnet.errors import ImpossiblePlan
 from simnet.faults import Crash
 from simnet.options import check_options, draw_options
-from simnet.run import run_simulation
-from simnet.verdicts import Pass
+from simnet.run import Report, run_simulation
+from simnet.verdicts import Diverged, NoProgress, Pass
+from simnet.world import PEERS_MAX, World
 from tests.simnet.builders import make_options
 
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(120)]
@@ -70,3 +71,50 @@ def test_a_backup_that_is_put_back_while_the_node_is_down() -> None:
     report = run_simulation(options)
     assert isinstance(report.verdict, Pass), report.verdict
     assert report.adversaries == {"old-backup": 1}
+
+
+def forge(count: int) -> Report:
+    """So many of four attest the same false chain of states."""
+    liars = tuple(Adversary(node, Strategy.WRONG_STATE_ROOT) for node in range(4 - count, 4))
+    return run_simulation(replace(make_options(), adversaries=liars, is_byzantine_allowed=True))
+
+
+def test_a_false_state_of_too_many_stops_finality_and_forks_nobody() -> None:
+    verdict = forge(2).verdict
+    assert isinstance(verdict, NoProgress), verdict
+    assert "final checkpoints [0, 0, 0, 0]" in verdict.detail
+
+
+def test_a_false_state_of_a_quorum_is_seen_by_who_is_honest() -> None:
+    verdict = forge(3).verdict
+    assert isinstance(verdict, Diverged), verdict
+    assert (verdict.index, verdict.nodes) == (1, ("node0",))
+    assert "is certified as" in verdict.detail
+
+
+def test_a_node_whose_places_are_all_taken_keeps_the_peers_that_it_was_told_of() -> None:
+    crowds: list[int] = []
+    companions: list[int] = []
+
+    def look(world: World) -> None:
+        (sybils,) = [member.bender for member in world.members if member.bender is not None]
+        victim = next(each for each in world.members if each.host == sybils.victim.host.decode())
+        check = world.check_queues
+
+        def count_peers() -> None:
+            check()
+            if victim.node is not None:
+                peers = victim.node.peering.get_peers()
+                crowds.append(len(peers))
+                companions.append(sum(peer.host.startswith("10.0.0.") for peer in peers))
+
+        world.check_queues = count_peers  # type: ignore[method-assign]  # an observer
+
+    everybody = Crash(2.0, 3.0, (0, 1, 2, 3))
+    options = replace(
+        make_options(time_s=6.0, faults=(everybody,)), adversaries=(Adversary(2, Strategy.ECLIPSE),)
+    )
+    report = run_simulation(options, prepare=look)
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert max(crowds) >= PEERS_MAX, "no place is free"
+    assert companions[-1] == 3

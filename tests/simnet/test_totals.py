@@ -1,13 +1,17 @@
 """Totals add up what runs report, and name what never happened."""
 
+from typing import get_args
+
 import pytest
 from msgspec.structs import replace
 
 from simnet.adversaries import Adversary, Strategy
 from simnet.fail_points import FailPoint
-from simnet.faults import Crash, CrashAt
+from simnet.faults import POINTS, Crash, CrashAt, Fault
 from simnet.run import run_simulation
-from simnet.totals import PointTotal, compute_totals
+from simnet.store import Torn
+from simnet.tampering import TRICKS
+from simnet.totals import PointTotal, compute_totals, find_unmet, find_unmet_crashes
 from simnet.verdicts import NoProgress
 from tests.simnet.builders import make_options
 
@@ -34,11 +38,18 @@ def test_totals_are_sums() -> None:
     assert totals.fail_points["folded-torn"].killed == 0
     assert totals.strategies["silent"].runs == 2
     assert totals.strategies["silent"].actions == 2 * first.adversaries["silent"]
+    assert "fault Crash" not in find_unmet(totals)
+    assert "adversary silent" not in find_unmet(totals)
+    assert "kill at guard-after-save" not in find_unmet_crashes(totals)
     assert set(totals.strategies) == {each.value for each in Strategy}
     assert set(totals.fail_points) == {each.value for each in FailPoint}
 
 
-def test_no_runs_have_totals_too() -> None:
+def test_no_runs_have_totals_too_and_met_nothing() -> None:
     totals = compute_totals([])
     assert totals.runs == 0
     assert set(totals.verdicts.values()) == {0}
+    unmet = find_unmet(totals)
+    assert len(unmet) == len(get_args(Fault)) + len(TRICKS) + len(Strategy) + len(FailPoint)
+    assert {"fault Tamper", "tampering reordered", "adversary eclipse", "fail point founding-torn"} < {*unmet}
+    assert len(find_unmet_crashes(totals)) == len(POINTS) + len(Torn)
