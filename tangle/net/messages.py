@@ -5,7 +5,8 @@ own size limit, checked before decoding, and its own limits on items, checked wh
 
 - news: sent without being asked (``Transactions``, ``Blocks``, ``Announce``, ``PeerList``, ...),
 - requests: carry a number that the session chooses, and are answered by exactly one response,
-- responses: ``TransactionItems``, ``BlockItems``, ``OrderedItems``, ``OwnLatest``, ``Refused``.
+- responses: ``TransactionItems``, ``BlockItems``, ``OrderedItems``, ``OwnLatest``, ``BlobHoldings``,
+  ``BlobRange``, ``Refused``.
 
 A response never exceeds one frame. Where more exists than fits, ``is_last`` is false (or the items end early)
 and the asker asks again from where it stands: the asker sets the pace, and nobody buffers a whole catch-up.
@@ -17,6 +18,9 @@ from typing import Annotated, Any, Final, get_args
 from msgspec import Meta, Struct
 
 from shards.blocks import BLOCK_SIZE_MAX, AuthorIndex, BlockReference
+from tangle.core.blob_download import RUNS_MAX, PieceRun
+from tangle.core.blob_id import BlobId
+from tangle.core.chunk_tree import BLOB_SIZE_MAX, NODES_MAX, PIECE_SIZE, Level
 from tangle.core.encoding import decode, encode
 from tangle.core.transactions import TRANSACTION_SIZE_MAX
 from tangle.core.types import Digest, Natural, PublicKey, Shard, Signature, TransactionId
@@ -44,6 +48,9 @@ ADDRESSES_MAX: Final = 64
 
 AGENT_SIZE_MAX: Final = 64
 """Longest name and version of the peer's software."""
+
+BLOB_PATH_MAX: Final = 20
+"""Most siblings above a range: the longest blob has 2^20 chunks."""
 
 CODE_SIZE_MAX: Final = 64
 """Longest code of a refusal or goodbye."""
@@ -282,13 +289,80 @@ class Goodbye(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
     """Why the sender leaves."""
 
 
+class GetBlobHoldings(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=19):
+    """Ask what the peer has of a blob; answered by ``BlobHoldings``, refused by who has nothing of it."""
+
+    request: RequestId
+    """Filled in by the session."""
+
+    blob: BlobId
+    """Which."""
+
+    is_tree_wanted: bool
+    """Whether the answer is to hold the nodes; who has them already does without."""
+
+
+class GetBlobRange(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=20):
+    """Ask for one range of a blob; answered by ``BlobRange``, refused by who does not have it."""
+
+    request: RequestId
+    """Filled in by the session."""
+
+    blob: BlobId
+    """Which."""
+
+    level: Level
+    """Ranges of this level have 2^level chunks of 4 KiB."""
+
+    index: Natural
+    """Place of the range among those of its level."""
+
+
+class BlobHoldings(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=21):
+    """What the sender has of a blob."""
+
+    request: RequestId
+    """The request that is answered."""
+
+    size: Annotated[int, Meta(ge=0, le=BLOB_SIZE_MAX)]
+    """Bytes of the whole blob."""
+
+    root: Digest
+    """Root over its chunks; with the size it makes the id."""
+
+    nodes: Annotated[tuple[Digest, ...], Meta(max_length=NODES_MAX)]
+    """Roots of its pieces, in order; empty where they were not wanted."""
+
+    runs: Annotated[tuple[PieceRun, ...], Meta(max_length=RUNS_MAX)]
+    """Pieces that the sender has."""
+
+
+class BlobRange(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=22):
+    """One range of a blob with its proof."""
+
+    request: RequestId
+    """The request that is answered."""
+
+    content: Annotated[bytes, Meta(max_length=PIECE_SIZE)]
+    """The bytes."""
+
+    path: Annotated[tuple[Digest, ...], Meta(max_length=BLOB_PATH_MAX)]
+    """Siblings from the range's node up to the blob's root."""
+
+
 News = Hello | Transactions | Announce | Blocks | PeerList
 """What arrives without being asked for."""
 
-Request = GetTransactions | GetBlocks | GetRounds | GetOrdered | GetOwnLatest
+LedgerRequest = GetTransactions | GetBlocks | GetRounds | GetOrdered | GetOwnLatest
+"""What is answered from the ledger."""
+
+BlobRequest = GetBlobHoldings | GetBlobRange
+"""What is answered from the blobs."""
+
+Request = LedgerRequest | BlobRequest
 """What expects a response."""
 
-Response = TransactionItems | BlockItems | OrderedItems | OwnLatest | Refused
+Response = TransactionItems | BlockItems | OrderedItems | OwnLatest | BlobHoldings | BlobRange | Refused
 """What answers a request."""
 
 Message = News | Request | Response | Ping | Pong | Goodbye
@@ -300,6 +374,8 @@ EXPECTED_RESPONSE: Final[dict[type[Request], type[Response]]] = {
     GetRounds: BlockItems,
     GetOrdered: OrderedItems,
     GetOwnLatest: OwnLatest,
+    GetBlobHoldings: BlobHoldings,
+    GetBlobRange: BlobRange,
 }
 """The kind of response that each request gets, unless it is refused."""
 
@@ -325,6 +401,10 @@ SIZE_MAX: Final[dict[type[Message], int]] = {
     OwnLatest: SMALL,
     Refused: SMALL,
     Goodbye: SMALL,
+    GetBlobHoldings: SMALL,
+    GetBlobRange: SMALL,
+    BlobHoldings: 561_152,
+    BlobRange: 263_168,
 }
 """Longest encoding of each type, a little above what its item limits allow, and never above one frame."""
 
@@ -343,6 +423,8 @@ _LANES: Final[dict[type[Message], Lane]] = {
     PeerList: Lane.BULK,
     TransactionItems: Lane.BULK,
     OrderedItems: Lane.BULK,
+    BlobHoldings: Lane.BULK,
+    BlobRange: Lane.BULK,
     Blocks: Lane.BLOCKS,
     BlockItems: Lane.BLOCKS,
 }

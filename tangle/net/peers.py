@@ -65,6 +65,8 @@ FAULT_POINTS: Final = {
     "handshake-signature": 100,
     "signature-invalid": 50,
     "work-forged": 50,
+    "blob-holdings-false": 50,
+    "blob-range-false": 50,
     "chain-wrong": 100,
 }
 """Price of each fault; see ``tangle.net.errors`` and the errors of the floors below."""

@@ -47,8 +47,12 @@ from tangle.net.errors import (
 from tangle.net.handshake import Established, Handshake, Role
 from tangle.net.messages import (
     Announce,
+    BlobHoldings,
+    BlobRange,
     BlockItems,
     Blocks,
+    GetBlobHoldings,
+    GetBlobRange,
     GetBlocks,
     GetOrdered,
     GetOwnLatest,
@@ -235,6 +239,10 @@ class Session:
     async def request(self, message: GetOrdered, *, timeout_s: float | None = ...) -> OrderedItems: ...
     @overload
     async def request(self, message: GetOwnLatest, *, timeout_s: float | None = ...) -> OwnLatest: ...
+    @overload
+    async def request(self, message: GetBlobHoldings, *, timeout_s: float | None = ...) -> BlobHoldings: ...
+    @overload
+    async def request(self, message: GetBlobRange, *, timeout_s: float | None = ...) -> BlobRange: ...
 
     async def request(self, message: Request, *, timeout_s: float | None = None) -> Response:
         """Ask, and wait for the answer. The number in ``message`` is filled in here.
@@ -261,7 +269,9 @@ class Session:
         raise RequestTimeout(name, patience_s)
 
     def __aiter__(self) -> Self:
-        """News and requests in the order in which the peer sent them, until the session ends."""
+        """News and requests in the order in which the peer sent them, until the session ends; others get
+        their turn between two of them.
+        """
         return self
 
     async def __anext__(self) -> Incoming:
@@ -318,9 +328,13 @@ class Session:
                 raise PeerSaidGoodbye(code)
             case TransactionItems() | BlockItems() | OrderedItems() | OwnLatest() | Refused():
                 self._pending.resolve(message)
+            case BlobHoldings() | BlobRange():
+                self._pending.resolve(message)
             case Hello() | Transactions() | Announce() | Blocks() | PeerList():
                 await self._deliver(message, size)
             case GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest():
+                await self._deliver(message, size)
+            case GetBlobHoldings() | GetBlobRange():
                 await self._deliver(message, size)
             case _:
                 assert_never(message)

@@ -24,7 +24,7 @@ from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waitin
 from tangle.ledger.limits import SubDagLimits, widen_window
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.subdag import SubDag
-from tangle.net.messages import Announce, Blocks, Hello, Request, Response, ShardStatus, prepare_message
+from tangle.net.messages import Announce, Blocks, Hello, LedgerRequest, Response, ShardStatus, prepare_message
 from tangle.node.archive import Archive
 from tangle.node.catch_up import CatchUp, Progress
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
@@ -168,7 +168,7 @@ class Node:
             except TangleError as error:
                 self.peering.blame(peer, error)
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: LedgerRequest) -> Response:
         """The response to a request."""
         return self.responder.answer(request)
 

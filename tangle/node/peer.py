@@ -11,6 +11,8 @@ from tangle.net.errors import LaneFull, SessionClosed, Throttled
 from tangle.net.messages import (
     Announce,
     Blocks,
+    GetBlobHoldings,
+    GetBlobRange,
     GetBlocks,
     GetOrdered,
     GetOwnLatest,
@@ -113,7 +115,7 @@ class Peer:
                 self._blocks.take(len(items), now_ms)
             case Hello() | PeerList() | GetTransactions() | GetBlocks():
                 self._requests.take(1, now_ms)
-            case GetRounds() | GetOrdered() | GetOwnLatest():
+            case GetRounds() | GetOrdered() | GetOwnLatest() | GetBlobHoldings() | GetBlobRange():
                 self._requests.take(1, now_ms)
 
     async def wait_allowance(self, message: News | Request) -> Throttled | None:

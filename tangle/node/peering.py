@@ -22,13 +22,17 @@ from tangle.net.errors import SessionClosed
 from tangle.net.handshake import Role
 from tangle.net.messages import (
     Announce,
+    BlobRequest,
     Blocks,
+    GetBlobHoldings,
+    GetBlobRange,
     GetBlocks,
     GetOrdered,
     GetOwnLatest,
     GetRounds,
     GetTransactions,
     Hello,
+    LedgerRequest,
     News,
     PeerList,
     Prepared,
@@ -77,11 +81,18 @@ class PeerHooks(Protocol):
     def on_blocks(self, items: Sequence[bytes], peer: "Peer") -> None:
         """Committee blocks."""
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: LedgerRequest) -> Response:
         """The response to a request."""
 
     def on_connected(self, peer: "Peer") -> None:
         """A session began."""
+
+
+class BlobHooks(Protocol):
+    """Who answers for the blobs."""
+
+    def on_request(self, request: BlobRequest, peer: "Peer") -> None:
+        """Answer later, from a task: the disk may take its time."""
 
 
 class PeeringConfig(Struct, frozen=True):
@@ -121,6 +132,8 @@ class Peering:
         self._key = key
         self._randomness = randomness
         self._hooks = hooks
+        self.blobs: BlobHooks | None = None
+        """Answers for the blobs; nobody does while it is none."""
         self._peers: dict[PublicKey, Peer] = {}
         self._ordered: list[Peer] = []
         self._admission = Admission(config.peers_max)
@@ -283,8 +296,13 @@ class Peering:
                 self._dialler.on_list(message, peer)
             case GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest():
                 self._answer(message, peer)
+            case GetBlobHoldings() | GetBlobRange():
+                if self.blobs is not None:
+                    self.blobs.on_request(message, peer)
+                else:
+                    peer.send(prepare_message(Refused(message.request, b"blob-unknown")))
 
-    def _answer(self, request: Request, peer: Peer) -> None:
+    def _answer(self, request: LedgerRequest, peer: Peer) -> None:
         try:
             response = self._hooks.answer(request)
         except TangleError as error:

@@ -21,8 +21,8 @@ from tangle.net.messages import (
     GetOwnLatest,
     GetRounds,
     GetTransactions,
+    LedgerRequest,
     OrderedItems,
-    Request,
     Response,
     TransactionItems,
 )
@@ -42,7 +42,7 @@ class Responder:
         self._subdag = subdag
         self._committee = committee
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: LedgerRequest) -> Response:
         """The response to ``request``; what is not here is left out.
 
         :raises NotValidator: only a validator's word is asked for.

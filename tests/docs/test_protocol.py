@@ -19,7 +19,7 @@ from tangle.api import (
     routes_network,
     routes_transactions,
 )
-from tangle.core import genesis, hashing, parameters, transactions
+from tangle.core import blob_id, chunk_tree, genesis, hashing, parameters, transactions
 from tangle.ledger import effects, fees
 from tangle.net import messages
 from tests.docs.reading import find_codes, find_table, find_tables, read_document
@@ -47,6 +47,8 @@ CONSTANTS: Final = {
     "epochs that decay at one checkpoint": [fees.EPOCH_STEPS_MAX],
     "whole of a share": [parameters.SHARE_WHOLE],
     "wave of the commit rule": [commit_rule.WAVE_LENGTH],
+    "longest blob, chunk, piece": [chunk_tree.BLOB_SIZE_MAX, chunk_tree.CHUNK_SIZE, chunk_tree.PIECE_SIZE],
+    "longest content id": [blob_id.BLOB_ID_SIZE_MAX],
 }
 """Numbers that a row of the table of constants must hold."""
 

@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shards.blocks import BLOCK_SIZE_MAX, BlockReference
+from tangle.core.blob_download import RUNS_MAX, PieceRun
+from tangle.core.blob_id import BLOB_ID_SIZE_MAX, BlobId, make_blob_id
+from tangle.core.chunk_tree import BLOB_SIZE_MAX, NODES_MAX, PIECE_LEVEL, PIECE_SIZE
 from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.genesis import VALIDATORS_MAX
@@ -19,8 +22,12 @@ from tangle.net.errors import UnknownMessage
 from tangle.net.frames import PAYLOAD_SIZE_MAX
 from tangle.net.messages import (
     Announce,
+    BlobHoldings,
+    BlobRange,
     BlockItems,
     Blocks,
+    GetBlobHoldings,
+    GetBlobRange,
     GetBlocks,
     GetOrdered,
     GetOwnLatest,
@@ -64,6 +71,10 @@ EXAMPLES: list[Message] = [
     OwnLatest(9, 0, Digest(bytes(32)), 3, Signature(b"\x04" * 64)),
     Refused(10, b"not-served"),
     Goodbye(b"shutdown"),
+    GetBlobHoldings(11, make_blob_id(Digest(bytes(32))), True),
+    GetBlobRange(12, make_blob_id(Digest(bytes(32))), 6, 16_383),
+    BlobHoldings(13, 300_000, Digest(b"\x05" * 32), (Digest(b"\x06" * 32),) * 2, (PieceRun(0, 2),)),
+    BlobRange(14, b"content", (Digest(b"\x07" * 32),)),
 ]
 NAMES = [type(example).__name__ for example in EXAMPLES]
 
@@ -112,7 +123,7 @@ def test_random_bytes_are_refused_or_canonical(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x81", b"\x00\x01", b"\x80\x05", b"\x81\x00", b"\x81\x13", b"\x9f\x05\xff", b"\xa1\x05\x03"],
+    [b"", b"\x81", b"\x00\x01", b"\x80\x05", b"\x81\x00", b"\x81\x17", b"\x9f\x05\xff", b"\xa1\x05\x03"],
 )
 def test_no_message_starts_like_this(data: bytes) -> None:
     with pytest.raises(UnknownMessage):
@@ -163,6 +174,16 @@ def test_malleable_and_mistyped_pings_are_refused(data: bytes) -> None:
         (Hello, [1, [], 0, b"", False]),
         (Hello, [1, [[0, 0, 0]], 65_536, b"", False]),
         (Goodbye, [bytes(messages.CODE_SIZE_MAX + 1)]),
+        (GetBlobHoldings, [1, bytes(BLOB_ID_SIZE_MAX + 1), True]),
+        (GetBlobRange, [1, bytes(3), 0, 0]),
+        (GetBlobRange, [1, bytes(39), PIECE_LEVEL + 1, 0]),
+        (BlobHoldings, [1, BLOB_SIZE_MAX + 1, bytes(32), [], []]),
+        (BlobHoldings, [1, 0, bytes(32), [bytes(32)] * (NODES_MAX + 1), []]),
+        (BlobHoldings, [1, 0, bytes(32), [], [[0, 1]] * (RUNS_MAX + 1)]),
+        (BlobHoldings, [1, 0, bytes(32), [], [[NODES_MAX, 1]]]),
+        (BlobHoldings, [1, 0, bytes(32), [], [[0, 0]]]),
+        (BlobRange, [1, bytes(PIECE_SIZE + 1), []]),
+        (BlobRange, [1, b"", [bytes(32)] * (messages.BLOB_PATH_MAX + 1)]),
     ],
 )
 def test_items_over_their_limits_are_refused(kind: type[Message], fields: list[object]) -> None:
@@ -201,6 +222,16 @@ def test_the_largest_honest_batches_fit_into_a_frame() -> None:
         GetOwnLatest(2**32 - 1, Shard(65_535), PublicKey(bytes(32)), Digest(bytes(32))),
         OwnLatest(2**32 - 1, 2**63 - 1, Digest(bytes(32)), VALIDATORS_MAX - 1, Signature(bytes(64))),
         Refused(2**32 - 1, b"c" * messages.CODE_SIZE_MAX),
+        GetBlobHoldings(2**32 - 1, BlobId(bytes(BLOB_ID_SIZE_MAX)), True),
+        GetBlobRange(2**32 - 1, BlobId(bytes(BLOB_ID_SIZE_MAX)), PIECE_LEVEL, 2**63 - 1),
+        BlobHoldings(
+            2**32 - 1,
+            BLOB_SIZE_MAX,
+            Digest(bytes(32)),
+            (Digest(bytes(32)),) * NODES_MAX,
+            (PieceRun(NODES_MAX - 1, NODES_MAX),) * RUNS_MAX,
+        ),
+        BlobRange(2**32 - 1, bytes(PIECE_SIZE), (Digest(bytes(32)),) * messages.BLOB_PATH_MAX),
     ):
         data = encode_message(message)
         assert len(data) <= messages.SIZE_MAX[type(message)] <= PAYLOAD_SIZE_MAX
@@ -216,4 +247,4 @@ def test_blocks_go_before_transactions_and_requests_before_both() -> None:
 
 def test_tags_never_change() -> None:
     """Tags are on the wire: a new message takes the next number."""
-    assert [encode(example)[1] for example in EXAMPLES] == list(range(1, 19))
+    assert [encode(example)[1] for example in EXAMPLES] == list(range(1, 23))

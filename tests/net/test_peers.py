@@ -83,7 +83,8 @@ def test_the_book_of_faults_is_bounded() -> None:
 def test_every_price_is_of_a_code_that_exists() -> None:
     top = Path(errors.__file__).parents[2]
     packages = ("tangle/net", "tangle/core", "tangle/ledger", "poi")
-    source = "".join((top / package / "errors.py").read_text() for package in packages)
+    paths = [*(top / package / "errors.py" for package in packages), top / "tangle/core/blob_errors.py"]
+    source = "".join(path.read_text() for path in paths)
     codes = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
     assert set(FAULT_POINTS) <= codes
     assert peers.DEFAULT_POINTS > 0
