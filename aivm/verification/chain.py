@@ -1,0 +1,149 @@
+"""Checks a whole run from what its worker serves: products by projection, everything else again.
+
+The worker serves what projection needs, the 32-bit sums before they are scaled: they cannot be recovered from
+the bytes that follow. All other tensors are computed, so a wrong one cannot hide, and at the end the
+committed roots are compared with those of the tensors as they must be. A tensor that must be served and is
+not is missing data.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from aivm.program.binding import Tensor
+from aivm.program.types import DTYPES
+from aivm.verification.challenges import compute_seed, compute_vector_count, draw_vectors
+from aivm.verification.errors import MissingData, WrongCommitment, WrongProduct, WrongTensor
+from aivm.verification.freivalds import (
+    RECOMPUTE_MACS_MAX,
+    Product,
+    is_small,
+    verify_by_recomputing,
+    verify_product,
+)
+from aivm.verification.trace import Commitment, Trace, compute_commitment_id, verify_context
+from aivm.verification.traced import TracedProgram
+from tangle.core.types import Digest
+
+LEVEL: Final = 3
+"""Rung of the ladder; keeps its seeds apart from those of other checks."""
+
+
+class ChainReport(Struct, frozen=True):
+    """What checking a run took."""
+
+    work_macs: int
+    """Multiply-accumulates of all products of the run: what the worker did."""
+
+    check_macs: int
+    """What the verifier did instead: products computed again, and elements projected times vectors."""
+
+    projected: int
+    """Products that were projected."""
+
+    error_bits: int
+    """A wrong run passes with probability at most ``projected / 2^error_bits``; never if nothing was
+    projected.
+    """
+
+
+def list_served(program: TracedProgram) -> tuple[int, ...]:
+    """Tensors that a worker serves: products too large to compute again. From types alone, so both sides
+    agree.
+    """
+    return tuple(
+        number
+        for number in range(program.first, len(program.types))
+        if program.count_macs(number) > RECOMPUTE_MACS_MAX
+    )
+
+
+def select_served(trace: Trace, tensors: tuple[Tensor, ...]) -> dict[int, NDArray[np.int32]]:
+    """What a worker serves of its run."""
+    return {number: tensors[number] for number in list_served(trace.program)}
+
+
+def verify_run(
+    program: TracedProgram,
+    commitment: Commitment,
+    inputs: tuple[Tensor, ...],
+    served: Mapping[int, Tensor],
+    beacon: bytes,
+    error_bits: int,
+) -> tuple[tuple[Tensor, ...], ChainReport]:
+    """Check a committed run: every product, every other operator, every root.
+
+    :param served: the tensors of ``list_served``; others in it are not read.
+    :param beacon: randomness from after the commitment; empty for Fiat-Shamir, with ``ERROR_BITS_PUBLIC``.
+    :param error_bits: each projected product errs with probability at most ``2^-error_bits``.
+    :return: all tensors of the run, shown to be right, and what it took.
+    :raises InvalidTensor: inputs that the program does not take.
+    :raises WrongCommitment: a commitment to another run than this, its trace included.
+    :raises MissingData: a tensor is not served.
+    :raises WrongTensor: a served tensor is no such product.
+    """
+    program.verify_inputs(inputs)
+    verify_context(program, commitment, commitment.context)
+    vectors = compute_vector_count(error_bits)
+    commitment_id = compute_commitment_id(commitment)
+    must_serve = set(list_served(program))
+    tensors: list[Tensor] = [*inputs]
+    tensors += [program.get_constant(number) for number in range(len(inputs), program.first)]
+    work = check = projected = 0
+    for number in range(program.first, len(program.types)):
+        operands = tuple(tensors[operand] for operand in program.get_operands(number))
+        macs = program.count_macs(number)
+        work += macs
+        if number not in must_serve:
+            check += macs
+            tensors.append(program.compute_tensor(number, operands))
+            continue
+        claimed = _get_served(program, number, served)
+        for group, product in enumerate(program.list_products(number, operands, claimed)):
+            seed = compute_seed(commitment_id, beacon, LEVEL, number, group)
+            check += _verify_one(number, product, seed, vectors)
+            projected += not is_small(product)
+        tensors.append(claimed)
+    found = tuple(tensors)
+    verify_trace(program, commitment, found)
+    return found, ChainReport(work, check, projected, error_bits)
+
+
+def verify_trace(program: TracedProgram, commitment: Commitment, tensors: tuple[Tensor, ...]) -> None:
+    """Check that a commitment is to exactly these tensors.
+
+    :raises WrongCommitment: it is not.
+    """
+    expected = Trace(program, tensors, commitment.context).commitment
+    for what, found, wanted in (
+        ("the input", commitment.inputs, expected.inputs),
+        ("the output", commitment.outputs, expected.outputs),
+        ("the trace", commitment.root, expected.root),
+    ):
+        if found != wanted:
+            raise WrongCommitment(what, "it is committed to with another root")
+
+
+def _get_served(program: TracedProgram, number: int, served: Mapping[int, Tensor]) -> Tensor:
+    claimed = served.get(number)
+    if claimed is None:
+        raise MissingData(number, None)
+    expected = program.types[number]
+    if claimed.dtype != DTYPES[expected.dtype] or claimed.shape != expected.shape:
+        raise WrongTensor(number, f"it is served with type {claimed.dtype} and shape {claimed.shape}")
+    return claimed
+
+
+def _verify_one(number: int, product: Product, seed: Digest, vectors: int) -> int:
+    try:
+        if is_small(product):
+            verify_by_recomputing(product)
+            return product.macs
+        rows, terms, columns = product.shape
+        verify_product(product, draw_vectors(seed, columns, vectors))
+    except WrongProduct as fault:
+        raise WrongTensor(number, f"row {fault.row} of the product is wrong") from None
+    return vectors * (rows * terms + terms * columns + rows * columns)
