@@ -9,11 +9,11 @@ when anything differs.
 import ctypes
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tinygrad import Tensor, TinyJit
+from tinygrad import Device, Tensor, TinyJit
 from tinygrad.engine.realize import get_call_arg_uops, get_runtime
 from tinygrad.helpers import Context
 from tinygrad.uop.ops import Ops
@@ -27,6 +27,8 @@ VERSION: Final = "0.14.0"
 """The version whose internals are known here; with any other, kernels are not called by address."""
 
 Run = Callable[[], None]
+
+Output = TypeVar("Output", Tensor, list[Tensor])
 
 
 class Resident:
@@ -68,13 +70,22 @@ def _get_view(buffer: Any) -> NDArray[np.uint8] | None:
     return np.frombuffer(buffer.as_memoryview(force_zero_copy=True), np.uint8)
 
 
-def capture(build: Callable[[], Tensor]) -> tuple[Any, Tensor]:
-    """Compile ``build`` into a replayable program over resident tensors; gives the program and its output."""
+def capture(build: Callable[[], Output], *, beam: int = 0, is_plain: bool = False) -> tuple[Any, Output]:
+    """Compile ``build`` into a replayable program over resident tensors; gives the program and its output.
+
+    :param beam: width of tinygrad's search for fast kernels; 0 is none.
+    :param is_plain: whether kernels stay loops as written: slow, and without its optimiser's errors.
+    """
     # One thread and no compile pool: the worker process that calls this owns one core and has no children.
-    with Context(JIT=2, PARALLEL=0, NUM_CPU_THREADS=1):
+    with Context(JIT=2, PARALLEL=0, NUM_CPU_THREADS=1, BEAM=beam, NOOPT=int(is_plain)):
         program = TinyJit(build)
         program.cnt = CAPTURING
         return program, program()
+
+
+def get_renderer(device: str) -> str:
+    """Name of what writes kernels for a device, such as ``ClangRenderer``."""
+    return type(Device[device].renderer).__name__
 
 
 def get_direct_run(program: Any) -> Run:

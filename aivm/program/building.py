@@ -36,6 +36,22 @@ class Handle(Struct, frozen=True):
     """Its type."""
 
 
+class Mark(Struct, frozen=True):
+    """A moment of building."""
+
+    inputs: int
+    """Inputs at that moment."""
+
+    initializers: int
+    """Initialisers at that moment."""
+
+    nodes: int
+    """Nodes at that moment."""
+
+    given: int
+    """Tensors that the nodes give."""
+
+
 class ProgramBuilder:
     """Collects the parts of one program."""
 
@@ -44,6 +60,7 @@ class ProgramBuilder:
         self._inputs: list[TensorType] = []
         self._initializers: list[Initializer] = []
         self._nodes: list[tuple[Operator, tuple[Handle, ...]]] = []
+        self._results: list[tuple[Handle, ...]] = []
         self._given = 0
         self.contents: dict[Digest, bytes] = {}
 
@@ -84,8 +101,32 @@ class ProgramBuilder:
         results = infer(operator, Site(len(self._nodes), get_name(operator), types, constants))
         self._nodes.append((operator, operands))
         handles = tuple(Handle("node", self._given + at, tensor) for at, tensor in enumerate(results))
+        self._results.append(handles)
         self._given += len(results)
         return handles
+
+    @property
+    def node_count(self) -> int:
+        """Nodes added so far."""
+        return len(self._nodes)
+
+    def get_mark(self) -> Mark:
+        """Where the builder stands; ``forget`` goes back there."""
+        return Mark(len(self._inputs), len(self._initializers), len(self._nodes), self._given)
+
+    def forget(self, mark: Mark) -> None:
+        """Drop everything added since ``mark``; its handles are void, ``contents`` keeps all bytes."""
+        del self._inputs[mark.inputs :]
+        del self._initializers[mark.initializers :]
+        del self._nodes[mark.nodes :]
+        del self._results[mark.nodes :]
+        self._given = mark.given
+
+    def get_unread(self) -> tuple[Handle, ...]:
+        """Results that no node reads, in order: the outputs of a network that was translated whole."""
+        read = {handle for _, operands in self._nodes for handle in operands}
+        given = (handle for handles in self._results for handle in handles)
+        return tuple(handle for handle in given if handle not in read)
 
     def build(self, *outputs: Handle) -> Plan:
         """The program, checked.

@@ -28,7 +28,7 @@ SOFTMAX_STEPS = 4
 LAYERNORM_STEPS = 6
 """Steps per element: two sums, centring, division, gain, rounding."""
 
-ISQRT_STEPS = 32
+ISQRT_STEPS = 31
 """Steps of one integer square root: one per bit."""
 
 

@@ -59,7 +59,10 @@ WINDOW_MAX: Final = 4096
 """Longest side of a pooling or convolution window, its stride, dilation and padding, in elements."""
 
 NORMALIZED_MAX: Final = 2**15
-"""Most elements normalised together: keeps n^2 x 2^16 x 2^16 within 62 bits (see the oracle)."""
+"""Most elements normalised together (n): 255^2 n^2 2^16 is then below 2^62 (see the oracle)."""
+
+EPSILON_MAX: Final = 2**54
+"""Largest epsilon of a normalisation: together with the longest variance still below 2^62."""
 
 SORTED_MAX: Final = 2**12
 """Most elements that top-k ranks: backends compare each with each, 2^24 steps."""

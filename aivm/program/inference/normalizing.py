@@ -4,7 +4,7 @@ from math import isqrt
 
 from aivm.program.inference.scaling import TABLE_ENTRIES
 from aivm.program.inference.site import Site, get_magnitude
-from aivm.program.limits import NORMALIZED_MAX, SHIFT_MAX, WIDE_MAX
+from aivm.program.limits import EPSILON_MAX, NORMALIZED_MAX, SHIFT_MAX, WIDE_MAX
 from aivm.program.operators import Centering, LayerNorm, Softmax
 from aivm.program.types import BYTES, DType, TensorType, make_full_type
 
@@ -54,8 +54,8 @@ def infer_layernorm(operator: LayerNorm, site: Site) -> tuple[TensorType, ...]:
         site.refuse_type("normalised values are bytes")
     if operator.centering is Centering.MEAN and operator.input_zero != 0:
         site.refuse_attribute("a zero point has no effect with centring; write 0")
-    if not 1 <= operator.epsilon <= WIDE_MAX // 2:
-        site.refuse_attribute(f"epsilon {operator.epsilon} is not within 1 to {WIDE_MAX // 2}")
+    if not 1 <= operator.epsilon <= EPSILON_MAX:
+        site.refuse_attribute(f"epsilon {operator.epsilon} is not within 1 to {EPSILON_MAX}")
     if operator.shift > SHIFT_MAX:
         site.refuse_attribute(f"shift {operator.shift} is over {SHIFT_MAX}")
     site.verify_zero(operand.dtype, operator.input_zero)
