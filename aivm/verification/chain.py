@@ -7,7 +7,7 @@ not is missing data.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aivm.program.binding import Tensor
 from aivm.program.types import DTYPES
-from aivm.verification.challenges import compute_seed, compute_vector_count, draw_vectors
+from aivm.verification.challenges import compute_seed, draw_vectors
 from aivm.verification.errors import MissingData, WrongCommitment, WrongProduct, WrongTensor
 from aivm.verification.freivalds import (
     RECOMPUTE_MACS_MAX,
@@ -24,7 +24,7 @@ from aivm.verification.freivalds import (
     verify_by_recomputing,
     verify_product,
 )
-from aivm.verification.trace import Commitment, Trace, compute_commitment_id, verify_context
+from aivm.verification.trace import Commitment, Trace, verify_context
 from aivm.verification.traced import TracedProgram
 from tangle.core.types import Digest
 
@@ -41,13 +41,8 @@ class ChainReport(Struct, frozen=True):
     check_macs: int
     """What the verifier did instead: products computed again, and elements projected times vectors."""
 
-    projected: int
-    """Products that were projected."""
-
-    error_bits: int
-    """A wrong run passes with probability at most ``projected / 2^error_bits``; never if nothing was
-    projected.
-    """
+    judged: int
+    """Products that were not computed again but judged by another rule, each with that rule's error."""
 
 
 def list_served(program: TracedProgram) -> tuple[int, ...]:
@@ -66,33 +61,65 @@ def select_served(trace: Trace, tensors: tuple[Tensor, ...]) -> dict[int, NDArra
     return {number: tensors[number] for number in list_served(trace.program)}
 
 
+class Judge(Protocol):
+    """How a large product is checked."""
+
+    def verify(self, number: int, group: int, product: Product) -> int:
+        """Check one product of a tensor.
+
+        :return: multiply-accumulates that it took.
+        :raises VerificationFailure: it is refuted, or not proven.
+        """
+
+
+class Projecting(Struct, frozen=True):
+    """Checks by Freivalds' projections, with vectors drawn from the commitment and the beacon."""
+
+    commitment_id: Digest
+    """What was committed to."""
+
+    beacon: bytes
+    """Randomness from after the commitment; empty for Fiat-Shamir."""
+
+    vectors: int
+    """Vectors per product."""
+
+    def verify(self, number: int, group: int, product: Product) -> int:
+        """Project one product.
+
+        :raises WrongTensor: it is wrong.
+        """
+        rows, terms, columns = product.shape
+        seed = compute_seed(self.commitment_id, self.beacon, LEVEL, number, group)
+        try:
+            verify_product(product, draw_vectors(seed, columns, self.vectors))
+        except WrongProduct as fault:
+            raise WrongTensor(number, f"row {fault.row} of the product is wrong") from None
+        return self.vectors * (rows * terms + terms * columns + rows * columns)
+
+
 def verify_run(
     program: TracedProgram,
     commitment: Commitment,
     inputs: tuple[Tensor, ...],
     served: Mapping[int, Tensor],
-    beacon: bytes,
-    error_bits: int,
+    judge: Judge,
 ) -> tuple[tuple[Tensor, ...], ChainReport]:
     """Check a committed run: every product, every other operator, every root.
 
     :param served: the tensors of ``list_served``; others in it are not read.
-    :param beacon: randomness from after the commitment; empty for Fiat-Shamir, with ``ERROR_BITS_PUBLIC``.
-    :param error_bits: each projected product errs with probability at most ``2^-error_bits``.
     :return: all tensors of the run, shown to be right, and what it took.
     :raises InvalidTensor: inputs that the program does not take.
     :raises WrongCommitment: a commitment to another run than this, its trace included.
     :raises MissingData: a tensor is not served.
-    :raises WrongTensor: a served tensor is no such product.
+    :raises VerificationFailure: what the judge raises on a wrong product.
     """
     program.verify_inputs(inputs)
     verify_context(program, commitment, commitment.context)
-    vectors = compute_vector_count(error_bits)
-    commitment_id = compute_commitment_id(commitment)
     must_serve = set(list_served(program))
     tensors: list[Tensor] = [*inputs]
     tensors += [program.get_constant(number) for number in range(len(inputs), program.first)]
-    work = check = projected = 0
+    work = check = judged = 0
     for number in range(program.first, len(program.types)):
         operands = tuple(tensors[operand] for operand in program.get_operands(number))
         macs = program.count_macs(number)
@@ -103,13 +130,15 @@ def verify_run(
             continue
         claimed = _get_served(program, number, served)
         for group, product in enumerate(program.list_products(number, operands, claimed)):
-            seed = compute_seed(commitment_id, beacon, LEVEL, number, group)
-            check += _verify_one(number, product, seed, vectors)
-            projected += not is_small(product)
+            if is_small(product):
+                check += _compute_again(number, product)
+            else:
+                check += judge.verify(number, group, product)
+                judged += 1
         tensors.append(claimed)
     found = tuple(tensors)
     verify_trace(program, commitment, found)
-    return found, ChainReport(work, check, projected, error_bits)
+    return found, ChainReport(work, check, judged)
 
 
 def verify_trace(program: TracedProgram, commitment: Commitment, tensors: tuple[Tensor, ...]) -> None:
@@ -137,13 +166,9 @@ def _get_served(program: TracedProgram, number: int, served: Mapping[int, Tensor
     return claimed
 
 
-def _verify_one(number: int, product: Product, seed: Digest, vectors: int) -> int:
+def _compute_again(number: int, product: Product) -> int:
     try:
-        if is_small(product):
-            verify_by_recomputing(product)
-            return product.macs
-        rows, terms, columns = product.shape
-        verify_product(product, draw_vectors(seed, columns, vectors))
+        verify_by_recomputing(product)
     except WrongProduct as fault:
         raise WrongTensor(number, f"row {fault.row} of the product is wrong") from None
-    return vectors * (rows * terms + terms * columns + rows * columns)
+    return product.macs

@@ -20,11 +20,20 @@ from typing import Annotated, Final
 
 import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
 from aivm.verification.challenges import draw_elements
 from aivm.verification.errors import InvalidProduct, InvalidProofOfProduct, InvalidRequest
-from aivm.verification.field import PRIME, ZERO_BITS, Elements, add, compute_inner_product, multiply, subtract
+from aivm.verification.field import (
+    PRIME,
+    ZERO_BITS,
+    Elements,
+    add,
+    add_up,
+    compute_inner_product,
+    multiply,
+    subtract,
+)
+from aivm.verification.freivalds import Product
 from aivm.verification.projection import Matrix, compute_left_projection, compute_projection, make_vector
 from tangle.core.hashing import CHALLENGE, compute_record_hash
 from tangle.core.types import Digest
@@ -58,38 +67,32 @@ class ProductProof(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     """Independent runs."""
 
 
-def prove_product(
-    left: Matrix, right: Matrix, result: NDArray[np.int32], statement: Digest, runs: int = RUNS
-) -> ProductProof:
-    """Prove a product; costs one reading of each matrix per run and O(k) beyond.
+def prove_product(product: Product, statement: Digest, runs: int = RUNS) -> ProductProof:
+    """Prove a product; costs one reading of both operands per run, and O(k) beyond.
 
-    :param statement: binds all three matrices: a hash of their tensor ids.
+    :param statement: binds everything that is claimed: see ``compute_seed``.
     :raises InvalidProduct: shapes or types do not fit.
     :raises InvalidRequest: more runs than ``RUNS_MAX``, or none.
     """
     if not 1 <= runs <= RUNS_MAX:
         raise InvalidRequest(f"{runs} runs, not 1 to {RUNS_MAX}")
-    return ProductProof(tuple(_prove_run(left, right, result, statement, run) for run in range(runs)))
+    return ProductProof(tuple(_prove_run(product, statement, run) for run in range(runs)))
 
 
-def verify_product_proof(
-    left: Matrix, right: Matrix, result: NDArray[np.int32], statement: Digest, proof: ProductProof
-) -> None:
+def verify_product_proof(product: Product, statement: Digest, proof: ProductProof) -> None:
     """Check a proof; costs one reading of each matrix per run.
 
     :raises InvalidProduct: shapes or types do not fit.
     :raises InvalidProofOfProduct: the first equation that does not hold.
     """
-    shape = _verify_shapes(left, right, result)
+    shape = _verify_shapes(product)
     rounds = _count_bits(shape[1])
     for run, quadratics in enumerate(proof.runs):
         if len(quadratics) != rounds:
             raise InvalidProofOfProduct(run, None, f"{len(quadratics)} rounds, not {rounds}")
         row_weights, column_weights, seed = _draw_points(shape, statement, run)
-        claim = compute_inner_product(
-            compute_projection(result, column_weights[:, np.newaxis])[:, 0], row_weights
-        )
-        point = []
+        claim = _compute_claim(product, row_weights, column_weights)
+        point: list[int] = []
         for round_, quadratic in enumerate(quadratics):
             if (quadratic[0] + quadratic[1]) % PRIME != claim:
                 raise InvalidProofOfProduct(run, round_, "the polynomial does not add up to the claim")
@@ -97,12 +100,9 @@ def verify_product_proof(
             claim = _evaluate(quadratic, challenge)
             point.append(challenge)
         weights = compute_weights(point)[: shape[1]]
-        from_left = compute_projection(left, weights[:, np.newaxis])[:, 0]
-        from_right = compute_projection(right, column_weights[:, np.newaxis])[:, 0]
-        expected = (
-            compute_inner_product(from_left, row_weights) * compute_inner_product(from_right, weights)
-        ) % PRIME
-        if claim != expected:
+        from_left = compute_inner_product(_project(product.left, weights), row_weights)
+        from_right = compute_inner_product(_project(product.right, column_weights), weights)
+        if claim != from_left * from_right % PRIME:
             raise InvalidProofOfProduct(run, None, "the last claim is not the value of the operands")
 
 
@@ -125,14 +125,12 @@ def compute_weights(point: list[int]) -> Elements:
     return weights
 
 
-def _prove_run(
-    left: Matrix, right: Matrix, result: NDArray[np.int32], statement: Digest, run: int
-) -> tuple[Quadratic, ...]:
-    shape = _verify_shapes(left, right, result)
+def _prove_run(product: Product, statement: Digest, run: int) -> tuple[Quadratic, ...]:
+    shape = _verify_shapes(product)
     row_weights, column_weights, seed = _draw_points(shape, statement, run)
     rounds = _count_bits(shape[1])
-    first = _pad(compute_left_projection(row_weights, left), rounds)
-    second = _pad(compute_projection(right, column_weights[:, np.newaxis])[:, 0], rounds)
+    first = _pad(compute_left_projection(row_weights, product.left), rounds)
+    second = _pad(_project(product.right, column_weights), rounds)
     quadratics = []
     for _ in range(rounds):
         half = len(first) // 2
@@ -153,15 +151,28 @@ def _prove_run(
     return tuple(quadratics)
 
 
-def _verify_shapes(left: Matrix, right: Matrix, result: NDArray[np.int32]) -> tuple[int, int, int]:
+def _compute_claim(product: Product, row_weights: Elements, column_weights: Elements) -> int:
+    # The bias adds the same to every row.
+    claim = compute_inner_product(_project(product.result, column_weights), row_weights)
+    if product.bias is None:
+        return claim
+    offset = int(_project(product.bias.reshape(1, -1), column_weights)[0])
+    return (claim - offset * add_up(row_weights)) % PRIME
+
+
+def _project(matrix: Matrix, vector: Elements) -> Elements:
+    return compute_projection(matrix, vector[:, np.newaxis])[:, 0]
+
+
+def _verify_shapes(product: Product) -> tuple[int, int, int]:
+    left, right, result = product.left, product.right, product.result
     if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[0]:
         raise InvalidProduct(f"shapes {left.shape} and {right.shape} do not fit")
     if result.shape != (left.shape[0], right.shape[1]) or result.dtype != np.int32:
         raise InvalidProduct(f"a result of shape {result.shape} and type {result.dtype}")
-    shape = (left.shape[0], left.shape[1], right.shape[1])
-    if min(shape) < 1 or shape[1] > 2**ROUNDS_MAX:
-        raise InvalidProduct(f"m x k x n = {shape}")
-    return shape
+    if min(product.shape) < 1 or product.shape[1] > 2**ROUNDS_MAX:
+        raise InvalidProduct(f"m x k x n = {product.shape}")
+    return product.shape
 
 
 def _draw_points(
