@@ -30,6 +30,7 @@ from simnet.verdicts import Diverged, Pass
 from tangle.cli.context import CommandContext, pass_context, print_fields
 from tangle.cli.failures import ExitStatus
 from tangle.cli.groups import TangleGroup
+from tangle.cli.scale_command import scale_command
 from tangle.node.randomness import SystemRandomness
 
 SEED_BYTES: Final = 4
@@ -55,6 +56,9 @@ class Duration(click.ParamType[float]):
 @click.group(cls=TangleGroup)
 def sim() -> None:
     """Simulate whole networks under faults, in virtual time. A seed decides everything."""
+
+
+sim.add_command(scale_command)
 
 
 @sim.command("run")
