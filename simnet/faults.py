@@ -172,7 +172,7 @@ TOGETHER: Final = (
 """What needs a second one."""
 
 KINDS: Final = (*ALONE, "point", "point", *TOGETHER, "lost-disk")
-"""With which a plan may begin; there are many fail points. A lost disk needs a committee that tolerates it."""
+"""With which a plan may begin: fail points are many, and a lost disk needs a committee that tolerates it."""
 
 
 def draw_faults(
