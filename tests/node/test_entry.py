@@ -39,33 +39,58 @@ def answer_as(world: World, key: SigningKey | None, change: Callable[[OwnLatest]
     return answer
 
 
-LIES: dict[str, tuple[SigningKey, Callable[[OwnLatest], OwnLatest]]] = {
-    "unsigned": (VALIDATORS[0], lambda answer: replace(answer, signature=Signature(bytes(64)))),
-    "in another's name": (VALIDATORS[0], lambda answer: replace(answer, voucher=2)),
-    "of no validator": (VALIDATORS[0], lambda answer: replace(answer, voucher=9)),
-    "changed on the way": (VALIDATORS[0], lambda answer: replace(answer, round=5)),
-    "its own word": (VALIDATORS[1], lambda answer: answer),
-    "one validator, many nodes": (VALIDATORS[0], lambda answer: answer),
-}
+OTHERS = (0, 2, 3)
+"""Places of those whom the validator asks."""
 
 
-@pytest.mark.parametrize("lie", LIES)
+def name_another(number: int) -> Callable[[OwnLatest], OwnLatest]:
+    return lambda answer: replace(answer, voucher=OTHERS[number % 3])
+
+
+def make_liar(lie: str, number: int) -> tuple[SigningKey, Callable[[OwnLatest], OwnLatest]]:
+    """Whose key signs a stranger's answer, and what it makes of it; the word of two validators would do."""
+    real = VALIDATORS[OTHERS[number % 3]]
+    match lie:
+        case "unsigned":
+            return real, lambda answer: replace(answer, signature=Signature(bytes(64)))
+        case "in another's name":
+            return VALIDATORS[0], name_another(number)
+        case "of no validator":
+            return VALIDATORS[0], lambda answer: replace(answer, voucher=9 + number)
+        case "changed on the way":
+            return real, lambda answer: replace(answer, round=5)
+        case "its own word":
+            return VALIDATORS[1], lambda answer: answer
+        case _:
+            return VALIDATORS[0], lambda answer: answer
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "unsigned",
+        "in another's name",
+        "of no validator",
+        "changed on the way",
+        "its own word",
+        "of one validator, from many nodes",
+    ],
+)
 async def test_a_validator_that_lost_everything_believes_proven_validators_only(lie: str) -> None:
     """It is cut off from all the others; five strangers that say they are validators tell it that it never
     signed anything.
     """
-    key, change = LIES[lie]
     async with network_of(4) as world:
         member = world.members[1]
         await wait_all_final(world.members, await send_everywhere(world, 2))
-        answer = answer_as(world, key, change)
+        answers = [answer_as(world, *make_liar(lie, number)) for number in range(5)]
         await member.stop()
         member.lose_disk()
         member.guard = MemoryGuard()
         await world.network.isolate(member.host, *(f"stranger {number}" for number in range(5)))
         await member.start()
         async with anyio.create_task_group() as tasks:
-            for number in range(5):
+            for number, answer in enumerate(answers):
                 tasks.start_soon(stand_by, world, member, f"stranger {number}", answer)
             await anyio.sleep(30)
             assert not member.node.driver.is_proposing
