@@ -117,7 +117,7 @@ class Download(Generic[Source]):
         """Peers that are asked for pieces."""
         return tuple(self._sources)
 
-    def is_asked(self, source: Source) -> bool:
+    def is_closed_to(self, source: Source) -> bool:
         """Whether there is no use in asking ``source`` what it has: it lied, or all places are taken."""
         is_full = len(self._sources) >= SOURCES_MAX and source not in self._sources
         return source in self._liars or is_full
@@ -129,7 +129,7 @@ class Download(Generic[Source]):
 
         :raises FalseHoldings: that cannot be true.
         """
-        if self.is_asked(source):
+        if self.is_closed_to(source):
             return
         try:
             self._check_holdings(shape, nodes, runs)

@@ -8,6 +8,7 @@ range can be proven by whoever holds its piece, and every piece be checked witho
 binds the size and the root.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -21,6 +22,7 @@ from tangle.core.merkle import (
     compute_leaf_hash,
     compute_node_path,
     compute_root_of_nodes,
+    get_path,
     verify_node,
 )
 from tangle.core.types import Digest, Natural
@@ -123,16 +125,17 @@ def compute_tree(content: bytes) -> BlobTree:
     return hasher.finish()
 
 
-def prove_range(tree: BlobTree, piece: bytes, level: int, index: int) -> RangeProof:
+def prove_range(levels: Sequence[Sequence[Digest]], piece: bytes, level: int, index: int) -> RangeProof:
     """Prove a range from the content of the piece that it lies in.
 
-    :raises InvalidProof: there is no such range, or the piece is another one.
+    :param levels: of the blob's nodes (``tangle.core.merkle.compute_levels``).
+    :param piece: checked by the caller.
+    :raises InvalidProof: there is no such range.
     """
-    get_range_size(tree.size, level, index)
     height = PIECE_LEVEL - level
-    above = compute_node_path(tree.nodes, index >> height)
-    if compute_node(piece) != tree.nodes[index >> height]:
-        raise InvalidProof(f"the content is not piece {index >> height}")
+    above = get_path(levels, index >> height)
+    if not height:
+        return RangeProof(level, index, above)
     span = CHUNK_SIZE << level
     nodes = [compute_node(piece[start : start + span]) for start in range(0, len(piece), span)]
     within = compute_node_path(nodes, index - (index >> height << height))

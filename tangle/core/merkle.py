@@ -54,21 +54,31 @@ def compute_root_of_nodes(nodes: Sequence[Digest]) -> Digest:
     return level[0]
 
 
+def compute_levels(nodes: Sequence[Digest]) -> tuple[tuple[Digest, ...], ...]:
+    """All levels of a tree from ``nodes`` (all of one level) up to its root; for whoever gives many paths."""
+    levels = [list(nodes)]
+    while len(levels[-1]) > 1:
+        levels.append(_compute_parents(levels[-1]))
+    return tuple(map(tuple, levels))
+
+
+def get_path(levels: Sequence[Sequence[Digest]], index: int) -> tuple[Digest, ...]:
+    """Siblings from ``levels[0][index]`` up to the root.
+
+    :raises InvalidProof: no such index.
+    """
+    if not 0 <= index < len(levels[0]):
+        raise InvalidProof(f"node {index} of {len(levels[0])} does not exist")
+    siblings = ((level, (index >> height) ^ 1) for height, level in enumerate(levels))
+    return tuple(level[sibling] for level, sibling in siblings if sibling < len(level))
+
+
 def compute_node_path(nodes: Sequence[Digest], index: int) -> tuple[Digest, ...]:
     """Siblings from ``nodes[index]`` up to the root, where ``nodes`` are all nodes of one level.
 
     :raises InvalidProof: no such index.
     """
-    if not 0 <= index < len(nodes):
-        raise InvalidProof(f"node {index} of {len(nodes)} does not exist")
-    level, place, path = list(nodes), index, []
-    while len(level) > 1:
-        sibling = place ^ 1
-        if sibling < len(level):
-            path.append(level[sibling])
-        level = _compute_parents(level)
-        place >>= 1
-    return tuple(path)
+    return get_path(compute_levels(nodes), index)
 
 
 def compute_inclusion_proof(leaves: Sequence[bytes], index: int) -> InclusionProof:

@@ -22,7 +22,7 @@ from tangle.core.chunk_tree import (
     verify_range,
 )
 from tangle.core.errors import InvalidProof
-from tangle.core.merkle import compute_merkle_root
+from tangle.core.merkle import compute_levels, compute_merkle_root
 from tangle.core.types import Digest
 
 SIZES = (0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, PIECE_SIZE, PIECE_SIZE + 1, 5 * PIECE_SIZE - 7)
@@ -58,12 +58,13 @@ def test_it_does_not_matter_in_which_parts_content_comes(size: int, cuts: list[i
 def test_every_range_is_proven_and_no_other_content_or_place(size: int, level: int) -> None:
     content = make_content(size)
     tree = compute_tree(content)
+    levels = compute_levels(tree.nodes)
     span = CHUNK_SIZE << level
     last = count_ranges(size, level) - 1
     for index in {0, last // 2, last}:
         piece_index = index >> (PIECE_LEVEL - level)
         piece = content[piece_index * PIECE_SIZE : (piece_index + 1) * PIECE_SIZE]
-        proof = prove_range(tree, piece, level, index)
+        proof = prove_range(levels, piece, level, index)
         part = content[index * span : (index + 1) * span]
         verify_range(tree.shape, part, proof)
         changed = bytes([part[0] ^ 1]) + part[1:]
@@ -75,7 +76,7 @@ def test_every_range_is_proven_and_no_other_content_or_place(size: int, level: i
         with pytest.raises(InvalidProof):
             verify_range(tree.shape, part, RangeProof(level, index, (*proof.path, tree.shape.root)))
         with pytest.raises(InvalidProof):
-            prove_range(tree, changed, level, index)
+            prove_range(levels, piece, level, last + 1 + (1 << PIECE_LEVEL - level))
         with pytest.raises(InvalidProof):
             verify_range(BlobShape(size + 1, tree.shape.root), part, RangeProof(level, last, ()))
 
