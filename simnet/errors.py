@@ -48,3 +48,17 @@ class InvalidScenario(TangleError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class AnswerChanged(TangleError):
+    """A function that depends on its arguments alone gave two answers to the same ones."""
+
+    code = "simulation-answer-changed"
+
+    def __init__(self, before: object, now: object) -> None:
+        self.before = before
+        self.now = now
+        super().__init__(
+            f"the same signature or evaluation was computed twice, with {before!r} and then with {now!r}; it "
+            "rests on something beside its arguments"
+        )

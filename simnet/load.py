@@ -113,8 +113,8 @@ class Load:
     async def run(self) -> None:
         """Send until cancelled."""
         async with anyio.create_task_group() as tasks:
-            for wallet in self.wallets:
-                tasks.start_soon(self._send_forever, wallet)
+            for index, wallet in enumerate(self.wallets):
+                tasks.start_soon(self._send_forever, index, wallet)
 
     async def probe(self, member: Member) -> Accepted:
         """Send one transfer through ``member``; tries until it is accepted."""
@@ -126,11 +126,13 @@ class Load:
                 return accepted[0]
             await anyio.sleep(1 / 4)
 
-    async def _send_forever(self, wallet: Wallet) -> None:
+    async def _send_forever(self, index: int, wallet: Wallet) -> None:
         options, chance = self._world.options, wallet.chance
         while True:
             await anyio.sleep(chance.expovariate(options.rate / len(self.wallets)))
             members = self._world.honest
+            if options.is_settled:
+                members = [members[index % len(members)]]
             is_double = chance.random() < options.double_spends
             chosen = [chance.choice(members) for _ in range(1 + is_double)]
             accepted = await wallet.send(chosen, self._accounts)

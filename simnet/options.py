@@ -92,6 +92,10 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
     """Transactions a second, all wallets together."""
 
+    is_settled: bool = False
+    """Whether each wallet keeps to one node; else every transfer goes to another, and one that overtakes its
+    wallet's last one on the way conflicts."""
+
     double_spends: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Share of transactions that are sent twice, differently, to two nodes."""
 

@@ -15,11 +15,12 @@ from simnet.fail_points import FailPoint
 from simnet.load import Accepted, Load
 from simnet.options import SimulationOptions, check_options
 from simnet.scheduling import PASSES_MAX, run_in_virtual_time, watch_time
+from simnet.stopwatch import Stopwatch
 from simnet.trouble import Trouble
 from simnet.verdicts import Finding, Invariant, NoProgress, Pass, Verdict, Violated
 from simnet.world import Member, World
-from tangle.core.types import TransactionId
 from tangle.node.views import TransactionStatus
+from tangle.store.store import WriteBatch
 
 LIVENESS_BOUND_S: Final = 60.0
 """Virtual seconds in which everything must come to its end once faults and load have ended: the longest pause
@@ -64,6 +65,14 @@ class Report(Struct, frozen=True):
     """From sending to finality at the node that accepted it."""
 
     finality_p95_ms: float | None
+    order_p50_ms: float | None
+    """From sending to the effect on the disk of the node that accepted it."""
+
+    order_p95_ms: float | None
+    block_p50_ms: float | None
+    """From an own block on its author's disk to the executed commit there that orders it."""
+
+    block_p95_ms: float | None
     starts: int
     """Of all nodes together."""
 
@@ -108,14 +117,14 @@ class Simulation:
         self.options = options
         self.finding: Finding | None = None
         self.recovery_s: float | None = None
-        self.latencies_ms: list[float] = []
         self.rounds: list[tuple[float, int]] = []
         """Highest round of any honest node, ``LOOK_S`` apart."""
 
         self._found = anyio.Event()
-        self._sent: dict[TransactionId, Accepted] = {}
-        self.world = World(options, self.log, self.report, self._on_final)
+        self.world = World(options, self.log, self.report, self._on_final, self._on_durable)
         self.load = Load(self.world)
+        self.stopwatch = Stopwatch(options.members, self.load.accepted)
+        self.latencies_ms = self.stopwatch.final_ms
         self._faults: dict[str, int] = {}
 
     def report(self, finding: Finding) -> None:
@@ -247,15 +256,10 @@ class Simulation:
     # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_final(self, run: FinalRun) -> None:
-        if not run.transactions:
-            return
-        now_s = anyio.current_time()
-        if len(self._sent) < len(self.load.accepted):
-            self._sent = {accepted.id: accepted for accepted in self.load.accepted}
-        for identity in run.transactions:
-            accepted = self._sent.get(identity)
-            if accepted is not None and accepted.node == run.node:
-                self.latencies_ms.append((now_s - accepted.at_s) * 1_000)
+        self.stopwatch.on_final(run.node, run.transactions, anyio.current_time())
+
+    def _on_durable(self, node: int, batch: WriteBatch) -> None:
+        self.stopwatch.on_durable(node, batch, anyio.current_time())
 
     def _report_fault(self, group: BaseException) -> None:
         leaf = group
@@ -285,8 +289,12 @@ class Simulation:
             refused=self.load.refused,
             ordered=len(checker.effects),
             conflicts=sum(1 for effect in checker.effects if effect.status),
-            finality_p50_ms=_compute_rank(self.latencies_ms, 0.5),
-            finality_p95_ms=_compute_rank(self.latencies_ms, 0.95),
+            finality_p50_ms=_compute_rank(self.stopwatch.final_ms, 0.5),
+            finality_p95_ms=_compute_rank(self.stopwatch.final_ms, 0.95),
+            order_p50_ms=_compute_rank(self.stopwatch.ordered_ms, 0.5),
+            order_p95_ms=_compute_rank(self.stopwatch.ordered_ms, 0.95),
+            block_p50_ms=_compute_rank(self.stopwatch.blocks_ms, 0.5),
+            block_p95_ms=_compute_rank(self.stopwatch.blocks_ms, 0.95),
             starts=sum(member.starts for member in world.members),
             packets=world.network.packets,
             bytes=world.network.bytes,

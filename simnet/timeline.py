@@ -12,10 +12,7 @@ from typing import Final
 import anyio
 
 from simnet.chance import Chance
-
-TICK_S: Final = 0.0005
-"""Resolution of the network: far below any latency between two hosts, and long enough that the packets of a
-broadcast arrive together."""
+from simnet.scheduling import TICK_S
 
 EVENTS_MAX: Final = 1_000_000
 """Most events that may be due in the future; windows of streams keep it far below, so more is a fault of the
@@ -31,7 +28,7 @@ class Timeline:
         self._chance = chance
         self._events: list[tuple[int, int, int, Callable[[], None]]] = []
         self._count = 0
-        self._stirred = anyio.Event()
+        self._sleep = anyio.CancelScope()
 
     def __len__(self) -> int:
         return len(self._events)
@@ -41,10 +38,9 @@ class Timeline:
         assert len(self._events) < EVENTS_MAX, "streams bound what is under way"
         tick = math.ceil((anyio.current_time() + delay_s - _ROUNDING_S) / TICK_S)
         self._count += 1
-        is_earliest = not self._events or tick < self._events[0][0]
         heapq.heappush(self._events, (tick, self._chance.getrandbits(30), self._count, action))
-        if is_earliest:
-            self._stirred.set()
+        if self._events[0][2] == self._count:
+            self._sleep.deadline = tick * TICK_S
 
     async def wait(self, delay_s: float) -> None:
         """Return in ``delay_s``, in the queue's order."""
@@ -58,9 +54,7 @@ class Timeline:
             now_s = anyio.current_time() + _ROUNDING_S
             while self._events and self._events[0][0] * TICK_S <= now_s:
                 heapq.heappop(self._events)[3]()
-            self._stirred = anyio.Event()
-            wait_s = (
-                max(0.0, self._events[0][0] * TICK_S - anyio.current_time()) if self._events else math.inf
-            )
-            with anyio.move_on_after(wait_s):
-                await self._stirred.wait()
+            # An earlier event moves the end of the sleep; nobody has to be woken for that.
+            until_s = self._events[0][0] * TICK_S if self._events else math.inf
+            with anyio.CancelScope(deadline=until_s) as self._sleep:
+                await anyio.sleep_forever()

@@ -20,6 +20,7 @@ from simnet.adversaries import Bender, Strategy
 from simnet.chance import SeededRandomness, make_chance, make_key
 from simnet.checkers import Checker, FinalRun
 from simnet.clock import START_MS, DriftingClock
+from simnet.computer import SharedComputer
 from simnet.eclipse import SYBILS_MAX
 from simnet.event_log import EventLog, current_node
 from simnet.fail_points import FailPoint, FailPoints
@@ -38,7 +39,6 @@ from tangle.net.addresses import Address
 from tangle.net.network import Network
 from tangle.node.catch_up import AHEAD_MAX, LAG_ROUNDS
 from tangle.node.committee_driver import INBOX_MAX
-from tangle.node.computer import InlineComputer
 from tangle.node.config import NodeConfig
 from tangle.node.fetcher import WANTED_MAX
 from tangle.node.finality import StateForked
@@ -52,6 +52,7 @@ from tangle.node.parts import NodeParts
 from tangle.node.service import Service
 from tangle.store.guard_file import Guard
 from tangle.store.memory_store import Disk
+from tangle.store.store import Store, WriteBatch
 
 PARAMETERS: Final[Parameters] = replace(
     DEVNET,
@@ -236,7 +237,7 @@ class Member:
             self.disk,
             self.pace,
             chance,
-            lambda batch: world.checker.on_durable(self.index, store, batch),
+            lambda batch: world.on_durable(self.index, store, batch),
             self._reach,
             self._on_torn,
         )
@@ -264,7 +265,7 @@ class Member:
             config=replace(world.config, name=self.name, peer_host=self.host, peers=others),
             store=store,
             guard=self.guard,
-            computer=InlineComputer(BACKEND),
+            computer=world.computer,
             backend=BACKEND,
             network=self._network,
             clock=self._clock,
@@ -284,14 +285,18 @@ class World:
         log: EventLog,
         report: Callable[[Finding], None],
         on_final: Callable[[FinalRun], None] = lambda _: None,
+        watch: Callable[[int, WriteBatch], None] = lambda _node, _batch: None,
     ) -> None:
         """:param report: told what the checkers find.
         :param on_final: told what became final where.
+        :param watch: told what an honest node has on disk, after the checkers.
         """
         self.options = options
         self.log = log
         self.report = report
+        self._watch = watch
         self.fail_points = FailPoints()
+        self.computer = SharedComputer(BACKEND)
         self.genesis = make_genesis(options)
         self.config = NodeConfig(
             peer_port=PORT,
@@ -311,6 +316,12 @@ class World:
     def honest(self) -> list[Member]:
         """All but the adversaries."""
         return [member for member in self.members if not self.checker.is_faulty(member.index)]
+
+    def on_durable(self, node: int, store: Store, batch: WriteBatch) -> None:
+        """A node's commit returned."""
+        self.checker.on_durable(node, store, batch)
+        if not self.checker.is_faulty(node):
+            self._watch(node, batch)
 
     def check_queues(self) -> None:
         """Every queue of every running node is within its limit."""

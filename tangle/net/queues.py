@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 from msgspec import Struct
 
 from tangle.net.errors import LaneFull
@@ -87,7 +88,9 @@ class BoundedQueue(Generic[Item]):
         return item
 
     async def wait(self) -> None:
-        """Return when there is an item, or the queue is closed."""
+        """Return when there is an item, or the queue is closed; others get their turn in any case."""
+        if self._items:
+            await anyio.lowlevel.checkpoint()
         while not self._items and not self.is_closed:
             if self._arrival.is_set():
                 self._arrival = anyio.Event()

@@ -82,7 +82,9 @@ class _Wishes(Generic[Key]):
     def __len__(self) -> int:
         return len(self._wishes)
 
-    def add(self, keys: Iterable[Key], hint: Peer | None, *, is_needed: bool = True) -> None:
+    def add(self, keys: Iterable[Key], hint: Peer | None, *, is_needed: bool = True) -> bool:
+        """Note what is wanted; answers whether something of it is new."""
+        before = self._order
         bound = WANTED_MAX if is_needed else ANNOUNCED_MAX
         for key in keys:
             wish = self._wishes.get(key)
@@ -91,6 +93,7 @@ class _Wishes(Generic[Key]):
             elif len(self._wishes) < bound:
                 self._wishes[key] = _Wish(hint, is_needed, self._order)
                 self._order += 1
+        return self._order > before
 
     def is_needed(self, key: Key) -> bool:
         wish = self._wishes.get(key)
@@ -158,18 +161,18 @@ class Fetcher:
 
         :param is_needed: a block, or the past of one.
         """
-        self._transactions.add(identities, hint, is_needed=is_needed)
-        self._stirred.set()
+        if self._transactions.add(identities, hint, is_needed=is_needed):
+            self._stirred.set()
 
     def want_announced(self, identities: Iterable[TransactionId], announcer: Peer) -> None:
         """Fetch these transactions once, unless they come otherwise: ``announcer`` says that they exist."""
-        self._transactions.add(identities, announcer, is_needed=False)
-        self._stirred.set()
+        if self._transactions.add(identities, announcer, is_needed=False):
+            self._stirred.set()
 
     def want_blocks(self, references: Iterable[BlockReference], hint: Peer | None) -> None:
         """Fetch these blocks."""
-        self._blocks.add(references, hint)
-        self._stirred.set()
+        if self._blocks.add(references, hint):
+            self._stirred.set()
 
     def on_transactions_here(self, identities: Iterable[TransactionId]) -> None:
         """These arrived, or nobody wants them any more."""

@@ -45,7 +45,7 @@ def test_every_example_can_be_played() -> None:
     examples = sorted(EXAMPLES.glob("*.toml"))
     assert len(examples) >= 2
     for example in examples:
-        assert load_scenario(example, is_byzantine_allowed=True).nodes == 4
+        assert load_scenario(example, is_byzantine_allowed=True).nodes >= 4
 
 
 def test_a_validator_and_its_twin_are_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import simnet
 from simnet.errors import SwitchMissing
-from simnet.scheduling import SWITCHES, check_switches, run_in_virtual_time, watch_time
+from simnet.scheduling import SWITCHES, TICK_S, check_switches, run_in_virtual_time, watch_time
 
 
 def test_trio_still_has_both_switches() -> None:
@@ -71,3 +71,19 @@ def test_a_loop_that_lets_no_time_pass_is_stopped() -> None:
 
     run_in_virtual_time(watched, 1)
     assert stopped == [5.0]
+
+
+def test_time_rests_at_ticks_and_no_deadline_is_early() -> None:
+    async def main() -> list[float]:
+        woken: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            await anyio.sleep(seconds)
+            woken.append(anyio.current_time())
+
+        async with anyio.create_task_group() as tasks:
+            for seconds in (TICK_S / 5, TICK_S / 4, TICK_S, 2.1 * TICK_S, 1_000.0):
+                tasks.start_soon(sleep, seconds)
+        return woken
+
+    assert run_in_virtual_time(main, 1) == [TICK_S, TICK_S, TICK_S, 3 * TICK_S, 1_000.0]
