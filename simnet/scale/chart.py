@@ -32,6 +32,9 @@ LINES_MAX: Final = 12
 TICKS_MAX: Final = 12
 """Numbers on one axis."""
 
+NARROW: Final = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
+"""Steps within a power of ten, on an axis of less than half of one."""
+
 Pair = tuple[float, float]
 
 
@@ -68,7 +71,8 @@ class _Axis(Struct, frozen=True):
         return self.begin + share * (self.end - self.begin)
 
     def get_ticks(self) -> list[float]:
-        steps = (1, 2, 5) if self.high - self.low <= 3 else (1,)
+        span = self.high - self.low
+        steps = NARROW if span < 1 / 2 else (1, 2, 5) if span <= 3 else (1,)
         powers = range(math.floor(self.low), math.ceil(self.high) + 1)
         ticks = [step * 10.0**power for power in powers for step in steps]
         return [tick for tick in ticks if self.low - 1e-9 <= math.log10(tick) <= self.high + 1e-9][:TICKS_MAX]
@@ -129,7 +133,7 @@ def _draw_line(line: Line, colour: str, across: _Axis, upward: _Axis, number: in
 
 
 def _format(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+    return f"{value:,.6g}"
 
 
 def _write(left: float, top: float, text: str, *, size: int = 12, anchor: str = "start") -> str:

@@ -1,7 +1,7 @@
 """Bytes: what one transaction and one round cost a validator and a follower, sent and received.
 
 Every byte that is sent is received by somebody: what validators do not send to followers, followers send to
-each other. Frames are counted once for each message of a flush, bodies once for each receiver.
+each other. Bodies are counted once for each receiver; requests for them are left out.
 """
 
 from typing import Final
