@@ -18,12 +18,13 @@ from simnet.scale.costs import US_PER_S, StepCosts
 from simnet.scale.places import (
     compute_mean_latency_s,
     compute_spread_s,
+    compute_way_s,
     count_hops,
     make_latencies_s,
     make_leaders,
 )
 from simnet.scale.plan import COMPUTING_FREE, ScalePlan, check_plan, make_pace
-from simnet.scale.rounds import FLUSH_S, Committee, Course, Numbers, Times, play_rounds
+from simnet.scale.rounds import GATHER_S, Committee, Course, Numbers, Times, play_rounds
 from simnet.scale.stages import Stage, StageLoad, compute_signatures, compute_tips, find_stages
 from simnet.scale.traffic import Traffic, compute_traffic
 from tangle.node.config import NodeConfig
@@ -227,10 +228,12 @@ def follow_transactions(
     sent_s = begin_s + (end_s - begin_s) * chance.random(SAMPLES)
     entries = chance.integers(committee.size, size=SAMPLES)
     is_outside = chance.random(SAMPLES) < 1 - plan.validators / plan.shard_nodes
-    hop_s = FLUSH_S + compute_mean_latency_s(plan) + compute_delay_s(plan, stages)
-    # A follower is some hops away from the validator that takes its transactions, and so is its news.
-    way_s = np.where(is_outside, count_hops(plan) * hop_s, 0.0)
-    entered_s = sent_s + way_s + compute_delay_s(plan, stages)
+    delay_s = compute_delay_s(plan, stages)
+    # A follower is some hops away from the validator that takes its transactions, and so is its news: blocks,
+    # which are fetched hop by hop.
+    way_s = np.where(is_outside, compute_way_s(plan, delay_s), 0.0)
+    back_s = np.where(is_outside, count_hops(plan) * (GATHER_S + 3 * compute_mean_latency_s(plan)), 0.0)
+    entered_s = sent_s + way_s + delay_s
     attached_s = entered_s[:, None] + committee.spread_s.T[entries]
     attached_s = np.maximum(attached_s, _find_anchored_s(commits, entries, sent_s))
     named = _find_named_rounds(course, attached_s)
@@ -238,7 +241,7 @@ def follow_transactions(
     for commit in commits:
         takes = np.isinf(final_s) & _is_taken(course, commit, named)
         final_s[takes] = commit.certified_s[entries[takes]]
-    taken_s = (final_s + way_s - sent_s)[np.isfinite(final_s)]
+    taken_s = (final_s + back_s - sent_s)[np.isfinite(final_s)]
     return taken_s if len(taken_s) else np.array([STALLED_S])
 
 

@@ -11,7 +11,7 @@ from simnet.scale.plan import FOLLOWER_PEERS, ScalePlan
 from simnet.scale.rounds import FLUSH_S, GATHER_S, Numbers, Times
 from tangle.core.genesis import Validator
 from tangle.core.types import Shard
-from tangle.node.gossip import PUSH_PEERS
+from tangle.node.gossip import PUSH_PEERS, RELAY_INTERVAL_S
 
 
 def make_latencies_s(plan: ScalePlan) -> Times:
@@ -43,11 +43,23 @@ def count_hops(plan: ScalePlan) -> int:
     followers = plan.shard_nodes - plan.validators
     if followers <= 0:
         return 0
-    reached, hops = PUSH_PEERS * plan.validators / plan.shard_nodes, 1
+    reached, hops = min(PUSH_PEERS, FOLLOWER_PEERS) * plan.validators / plan.shard_nodes, 1
     while reached < 1:
         reached *= FOLLOWER_PEERS - 1
         hops += 1
     return hops
+
+
+def compute_way_s(plan: ScalePlan, delay_s: float) -> float:
+    """Of a transaction from a follower to the first validator: pushed once, then announced and fetched.
+
+    :param delay_s: time of a transaction in a node before it is attached.
+    """
+    hops, away_s = count_hops(plan), compute_mean_latency_s(plan)
+    if hops == 0:
+        return 0.0
+    relayed_s = RELAY_INTERVAL_S + GATHER_S + 3 * away_s + delay_s
+    return FLUSH_S + away_s + delay_s + (hops - 1) * relayed_s
 
 
 def compute_mean_latency_s(plan: ScalePlan) -> float:

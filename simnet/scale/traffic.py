@@ -11,8 +11,8 @@ from msgspec import Struct
 from simnet.scale.costs import StepCosts
 from simnet.scale.plan import FOLLOWER_PEERS, MESH, ScalePlan
 
-ANNOUNCED_TOGETHER: Final = 8
-"""Ids of one announcement, as flushes of 5 ms gather some at a few hundred transactions a second."""
+ANNOUNCED_TOGETHER: Final = 32
+"""Ids of one announcement: what peers brought gathers for a tenth of a second."""
 
 
 class Traffic(Struct, frozen=True):
