@@ -1,13 +1,14 @@
 """Measures every step on the real code, in this process, when it is asked.
 
-Each figure is the best of a few passes, the one least disturbed by the rest of the machine. What lies between
-the steps (tasks, events, sockets, the interpreter's own work) is in no figure, so a real node is slower.
+Each figure is the processor time of the best of a few passes, the one least disturbed by the rest of the
+machine. What lies between the steps (tasks, events, sockets, the interpreter's own work) is in no figure, so
+a real node is slower.
 """
 
 import platform
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter
+from time import thread_time
 from typing import Any, Final
 
 from aivm.backends.numpy_backend import NumpyBackend
@@ -101,9 +102,9 @@ def _time(function: Callable[[], object], count: int, prepared: bool = False) ->
     best_s = float("inf")
     for _ in range(PASSES):
         timed: Any = function() if prepared else function
-        begun_s = perf_counter()
+        begun_s = thread_time()
         timed()
-        best_s = min(best_s, perf_counter() - begun_s)
+        best_s = min(best_s, thread_time() - begun_s)
     return best_s * US_PER_S / count
 
 
@@ -275,10 +276,10 @@ def _measure_core(members: int) -> float:
         ]
         for block in blocks:
             check_block(block, committee, chain, SHARD, parameters)
-        begun_s = perf_counter()
+        begun_s = thread_time()
         for block in blocks:
             core.process_block(block, now_ms)
-        spent_s += perf_counter() - begun_s
+        spent_s += thread_time() - begun_s
         count += len(blocks)
         now_ms += 100
         latest = [own.reference, *(block.reference for block in blocks)]
