@@ -129,3 +129,23 @@ class ReplayMismatch(TangleError):
         super().__init__(
             f"generation {generation} is stated as {stated.hex()}; replayed it is {replayed.hex()}"
         )
+
+
+class InvalidReplication(TangleError):
+    """A replication whose numbers or workers make no sense."""
+
+    code = "replication-invalid"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the replication is refused: {reason}")
+
+
+class WrongSeal(TangleError):
+    """A result shown by a worker that had sealed another, or had copied somebody's seal."""
+
+    code = "seal-wrong"
+
+    def __init__(self, worker: PublicKey) -> None:
+        self.worker = worker
+        super().__init__(f"the result of {worker.hex()} is not the one that it sealed")

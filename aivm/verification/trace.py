@@ -7,6 +7,7 @@ worker, epoch, program or number of rows are another commitment. Operators and l
 the program says them, so nobody can lie about them.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -150,6 +151,10 @@ class Trace:
             shown.append(ChunkOpening(chunk, self._data[number][start:end], tree.get_proof(chunk).path))
         return TensorOpening(number, tree.root, path, tuple(shown))
 
+    def open_outputs(self) -> tuple[TensorOpening, ...]:
+        """Show that the outputs are those of the trace."""
+        return tuple(self.open(number, ()) for number in self.program.outputs)
+
 
 def compute_commitment_id(commitment: Commitment) -> Digest:
     """``H(tangle/trace, encoded commitment)``."""
@@ -224,31 +229,49 @@ def verify_opening(program: TracedProgram, commitment: Commitment, opening: Tens
         raise WrongCommitment(name, fault.reason) from None
 
 
-def collect_shown(
+def verify_outputs(
     program: TracedProgram, commitment: Commitment, openings: tuple[TensorOpening, ...]
-) -> dict[tuple[int, int], bytes]:
-    """Bytes of all shown chunks by tensor and chunk.
+) -> None:
+    """Check that the outputs which a commitment names are those of its trace.
 
-    :raises WrongCommitment: one is not what was committed to.
+    :param openings: one per output, in order, without chunks.
+    :raises WrongCommitment: they are others.
     """
+    if tuple(opening.number for opening in openings) != program.outputs:
+        raise WrongCommitment("the output", "the openings are not those of the outputs")
+    for opening, output in zip(openings, commitment.outputs, strict=True):
+        verify_opening(program, commitment, opening)
+        if compute_bound_id(program.types[opening.number], opening.chunk_root) != output:
+            raise WrongCommitment("the output", f"tensor {opening.number} of the trace is another")
+
+
+def collect_shown(
+    program: TracedProgram,
+    commitment: Commitment,
+    wanted: Mapping[int, tuple[int, ...]],
+    openings: tuple[TensorOpening, ...],
+) -> dict[tuple[int, int], bytes]:
+    """Bytes of the wanted chunks by tensor and chunk.
+
+    What is shown is compared with what is wanted before anything is hashed: a long answer costs nothing.
+
+    :param wanted: chunks in rising order by tensor. :param openings: by rising tensor.
+    :raises MissingData: something wanted is not shown.
+    :raises WrongCommitment: something shown is not what was committed to, or was not asked for.
+    """
+    found = [(opening.number, each.chunk) for opening in openings for each in opening.chunks]
+    asked = [(number, chunk) for number, chunks in sorted(wanted.items()) for chunk in chunks]
+    present = set(found)
+    missing = next((place for place in asked if place not in present), None)
+    if missing is not None:
+        raise MissingData(*missing)
+    if found != asked:
+        raise WrongCommitment("the answer", "it shows more than was asked for, or not in order")
     shown: dict[tuple[int, int], bytes] = {}
     for opening in openings:
         verify_opening(program, commitment, opening)
         shown.update({(opening.number, each.chunk): each.data for each in opening.chunks})
     return shown
-
-
-def verify_shown(
-    needed: tuple[tuple[int, tuple[int, ...]], ...], shown: dict[tuple[int, int], bytes]
-) -> None:
-    """Check that everything needed is there.
-
-    :raises MissingData: the first chunk that is not.
-    """
-    for number, chunks in needed:
-        for chunk in chunks:
-            if (number, chunk) not in shown:
-                raise MissingData(number, chunk)
 
 
 def _verify_chunk(tensor: TensorType, chunk_root: Digest, shown: ChunkOpening) -> None:
