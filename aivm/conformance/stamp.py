@@ -14,14 +14,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from aivm.backends.program_protocol import ProgramBackend
 from aivm.backends.protocol import Backend
 from aivm.conformance.run import run_conformance
+from aivm.conformance.run_programs import run_program_conformance
 
-SOURCES: Final = ("backends", "conformance")
+SOURCES: Final = (
+    "backends", "backends/graph", "conformance", "oracle/graph", "program", "program/inference",
+)  # fmt: skip
 """Folders of this package whose files decide what is computed and compared."""
 
 
-def compute_fingerprint(backend: Backend, compiler_version: str) -> str:
+def compute_fingerprint(backend: Backend | ProgramBackend, compiler_version: str) -> str:
     """Name of a passing run of ``backend`` here: 64 hexadecimal digits."""
     machine = platform.uname()
     parts = [backend.name, backend.device, compiler_version, version("tinygrad"), version("numpy")]
@@ -46,6 +50,23 @@ def ensure_conformance(backend: Backend, compiler_version: str, cache: Path) -> 
     if stamp.exists():
         return False
     run_conformance(backend)
+    cache.mkdir(parents=True, exist_ok=True)
+    stamp.touch()
+    return True
+
+
+def ensure_program_conformance(backend: ProgramBackend, compiler_version: str, cache: Path) -> bool:
+    """Run the quick vectors of programs on ``backend`` unless they passed here before.
+
+    :param compiler_version: what the compiler says about itself; empty without one.
+    :param cache: directory where stamps are kept.
+    :return: whether the vectors were computed now.
+    :raises ConformanceFailure: a bit differs; no stamp is left.
+    """
+    stamp = cache / f"programs-{compute_fingerprint(backend, compiler_version)}"
+    if stamp.exists():
+        return False
+    run_program_conformance(backend, is_quick=True)
     cache.mkdir(parents=True, exist_ok=True)
     stamp.touch()
     return True
