@@ -49,6 +49,12 @@ class ApiConfig(Struct, frozen=True):
     streams_per_address_max: int = 32
     """Most event streams of one client address."""
 
+    transfers_max: int = 64
+    """Most blobs on their way in or out at once: each holds up to 1 MiB."""
+
+    transfers_per_address_max: int = 16
+    """Most blobs on their way from or to one client address."""
+
     waits_max: int = 2_048
     """Most requests that wait for a state (``?wait=``, ``?min_checkpoint=``) at once."""
 

@@ -25,6 +25,7 @@ class ApiContext:
         self.limiter = RateLimiter(config, anyio.current_time)
         self.waits = Places("waiting requests", config.waits_max, config.waits_max)
         self.streams = Places("event streams", config.streams_max, config.streams_per_address_max)
+        self.transfers = Places("blob transfers", config.transfers_max, config.transfers_per_address_max)
         self.document: dict[str, Any] = {}
         """The OpenAPI document; the server fills it in, because it knows all routes."""
 
@@ -43,3 +44,4 @@ class ApiContext:
         """End waits and streams; the node stops."""
         self.waits.close()
         self.streams.close()
+        self.transfers.close()

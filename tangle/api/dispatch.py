@@ -102,7 +102,7 @@ class Dispatcher:
         context = self._context
         inputs = read_inputs(route.inputs, request[PATH_FIELDS], request)
         body = None
-        if route.body is not None:
+        if route.body is not None and not route.body.is_stream:
             body = await read_body(route.body, request, context.config.body_timeout_s)
         call = Call(context, inputs, body, request)
         if route.is_long:

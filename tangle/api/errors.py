@@ -201,6 +201,25 @@ class Stopping(TangleError):
         super().__init__("the node is stopping; ask again when it is back, or ask another node")
 
 
+class OperatorOnly(TangleError):
+    """A change of the node's own disk, asked for from another machine."""
+
+    code = "operator-only"
+
+    def __init__(self) -> None:
+        super().__init__("this changes what the node keeps on its disk; ask from the machine it runs on")
+
+
+class RangeUnsatisfiable(TangleError):
+    """A ``Range`` that lies behind the end."""
+
+    code = "range-unsatisfiable"
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"there are {size} bytes; ask for a range within them")
+
+
 class InternalFault(TangleError):
     """A programming error; its cause is in the node's log only."""
 

@@ -9,7 +9,7 @@ from tangle.api.context import ApiContext
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 60.0)
 """Upper bounds of the histogram: from a table look-up to the longest wait."""
 
-METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 """Methods with a label of their own; a client can invent more."""
 
 

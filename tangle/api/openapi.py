@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from tangle.api.problems import PROBLEM_TYPE
-from tangle.api.registry import CBOR, JSON, BodyRule, Route
+from tangle.api.registry import CBOR, JSON, OCTETS, BodyRule, Route
 from tangle.api.schemas.common import AnswerMeta, Problem
 from tangle.api.wire import get_value_schema
 
@@ -107,8 +107,8 @@ def _describe_body(rule: BodyRule, by_kind: dict[Any, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if rule.json is not None:
         content[JSON] = {"schema": by_kind[rule.json]}
-    if rule.is_cbor:
-        content[CBOR] = {"schema": _BINARY}
+    if rule.is_cbor or rule.is_stream:
+        content[CBOR if rule.is_cbor else OCTETS] = {"schema": _BINARY}
     return {"required": True, "description": f"At most {rule.limit} bytes.", "content": content}
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tangle.api.errors import InvalidRequest, MethodNotAllowed, NotReady
+from tangle.api.errors import InvalidRequest, MethodNotAllowed, NotReady, RangeUnsatisfiable
 from tangle.api.schemas.common import Problem, ProblemItem
 from tangle.api.wire import encode_json
 from tangle.core.errors import TangleError
@@ -26,6 +26,14 @@ PROBLEM_STATUS: Final = {
     "batch-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "body-malformed": HTTPStatus.BAD_REQUEST,
     "body-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "blob-damaged": HTTPStatus.CONFLICT,
+    "blob-id-malformed": HTTPStatus.BAD_REQUEST,
+    "blob-id-unsupported": HTTPStatus.BAD_REQUEST,
+    "blob-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "blob-quota-reached": HTTPStatus.INSUFFICIENT_STORAGE,
+    "blob-storage-failed": HTTPStatus.INSUFFICIENT_STORAGE,
+    "blob-unavailable": HTTPStatus.CONFLICT,
+    "blob-unknown": HTTPStatus.NOT_FOUND,
     "body-timeout": HTTPStatus.REQUEST_TIMEOUT,
     "cursor-invalid": HTTPStatus.BAD_REQUEST,
     "encoding-malformed": HTTPStatus.BAD_REQUEST,
@@ -41,7 +49,9 @@ PROBLEM_STATUS: Final = {
     "node-stopping": HTTPStatus.SERVICE_UNAVAILABLE,
     "not-found": HTTPStatus.NOT_FOUND,
     "not-ready": HTTPStatus.SERVICE_UNAVAILABLE,
+    "operator-only": HTTPStatus.FORBIDDEN,
     "overloaded": HTTPStatus.TOO_MANY_REQUESTS,
+    "range-unsatisfiable": HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
     "rate-limited": HTTPStatus.TOO_MANY_REQUESTS,
     "request-invalid": HTTPStatus.BAD_REQUEST,
     "route-unknown": HTTPStatus.NOT_FOUND,
@@ -50,6 +60,12 @@ PROBLEM_STATUS: Final = {
     "waits-exhausted": HTTPStatus.TOO_MANY_REQUESTS,
 }
 """HTTP status by code. A wait that was not fulfilled is no fault of the node: the state is not there yet."""
+
+
+UNREAD_STATUSES: Final = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE}
+)
+"""Refusals that come before the whole body was read; the connection ends with them."""
 
 
 def get_status(error: TangleError) -> HTTPStatus:
@@ -91,10 +107,12 @@ def make_problem_response(error: TangleError, instance: str) -> web.Response:
         headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, RangeUnsatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
     response = web.Response(
         status=problem.status, body=encode_json(problem), content_type=PROBLEM_TYPE, headers=headers
     )
-    if problem.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+    if problem.status in UNREAD_STATUSES:
         response.force_close()  # the rest of the body is not worth reading
     return response
 

@@ -99,9 +99,14 @@ class BodyRule(Struct, frozen=True):
     limit: int
     """Longest body in bytes."""
 
+    is_stream: bool = False
+    """Whether the handler itself reads the body, as bytes of any kind; ``body`` is none then."""
+
     @property
     def media_types(self) -> tuple[str, ...]:
         """What may be sent."""
+        if self.is_stream:
+            return (OCTETS,)
         return ((JSON,) if self.json else ()) + ((CBOR,) if self.is_cbor else ())
 
 
@@ -109,7 +114,7 @@ class Route(Struct, frozen=True):
     """One declared route."""
 
     method: str
-    """``GET`` or ``POST``."""
+    """``GET``, ``HEAD``, ``POST``, ``PUT`` or ``DELETE``."""
 
     path: str
     """Template; names in braces are fields of ``inputs``."""
@@ -167,46 +172,66 @@ class RouteTable:
         *,
         answer: Any = None,
         media_types: tuple[str, ...] = (),
+        statuses: tuple[int, ...] = (200,),
         is_long: bool = False,
     ) -> Callable[[Handler[Inputs, None]], Handler[Inputs, None]]:
         """Declare a reading route; ``inputs`` holds the fields of path and query."""
+        return self._declare("GET", path, inputs, None, answer, media_types, statuses, is_long)
 
-        def declare(handler: Handler[Inputs, None]) -> Handler[Inputs, None]:
-            self.routes.append(
-                Route(
-                    method="GET",
-                    path=path,
-                    handler=handler,
-                    tag=self._tag,
-                    inputs=inputs,
-                    body=None,
-                    answer=answer,
-                    media_types=media_types,
-                    statuses=(200,),
-                    is_long=is_long,
-                )
-            )
-            return handler
-
-        return declare
+    def head(
+        self, path: str, inputs: type[Inputs]
+    ) -> Callable[[Handler[Inputs, None]], Handler[Inputs, None]]:
+        """Declare the head of a route that is long; others have theirs already."""
+        return self._declare("HEAD", path, inputs, None, None, (), (200,), False)
 
     def post(
         self,
         path: str,
         inputs: type[Inputs],
-        body: BodyRule,
+        body: BodyRule | None,
         *,
         answer: Any,
         media_types: tuple[str, ...] = (),
         statuses: tuple[int, ...] = (200,),
         is_long: bool = False,
     ) -> Callable[[Handler[Inputs, Any]], Handler[Inputs, Any]]:
-        """Declare a route with a body."""
+        """Declare a route that does something, mostly with a body."""
+        return self._declare("POST", path, inputs, body, answer, media_types, statuses, is_long)
 
+    def put(
+        self,
+        path: str,
+        inputs: type[Inputs],
+        body: BodyRule | None,
+        *,
+        answer: Any,
+        statuses: tuple[int, ...] = (200,),
+        is_long: bool = False,
+    ) -> Callable[[Handler[Inputs, Any]], Handler[Inputs, Any]]:
+        """Declare a route that makes something so, however often it is asked."""
+        return self._declare("PUT", path, inputs, body, answer, (), statuses, is_long)
+
+    def delete(
+        self, path: str, inputs: type[Inputs], *, answer: Any
+    ) -> Callable[[Handler[Inputs, None]], Handler[Inputs, None]]:
+        """Declare a route that takes something away."""
+        return self._declare("DELETE", path, inputs, None, answer, (), (200,), False)
+
+    def _declare(
+        self,
+        method: str,
+        path: str,
+        inputs: type[Inputs],
+        body: BodyRule | None,
+        answer: Any,
+        media_types: tuple[str, ...],
+        statuses: tuple[int, ...],
+        is_long: bool,
+    ) -> Callable[[Handler[Inputs, Any]], Handler[Inputs, Any]]:
         def declare(handler: Handler[Inputs, Any]) -> Handler[Inputs, Any]:
             self.routes.append(
                 Route(
-                    method="POST",
+                    method=method,
                     path=path,
                     handler=handler,
                     tag=self._tag,

@@ -9,6 +9,7 @@ from anyio.abc import TaskStatus
 from msgspec import Struct
 
 from tangle.api import (
+    routes_blobs,
     routes_events,
     routes_ledger,
     routes_meta,
@@ -34,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         routes_transactions,
         routes_ledger,
         routes_models,
+        routes_blobs,
         routes_network,
         routes_events,
         routes_meta,

@@ -31,7 +31,7 @@ from tangle.node.clock import Clock
 from tangle.node.peer import Peer
 from tangle.node.peering import Peering
 from tangle.store.blob_errors import BlobUnknown
-from tangle.store.blob_files import BlobFiles
+from tangle.store.blob_files import BlobFiles, MemoryBlobFiles
 from tangle.store.blob_store import BlobStore, Collected
 from tangle.store.blob_upload import Upload
 
@@ -43,6 +43,9 @@ FETCHES_WAITING_MAX: Final = 256
 
 FAILURES_KEPT: Final = 256
 """Failed fetches remembered for those who ask."""
+
+IDLE_QUOTA_BYTES: Final = 64 * 1024 * 1024
+"""What a room in memory may take."""
 
 log = structlog.get_logger("blobs")
 
@@ -89,6 +92,11 @@ class BlobRoom:
     def served_bytes(self) -> int:
         """Bytes given to peers."""
         return self._answers.served_bytes
+
+    @property
+    def fetching(self) -> int:
+        """Blobs on their way, or waiting for their turn."""
+        return len(self._fetches)
 
     def get(self, blob: BlobId) -> BlobView:
         """A blob and how far it is.
@@ -220,6 +228,17 @@ class BlobRoom:
             await self.store.set_pin(blob, is_pinned=is_pinned)
         return self.get(blob)
 
+    async def release(self, blob: BlobId) -> BlobView:
+        """Unpin a blob, and forget why it could not be fetched; answers how it was.
+
+        :raises BlobUnknown: nothing is known of it.
+        """
+        if self.store.find(blob) is not None:
+            return await self.set_pin(blob, is_pinned=False)
+        view = self.get(blob)
+        self._failures.pop(blob, None)
+        return view
+
     async def collect(self, keep_bytes: int = 0) -> Collected:
         """Remove unpinned blobs, the one used longest ago first, until ``keep_bytes`` are in use."""
         return await self.store.collect(keep_bytes)
@@ -262,6 +281,11 @@ class BlobRoom:
     def _get_held(self, blob: BlobId) -> frozenset[int]:
         fetch = self._fetches.get(blob)
         return frozenset() if fetch is None else fetch.held
+
+
+def make_idle_room(neighbours: Neighbours, clock: Clock) -> BlobRoom:
+    """A room in memory for a node that keeps no blobs on disk; it fetches and gives nothing until it runs."""
+    return BlobRoom(BlobStore(MemoryBlobFiles(), clock.now_ms, quota_bytes=IDLE_QUOTA_BYTES), neighbours)
 
 
 async def open_blob_room(

@@ -83,6 +83,9 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     free_disk_min_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
     """Writes stop cleanly when less than this is free."""
 
+    blob_quota_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024 * 1024
+    """Disk for blobs; unpinned ones go when it is used up, 0 keeps none."""
+
     faucet: bool = False
     """Serve the faucet (devnet only; needs the faucet's key in the home)."""
 

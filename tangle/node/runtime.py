@@ -18,6 +18,8 @@ from poi.job import decode_job
 from tangle.core.genesis import Genesis, compute_chain_id, decode_genesis
 from tangle.core.signing import SigningKey
 from tangle.net.network import TcpNetwork
+from tangle.node.blob_metrics import BlobCollector
+from tangle.node.blobs import BlobRoom, open_blob_room
 from tangle.node.clock import SystemClock
 from tangle.node.config import NodeConfig
 from tangle.node.metrics import make_registry
@@ -27,6 +29,7 @@ from tangle.node.parts import NodeParts
 from tangle.node.process_computer import ProcessComputer
 from tangle.node.randomness import SystemRandomness
 from tangle.node.service import Service
+from tangle.store.blob_files import DiskBlobFiles
 from tangle.store.guard_file import GuardFile, MemoryGuard, open_guard_file
 from tangle.store.home import Home, hold_home, open_home
 from tangle.store.lmdb_store import LmdbStore, open_lmdb_store
@@ -76,7 +79,10 @@ async def run_node(
         )
         try:
             parts = _make_parts(home, config, genesis, store, computer)
-            await _run(parts, computer, store, faucet, serve_doors, stop_with_parent=stop_with_parent)
+            blob_files = DiskBlobFiles(home.blobs)
+            await _run(
+                parts, computer, store, blob_files, faucet, serve_doors, stop_with_parent=stop_with_parent
+            )
         finally:
             computer.close()
             store.close()
@@ -86,6 +92,7 @@ async def _run(
     parts: NodeParts,
     computer: ProcessComputer,
     store: LmdbStore,
+    blob_files: DiskBlobFiles,
     faucet: SigningKey | None,
     serve_doors: ServeDoors,
     *,
@@ -99,9 +106,11 @@ async def _run(
                 if stop_with_parent is not None:
                     tasks.start_soon(_stop_with_parent, stop_with_parent, tasks.cancel_scope)
                 node = await open_node(parts)
+                blobs = await _open_blobs(blob_files, node, parts)
                 await tasks.start(node.run)
+                await tasks.start(blobs.run)
                 tasks.start_soon(_open_device, computer, node)
-                await serve_doors(_make_service(node, parts, faucet), parts.config, tasks)
+                await serve_doors(_make_service(node, parts, faucet, blobs), parts.config, tasks)
                 log.info("running", name=parts.config.name, checkpoint=node.finality.certified)
         finally:
             # The rooms are gone; what they handed to the store still becomes durable.
@@ -114,9 +123,22 @@ async def _open_device(computer: ProcessComputer, node: Node) -> None:
     await computer.run()
 
 
-def _make_service(node: Node, parts: NodeParts, faucet: SigningKey | None) -> Service:
+async def _open_blobs(files: DiskBlobFiles, node: Node, parts: NodeParts) -> BlobRoom:
+    config = parts.config
+    return await open_blob_room(
+        files,
+        node.peering,
+        parts.clock,
+        quota_bytes=config.blob_quota_bytes,
+        free_bytes_min=2 * config.free_disk_min_bytes,  # the ledger must never stop for the sake of blobs
+    )
+
+
+def _make_service(node: Node, parts: NodeParts, faucet: SigningKey | None, blobs: BlobRoom) -> Service:
     panorama = Panorama(node, About(parts.config.name, get_version()))
-    return Service(node, panorama, make_registry(node, panorama), faucet)
+    registry = make_registry(node, panorama)
+    registry.register(BlobCollector(blobs))
+    return Service(node, panorama, registry, faucet, blobs)
 
 
 def _make_computer(home: Home, config: NodeConfig, genesis: Genesis) -> ProcessComputer:

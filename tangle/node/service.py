@@ -30,6 +30,7 @@ from tangle.core.types import (
 from tangle.core.types import Sequence as SequenceNumber
 from tangle.ledger.effects import Status, describe_effect, encode_effect
 from tangle.ledger.fees import compute_weight
+from tangle.node.blobs import BlobRoom, make_idle_room
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
@@ -67,8 +68,15 @@ class Service:
     """Everything that the API asks of a node."""
 
     def __init__(
-        self, node: Node, panorama: Panorama, metrics: CollectorRegistry, faucet_key: SigningKey | None
+        self,
+        node: Node,
+        panorama: Panorama,
+        metrics: CollectorRegistry,
+        faucet_key: SigningKey | None,
+        blobs: BlobRoom | None = None,
     ) -> None:
+        """:param blobs: an idle room in memory for none."""
+        self.blobs = blobs or make_idle_room(node.peering, node.parts.clock)
         self.node = node
         self.genesis = node.genesis
         self.chain = node.chain

@@ -19,6 +19,7 @@ from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.transactions import Transaction, Work
 from tangle.core.types import ChainId, Digest, JobId, PublicKey, TransactionId
+from tangle.node.blobs import BlobRoom
 
 
 class TransactionStatus(StrEnum):
@@ -351,6 +352,7 @@ class NodeService(Protocol):
     chain: ChainId
     metrics: CollectorRegistry
     has_faucet: bool
+    blobs: BlobRoom
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
         """Take encoded transactions in; answers once each is attached or waiting and on disk, or refused.

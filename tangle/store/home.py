@@ -53,6 +53,11 @@ class Home(Struct, frozen=True):
         return self.path / "db"
 
     @property
+    def blobs(self) -> Path:
+        """Directory of the blobs; see ``tangle.store.blob_store``."""
+        return self.path / "blobs"
+
+    @property
     def lock(self) -> Path:
         """Held by the running node; holds its process id."""
         return self.path / "lock"

@@ -63,6 +63,8 @@ from tangle.core.types import (
 from tangle.core.types import (
     Sequence as SequenceNumber,
 )
+from tangle.node.blobs import BlobRoom
+from tangle.node.peer import Peer
 from tangle.node.views import (
     AccountView,
     CheckpointView,
@@ -86,6 +88,8 @@ from tangle.node.views import (
     ValidatorView,
     WaitTimeout,
 )
+from tangle.store.blob_files import MemoryBlobFiles
+from tangle.store.blob_store import BlobStore
 
 VALIDATOR: Final = SigningKey(b"v" * 32)
 FAUCET: Final = SigningKey(b"f" * 32)
@@ -117,6 +121,16 @@ def make_genesis(salt: int = 0) -> Genesis:
     )
 
 
+class NoPeers:
+    """Sessions with nobody."""
+
+    def get_peers(self) -> list[Peer]:
+        return []
+
+    def blame(self, peer: Peer, error: TangleError) -> None:
+        raise AssertionError("there is nobody to blame")
+
+
 class LedgerDouble:
     """A whole node in memory."""
 
@@ -128,6 +142,7 @@ class LedgerDouble:
         self.chain = compute_chain_id(self.genesis)
         self.metrics = CollectorRegistry()
         self.has_faucet = True
+        self.blobs = BlobRoom(BlobStore(MemoryBlobFiles(), lambda: 1, quota_bytes=2_000_000), NoPeers())
         self.is_automatic = is_automatic
         self.is_synced = True
         self.intake_max = intake_max

@@ -12,6 +12,7 @@ from poi import job as standing_job
 from poi.presets import DIGITS
 from shards import blocks, certificates, checkpoints, commit_rule, commits, proofs
 from tangle.api import (
+    routes_blobs,
     routes_events,
     routes_ledger,
     routes_meta,
@@ -129,6 +130,7 @@ def test_routes_are_those_of_the_code() -> None:
         routes_transactions,
         routes_ledger,
         routes_models,
+        routes_blobs,
         routes_network,
         routes_events,
         routes_meta,
