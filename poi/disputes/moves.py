@@ -1,11 +1,12 @@
 """What a party may say. Everything but giving up shows the inside of a hash that is already committed to."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from aivm.verification.trace import TensorOpening
 from aivm.verification.tree import FRONTIER_MAX
+from tangle.core.encoding import decode, encode
 from tangle.core.types import Digest
 
 Parts = Annotated[tuple[Digest, ...], Meta(min_length=2, max_length=FRONTIER_MAX)]
@@ -37,5 +38,29 @@ class Resign(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, t
     """Gives up."""
 
 
+MOVE_SIZE_MAX: Final = 2**24
+"""Longest encoded move in bytes: the operands of one chunk, rows of at most 2^16 elements."""
+
 Move = Split | ShowTensor | ShowOperands | Resign
 """Whatever a party may say."""
+
+
+class WrittenMove(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A move as it is sent and kept: an array of one."""
+
+    move: Move
+    """The move."""
+
+
+def encode_move(move: Move) -> bytes:
+    """Canonical bytes of a move."""
+    return encode(WrittenMove(move))
+
+
+def decode_move(data: bytes) -> Move:
+    """Read a move.
+
+    :raises OversizeEncoding: longer than ``MOVE_SIZE_MAX``.
+    :raises MalformedEncoding: not the canonical encoding of a move.
+    """
+    return decode(WrittenMove, data, limit=MOVE_SIZE_MAX).move
