@@ -15,6 +15,7 @@ from aivm.verification.challenges import ERROR_BITS_PUBLIC, compute_vector_count
 from aivm.verification.errors import WrongCommitment
 from aivm.verification.proving import compute_run_error_bits, make_judge
 from aivm.verification.spot import count_all_chunks, draw_chunks, verify_spot_check
+from aivm.verification.sumcheck import RUNS
 from aivm.verification.trace import (
     Commitment,
     Context,
@@ -230,7 +231,11 @@ def _verify_evidence(receipt: Receipt, materials: Materials) -> tuple[ErrorBound
         case Disputed():
             return _verify_dispute(evidence, commitment, materials), 0
         case Proven(proofs):
+            if any(len(each.proof.runs) < RUNS for each in proofs):
+                raise UnsupportedClaim(f"a proof has fewer than {RUNS} runs; its challenges are public")
             report = _verify_whole(commitment, materials, make_judge(commitment_id, proofs))
+            if len(proofs) != report.judged:
+                raise UnsupportedClaim(f"{len(proofs)} proofs of {report.judged} products")
             bits = compute_run_error_bits(proofs)
             return Negligible(bits, report.judged, is_public=True), report.check_macs
         case _:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from aivm.verification.errors import InvalidProofOfProduct, MissingData, WrongCommitment, WrongTensor
+from aivm.verification.proving import prove_run
 from aivm.verification.trace import Context, Trace
 from poi.receipts.check import (
     Agreement,
@@ -209,6 +210,10 @@ def test_a_missing_or_foreign_proof_is_refused() -> None:
     assert isinstance(evidence, Proven)
     with pytest.raises(MissingData):
         verify(Proven(()))
+    with pytest.raises(UnsupportedClaim):
+        verify(Proven(evidence.proofs * 2))
+    with pytest.raises(UnsupportedClaim):
+        verify(Proven(prove_run(TRACE, TENSORS, 1)))
     moved = replace(evidence.proofs[0], group=1)
     with pytest.raises(MissingData):
         verify(Proven((moved,)))
