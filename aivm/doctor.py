@@ -5,6 +5,8 @@ Opening devices belongs in a worker process: ``examine`` compiles kernels in the
 
 import sys
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +14,11 @@ from msgspec import Struct
 
 from aivm.backends.discovery import Compiler, Device, find_compiler, find_devices, set_environment
 from aivm.backends.numpy_backend import NumpyBackend
+from aivm.backends.program_protocol import OracleBackend, ProgramBackend
 from aivm.backends.protocol import Backend
 from aivm.backends.trial import make_trial_batch
 from aivm.conformance.run import ConformanceReport, run_conformance
+from aivm.conformance.run_programs import ProgramReport, run_program_conformance
 from aivm.errors import CompilerMissing, ConformanceFailure
 from aivm.layered import EvaluationShape, LayeredShape
 
@@ -79,6 +83,22 @@ class Diagnosis(Struct, frozen=True):
     """numpy first, then tinygrad on every usable device."""
 
 
+class ProgramExamination(Struct, frozen=True):
+    """All vectors of programs on one device."""
+
+    backend: str
+    """Name of the implementation."""
+
+    device: str
+    """Name of the device."""
+
+    report: ProgramReport | None
+    """The passed run; None when a bit differed."""
+
+    reason: str
+    """Why programs may not run there; empty when they may."""
+
+
 def diagnose(
     environment: MutableMapping[str, str],
     cache: Path,
@@ -105,6 +125,41 @@ def diagnose(
         examine(TinygradBackend(device.name), clock_ns) for device in devices if device.is_usable
     ]
     return Diagnosis(compiler, "", devices, tuple(examinations))
+
+
+def examine_programs(
+    environment: MutableMapping[str, str],
+    cache: Path,
+    on_progress: Callable[[str, int, int], None],
+    interpreter: str = sys.executable,
+) -> tuple[ProgramExamination, ...]:
+    """Run all vectors of programs on the oracle and on every usable device: a minute for each.
+
+    :param environment: ``os.environ``; the compiler's name is written into it for tinygrad.
+    :param cache: directory for compiled kernels.
+    :param on_progress: called with a device's name, the vectors done and their number.
+    :param interpreter: a clang beside it is found too.
+    """
+    backends: list[ProgramBackend] = [OracleBackend()]
+    with suppress(CompilerMissing):  # `diagnose` tells it
+        set_environment(environment, find_compiler(environment, interpreter), cache)
+        devices = [device.name for device in find_devices(environment) if device.is_usable]
+        from aivm.backends.tinygrad_programs import TinygradPrograms  # reads the environment when imported
+
+        backends += map(TinygradPrograms, devices)
+    found = []
+    for backend in backends:
+        report, reason = None, ""
+        try:
+            report = run_program_conformance(
+                backend,
+                is_quick=False,
+                on_progress=partial(on_progress, f"{backend.name} on {backend.device}"),
+            )
+        except ConformanceFailure as error:
+            reason = str(error)
+        found.append(ProgramExamination(backend.name, backend.device, report, reason))
+    return tuple(found)
 
 
 def examine(backend: Backend, clock_ns: Callable[[], int]) -> Examination:

@@ -42,14 +42,24 @@ class Finding(Struct, frozen=True):
 
 
 @click.command(cls=TangleCommand)
+@click.option(
+    "--conformance",
+    "is_thorough",
+    is_flag=True,
+    help="Also compute all published vectors of programs on every device: a minute for each.",
+)
 @pass_context
-def doctor(context: CommandContext) -> None:
+def doctor(context: CommandContext, is_thorough: bool) -> None:
     """Examine this machine: compiler, devices, conformance, speed, ports, disk.
 
     Exit status 1 when a node could not run here.
     """
     with context.make_talk_console().status("compiling and comparing kernels on every device ..."):
         compute = examine_compute(context.home / "cache")
+    if is_thorough:
+        from tangle.cli.doctor_programs import examine_programs
+
+        compute += examine_programs(context.home / "cache", context.make_talk_console())
     findings = [
         Finding(
             "system", True, f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores"
