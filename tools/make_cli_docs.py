@@ -35,6 +35,7 @@ LAYOUT = """\
 | `genesis.cbor` | the network |
 | `config.toml` | settings, all commented |
 | `db/` | the ledger |
+| `blobs/` | models, data, traces and results by content id |
 | `devnet/` | the homes of `tangle devnet up` |
 """
 

@@ -158,3 +158,24 @@ class UnknownModel(TangleError):
         self.text = text
         self.known = known
         super().__init__(f"{text[:80]!r} names no single model here; known are {', '.join(known) or 'none'}")
+
+
+class FileExists(TangleError):
+    """A file where another one was to be written."""
+
+    code = "file-exists"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} exists already; name another with --output, or replace it with --force")
+
+
+class BlobNotFetched(TangleError):
+    """A fetch that ended without its blob."""
+
+    code = "blob-not-fetched"
+
+    def __init__(self, blob: str, reason_code: str, reason: str) -> None:
+        self.blob = blob
+        self.reason_code = reason_code
+        super().__init__(f"blob {blob} did not come ({reason_code}): {reason}")

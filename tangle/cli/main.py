@@ -18,6 +18,7 @@ MODULES: Final = {
     "tx": "tangle.cli.transaction_commands:tx",
     "verify": "tangle.cli.verify_command:verify",
     "model": "tangle.cli.model_commands:model",
+    "blob": "tangle.cli.blob_commands:blob",
     "key": "tangle.cli.key_commands:key",
     "genesis": "tangle.cli.genesis_commands:genesis",
     "config": "tangle.cli.config_commands:config",

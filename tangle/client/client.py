@@ -18,6 +18,7 @@ from tangle.api.schemas.transactions import (
     SubmittedAnswer,
     TransactionAnswer,
 )
+from tangle.client.blobs import BlobMethods
 from tangle.client.errors import ApiProblem, NotReached, UnexpectedAnswer
 from tangle.client.reading import NodeReader, as_text
 from tangle.client.sending import Prove, make_transaction, read_work
@@ -44,7 +45,7 @@ PROGRESS: Final = {
 """How far each status is on the way; after 3 comes nothing, but the certificate of a conflict."""
 
 
-class TangleClient(NodeReader):
+class TangleClient(BlobMethods, NodeReader):
     """A client of the node at ``base_url``. Close it, or use it as an asynchronous context manager."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """Requests over one pool of connections, with time limits and with retries where a retry is harmless."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Container, Mapping
 from typing import Final, TypeVar
 
 import aiohttp
@@ -155,9 +155,38 @@ class Transport:
                     raise
             await self._sleep(pause_s)
 
-    async def open_stream(self, path: str, query: Texts, headers: Texts) -> aiohttp.ClientResponse:
-        """Open an event stream; the caller closes the response.
+    async def upload(
+        self, method: str, path: str, query: Texts, content: AsyncIterable[bytes], size: int | None
+    ) -> Answer:
+        """Send a body that is not in memory whole; never repeated, because it is gone then.
 
+        :param size: its bytes, where known: the node refuses what it has no room for before it comes.
+        :raises ApiProblem, NodeUnreachable, UnexpectedAnswer: see each.
+        """
+        headers = {"Content-Type": "application/octet-stream", "Accept": f"application/json, {PROBLEM_TYPE}"}
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        timeout = aiohttp.ClientTimeout(
+            sock_connect=self.config.connect_timeout_s, sock_read=self.config.silence_timeout_s
+        )
+        url = self.base_url + path
+        try:
+            async with self._get_session().request(
+                method, url, params=query, data=content, headers=headers, timeout=timeout
+            ) as response:
+                answer = await self._read_content(response)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise self.make_unreachable(error) from None
+        if response.status >= 400:
+            raise self._make_problem(response, answer)
+        return Answer(response.status, answer)
+
+    async def open_stream(
+        self, path: str, query: Texts, headers: Texts, *, statuses: Container[int] = (200,)
+    ) -> aiohttp.ClientResponse:
+        """Open an event stream, or a content of any length; the caller closes the response.
+
+        :param statuses: those that begin one.
         :raises ApiProblem, NodeUnreachable, UnexpectedAnswer: see each.
         """
         timeout = aiohttp.ClientTimeout(
@@ -169,7 +198,7 @@ class Transport:
             )
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self.make_unreachable(error) from None
-        if response.status != 200:
+        if response.status not in statuses:
             try:
                 with anyio.fail_after(self.config.answer_timeout_s):
                     content = await response.read()
