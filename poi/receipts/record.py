@@ -31,7 +31,7 @@ REPLICAS_MAX: Final = 64
 """Most replicas of one task."""
 
 MOVES_MAX: Final = 64
-"""Most moves of a dispute: two in each of at most 10 rounds; the rest is room."""
+"""Most moves of a dispute: two in each of at most 14 rounds; the rest is room."""
 
 EVIDENCE_FIELD: Final = 3
 """Place of ``evidence`` in the encoded array."""
