@@ -80,8 +80,8 @@ def test_a_device_that_errs_is_refused_when_the_program_is_compiled(monkeypatch:
 @pytest.mark.parametrize("renderer", ["CPU", "CPU:X86", "PYTHON"])
 def test_many_random_graphs_on_every_renderer(renderer: str) -> None:
     device = "PYTHON" if renderer == "PYTHON" else "CPU"
-    count = 25 if renderer == "PYTHON" else 60
-    compared, different, refused = _compare(device, (1000, count, 5, 0), renderer, 800)
+    count = 40 if renderer == "CPU" else 12
+    compared, different, refused = _compare(device, (1000, count, 4, 0), renderer, 800)
     assert compared > count // 2
     assert different == 0
     # Nothing that errs is used; only the x86 renderer of tinygrad 0.14.0 is known to err.
@@ -91,6 +91,6 @@ def test_many_random_graphs_on_every_renderer(renderer: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_random_graphs_under_beam_search() -> None:
-    compared, different, refused = _compare("CPU", (2000, 8, 4, 2), "CPU", 800)
-    assert compared > 8
+    compared, different, refused = _compare("CPU", (2000, 4, 3, 2), "CPU", 800)
+    assert compared > 4
     assert (different, refused) == (0, 0)
