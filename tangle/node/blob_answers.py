@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, assert_never
 
+import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from tangle.core.chunk_tree import PIECE_LEVEL, PIECE_SIZE, get_range_size, prov
 from tangle.core.errors import TangleError
 from tangle.core.merkle import compute_levels
 from tangle.core.types import Digest
-from tangle.net.errors import SessionClosed
+from tangle.net.errors import SessionClosed, Throttled
 from tangle.net.messages import (
     BlobHoldings,
     BlobRange,
@@ -29,7 +30,8 @@ from tangle.net.messages import (
     Response,
     prepare_message,
 )
-from tangle.node.peer import Peer
+from tangle.net.throttle import Rate, TokenBucket
+from tangle.node.peer import Peer, get_now_ms
 from tangle.store.blob_errors import BlobUnknown
 from tangle.store.blob_store import BlobStore
 
@@ -38,6 +40,14 @@ ANSWERS_MAX: Final = 64
 
 PEER_ANSWERS_MAX: Final = 8
 """Those of one peer: twice what an honest one asks at a time."""
+
+PIECES_RATE: Final = Rate(per_second=400, burst=400)
+"""Pieces read and sent for all peers together, 100 MB/s: checking and encrypting them takes half a core, and
+the ledger needs the other half. It is below what one peer may ask (``REQUEST_RATE``), so that nobody honest
+is blamed for asking on."""
+
+PART_COST: Final = 3
+"""What a part of a piece costs of that rate: the whole of it is read and checked, and hashed again."""
 
 LEVELS_KEPT: Final = 8
 """Trees whose inner nodes are kept in memory, at most 2 MiB each."""
@@ -55,6 +65,7 @@ class BlobAnswers:
         self._get_held = get_held
         self._levels: OrderedDict[BlobId, Levels] = OrderedDict()
         self._by_peer: Counter[Peer] = Counter()
+        self._pace: TokenBucket | None = None
 
     def on_request(self, request: BlobRequest, peer: Peer, tasks: TaskGroup) -> None:
         """Answer in a task, or refuse at once when there are too many."""
@@ -98,6 +109,7 @@ class BlobAnswers:
     async def _make_range(self, blob: BlobId, level: int, index: int) -> BlobRange:
         tree = await self._store.get_tree(blob)
         size = get_range_size(tree.size, level, index)
+        await self._wait_turn(1 if level == PIECE_LEVEL else PART_COST)
         piece_index = index >> (PIECE_LEVEL - level)
         if self._store.has(blob):
             piece: bytes | None = await self._store.read_piece(blob, piece_index)
@@ -108,6 +120,17 @@ class BlobAnswers:
         proof = prove_range(self._get_levels(blob, tree.nodes), piece, level, index)
         start = index * (PIECE_SIZE >> (PIECE_LEVEL - level)) - piece_index * PIECE_SIZE
         return BlobRange(0, piece[start : start + size], proof.path)
+
+    async def _wait_turn(self, cost: int) -> None:
+        if self._pace is None:
+            self._pace = TokenBucket(PIECES_RATE, get_now_ms())
+        while True:
+            try:
+                self._pace.take(cost, get_now_ms())
+            except Throttled as error:
+                await anyio.sleep(error.retry_after_ms / 1_000)
+            else:
+                return
 
     def _get_levels(self, blob: BlobId, nodes: tuple[Digest, ...]) -> Levels:
         levels = self._levels.get(blob)

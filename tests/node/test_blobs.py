@@ -8,6 +8,7 @@ import anyio
 import pytest
 from anyio.abc import TaskStatus
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from tangle.core.blob_id import BlobId, format_blob_id, make_blob_id
 from tangle.core.chunk_tree import CHUNK_SIZE, PIECE_SIZE, BlobShape, RangeProof, compute_tree, verify_range
@@ -16,8 +17,9 @@ from tangle.net.errors import RequestRefused
 from tangle.net.messages import BlobHoldings, BlobRange, GetBlobHoldings, GetBlobRange
 from tangle.net.peers import POINTS_MAX
 from tangle.net.session import Session
-from tangle.node.blob_answers import PEER_ANSWERS_MAX, BlobAnswers
+from tangle.node.blob_answers import PART_COST, PEER_ANSWERS_MAX, PIECES_RATE, BlobAnswers
 from tangle.node.blob_fetch import PATIENCE_S
+from tangle.node.blob_metrics import BlobCollector
 from tangle.node.blob_views import BlobState, BlobUnavailable
 from tangle.node.blobs import BlobRoom, open_blob_room
 from tangle.node.peering import Peering
@@ -333,6 +335,50 @@ async def test_who_asks_too_much_at_once_is_refused_the_rest() -> None:
                 tasks.start_soon(ask, session)
         assert outcomes.count("given") >= PEER_ANSWERS_MAX
         assert set(outcomes) == {"given", "overloaded"}
+
+
+async def test_nobody_keeps_the_node_busy_with_asking() -> None:
+    """However many small parts are asked for, no more is read than its share allows, and nobody is blamed."""
+    asked = 400
+
+    async def ask(session: Session, first: int) -> None:
+        for index in range(first, asked, 4):
+            await session.request(GetBlobRange(0, TREE.id, 0, index))
+
+    async with a_stranger() as (a, session):
+        began_s = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            for first in range(4):
+                tasks.start_soon(ask, session, first)
+        least_s = (asked * PART_COST - PIECES_RATE.burst) / PIECES_RATE.per_second
+        assert anyio.current_time() - began_s >= least_s - 0.1
+        (peer,) = a.peering.get_peers()
+        assert a.peering.get_score(peer) == POINTS_MAX
+
+
+async def test_figures_are_told() -> None:
+    async with nodes(2) as (a, b):
+        await start_all([a, b])
+        await a.room.put(CONTENT, is_pinned=True)
+        await obtain(b)
+        registry = CollectorRegistry()
+        registry.register(BlobCollector(b.room))
+        told = {name: registry.get_sample_value(name) for name in FIGURES_OF_B}
+        assert told == FIGURES_OF_B
+
+
+FIGURES_OF_B: Final = {
+    "tangle_blobs": 1,
+    "tangle_blob_bytes": len(CONTENT) + 31 * 32,
+    "tangle_blob_pinned_bytes": 0,
+    "tangle_blob_quota_bytes": QUOTA,
+    "tangle_blob_fetching": 0,
+    "tangle_blob_fetched_total": 1,
+    "tangle_blob_fetches_failed_total": 0,
+    "tangle_blob_fetched_bytes_total": len(CONTENT),
+    "tangle_blob_served_bytes_total": 0,
+    "tangle_blob_evicted_total": 0,
+}
 
 
 async def test_a_node_without_a_room_says_that_it_has_nothing() -> None:
