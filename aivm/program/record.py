@@ -125,10 +125,10 @@ def compute_tensor_id(tensor: TensorType, data: bytes) -> Digest:
 
 def _refuse_unknown_operators(data: bytes) -> None:
     # The typed decoder only says where it stopped; whoever sent a newer program should read that it is newer.
-    plain: Any = decode(tuple, data, limit=PROGRAM_SIZE_MAX)
     try:
+        plain: Any = decode(tuple, data, limit=PROGRAM_SIZE_MAX)
         codes = [node[0][0] for node in plain[NODES_FIELD]]
-    except (IndexError, TypeError):
+    except (MalformedEncoding, IndexError, TypeError):
         return
     for place, code in enumerate(codes):
         if isinstance(code, int) and code not in OPERATORS:

@@ -59,12 +59,10 @@ def _infer_pool(
 def _verify_inside(
     site: Site, lengths: tuple[int, int], kernel: int, stride: int, pad: int, dilation: int
 ) -> None:
-    # Every window must have an element of the image: a maximum or mean over nothing is undefined.
+    # Every window must have an element of the image: a maximum or mean over nothing is undefined. The first
+    # window reaches least far into it. With steps no longer than the image none can jump over it.
     length, count = lengths
-    if (count - 1) * stride - pad >= length:
-        site.refuse_shape(f"window {count - 1} lies in the border alone")
-    for window in range(min(count, pad // stride + 1)):  # the others begin within the image
-        start = window * stride - pad
-        place = max(0, -start + dilation - 1) // dilation  # of the first element that is not before the image
-        if place >= kernel or start + place * dilation >= length:
-            site.refuse_shape(f"window {window} lies in the border alone")
+    if kernel > 1 and dilation > length:
+        site.refuse_shape(f"elements of a window {dilation} apart jump over {length}")
+    if (kernel - 1) * dilation < pad or (count - 1) * stride - pad >= length:
+        site.refuse_shape("a window lies in the border alone")

@@ -1,5 +1,7 @@
 """Whatever could cycle, overflow, divide by zero, read outside or grow too large has its own refusal."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,8 @@ from aivm.program.errors import (
     UnusedTensor,
     ZeroSize,
 )
+from aivm.program.inference.pooling import infer_maxpool
+from aivm.program.inference.site import Site
 from aivm.program.limits import MACS_MAX
 from aivm.program.operators import (
     Add,
@@ -141,6 +145,7 @@ NO_PADS = (0, 0, 0, 0)
         (ShapeMismatch, MaxPool((2, 2), (1, 1), (0, 0, 0, 2), (1, 1)), (_x(*IMAGE),)),
         (ShapeMismatch, MaxPool((2, 1), (1, 1), (2, 0, 2, 0), (4, 1)), (_x(1, 2, 2),)),
         (ShapeMismatch, MaxPool((2, 2), (1, 1), NO_PADS, (1, 1)), (_x(6, 5),)),
+        (ShapeMismatch, MaxPool((3, 1), (1, 1), (8, 0, 8, 0), (4, 1)), (_x(1, 3, 2),)),
         (ZeroSize, MaxPool((0, 2), (1, 1), NO_PADS, (1, 1)), (_x(*IMAGE),)),
         (ZeroSize, AveragePool((2, 2), (0, 1), NO_PADS, Border.IGNORED, 0), (_x(*IMAGE),)),
         (TypeMismatch, AveragePool((2, 2), (1, 1), NO_PADS, Border.IGNORED, 0), (_x(*IMAGE, dtype=INT32),)),
@@ -291,3 +296,20 @@ def test_a_softmax_that_could_divide_by_zero_is_refused_when_bound() -> None:
     shares = builder.add(Softmax(0, INT8), builder.add_input(_x(4)), builder.add_initializer(table))
     with pytest.raises(InitializerMismatch):
         bind_program(builder.build(shares), builder.contents)
+
+
+def test_no_accepted_window_lies_in_the_border_alone() -> None:
+    accepted = 0
+    ranges = (range(1, 6), range(1, 4), range(1, 4), range(5), range(5), range(1, 5))
+    for length, kernel, stride, before, after, apart in product(*ranges):
+        operator = MaxPool((kernel, 1), (stride, 1), (before, 0, after, 0), (apart, 1))
+        site = Site(0, "maxpool", (_x(1, length, 1),), (False,))
+        try:
+            (pooled,) = infer_maxpool(operator, site)
+        except InvalidProgram:
+            continue
+        accepted += 1
+        for window in range(pooled.shape[1]):
+            starts = (window * stride - before + place * apart for place in range(kernel))
+            assert any(0 <= start < length for start in starts)
+    assert accepted > 1000

@@ -101,8 +101,9 @@ def test_what_is_no_program_is_refused(place: tuple[int, ...], value: object) ->
 def test_bytes_that_are_not_canonical_or_too_many_are_refused() -> None:
     data = encode_program(make_plan().program)
     for wrong in (data + b"\x00", data[:-1], b"", b"\xff", data.replace(b"\x18\x64", b"\x19\x00\x64")):
-        with pytest.raises(MalformedEncoding):
+        with pytest.raises(MalformedEncoding) as caught:
             decode_program(wrong)
+        assert caught.value.record == "Program"
     with pytest.raises(OversizeEncoding):
         decode_program(b"\x00" * (PROGRAM_SIZE_MAX + 1))
 
