@@ -15,18 +15,29 @@ from numpy.typing import NDArray
 
 from aivm.program.binding import Tensor
 from aivm.program.types import DTYPES
-from aivm.verification.challenges import compute_seed, draw_vectors
-from aivm.verification.errors import MissingData, WrongCommitment, WrongProduct, WrongTensor
+from aivm.verification.challenges import (
+    ERROR_BITS_PRIVATE,
+    compute_seed,
+    compute_vector_count,
+    draw_vectors,
+)
+from aivm.verification.errors import InvalidRequest, MissingData, WrongCommitment, WrongProduct, WrongTensor
 from aivm.verification.freivalds import (
     RECOMPUTE_MACS_MAX,
+    Preparation,
     Product,
     is_small,
+    prepare,
     verify_by_recomputing,
+    verify_prepared,
     verify_product,
 )
 from aivm.verification.trace import Commitment, Trace, verify_context
 from aivm.verification.traced import TracedProgram
 from tangle.core.types import Digest
+
+SECRET_SIZE_MIN: Final = 32
+"""Shortest secret of a verifier: nobody tries 2^256."""
 
 LEVEL: Final = 3
 """Rung of the ladder; keeps its seeds apart from those of other checks."""
@@ -96,6 +107,41 @@ class Projecting(Struct, frozen=True):
         except WrongProduct as fault:
             raise WrongTensor(number, f"row {fault.row} of the product is wrong") from None
         return self.vectors * (rows * terms + terms * columns + rows * columns)
+
+
+class Private:
+    """Checks with vectors of the verifier's own: one, and the weights' projections are kept for the next
+    run.
+
+    Nobody can aim at vectors that nobody knows, and nobody else is convinced by them. After a refusal take
+    another secret. It is a ``Judge`` for runs of one program.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        """:param secret: at least 32 random bytes that never leave the verifier."""
+        if len(secret) < SECRET_SIZE_MIN:
+            raise InvalidRequest(f"a secret of {len(secret)} bytes, not {SECRET_SIZE_MIN}")
+        self._secret = Digest(secret)
+        self._kept: dict[tuple[int, int], Preparation] = {}
+
+    def verify(self, number: int, group: int, product: Product) -> int:
+        """Project one product.
+
+        :raises WrongTensor: it is wrong.
+        """
+        rows, terms, columns = product.shape
+        kept = self._kept.get((number, group))
+        cost = rows * terms + rows * columns
+        if kept is None:
+            cost += terms * columns
+            seed = compute_seed(self._secret, b"", LEVEL, number, group)
+            vectors = draw_vectors(seed, columns, compute_vector_count(ERROR_BITS_PRIVATE))
+            kept = self._kept[number, group] = prepare(product.right, vectors, product.bias)
+        try:
+            verify_prepared(product.left, product.result, kept)
+        except WrongProduct as fault:
+            raise WrongTensor(number, f"row {fault.row} of the product is wrong") from None
+        return cost
 
 
 def verify_run(

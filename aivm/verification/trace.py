@@ -245,6 +245,24 @@ def verify_outputs(
             raise WrongCommitment("the output", f"tensor {opening.number} of the trace is another")
 
 
+def verify_claim(
+    program: TracedProgram,
+    commitment: Commitment,
+    context: Context,
+    inputs: tuple[Digest, ...],
+    openings: tuple[TensorOpening, ...],
+) -> None:
+    """Everything that is checked when a claim is admitted (V0, V1). All later checks rely on it.
+
+    :param inputs: tensor ids of the task's inputs. :param openings: as in ``verify_outputs``.
+    :raises WrongCommitment: another program, context, input, or outputs that are not those of the trace.
+    """
+    verify_context(program, commitment, context)
+    if commitment.inputs != inputs:
+        raise WrongCommitment("the input", "the claim is about others than the task")
+    verify_outputs(program, commitment, openings)
+
+
 def collect_shown(
     program: TracedProgram,
     commitment: Commitment,

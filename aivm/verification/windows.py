@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aivm.program.operators import Conv2d
 from aivm.verification.freivalds import Product
 
-Centered = NDArray[np.int16]
+Centered = NDArray[np.int8] | NDArray[np.uint8] | NDArray[np.int16]
 """Bytes minus their zero point: within -255 ... 255."""
 
 

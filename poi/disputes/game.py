@@ -63,18 +63,21 @@ from tangle.core.merkle import compute_leaf_hash
 from tangle.core.types import INTEGER_MAX, Digest, Milliseconds
 
 
-def open_game(program: TracedProgram, terms: Terms, now: Milliseconds) -> Game:
+def open_game(program: TracedProgram, inputs: tuple[Digest, ...], terms: Terms, now: Milliseconds) -> Game:
     """Begin a dispute.
 
     :param program: the claim's program, its constants and rows.
-    :raises InvalidTerms: the claim is about another program or number of rows, or bonds or clocks are out of
-        range.
+    :param inputs: tensor ids of the task's inputs: what both parties are agreed on from the start.
+    :raises InvalidTerms: the claim is about another program, input or number of rows, or bonds or clocks
+        are out of range.
     :raises NothingDisputed: both have the same trace.
     """
     try:
         verify_context(program, terms.commitment, terms.commitment.context)
     except VerificationFailure as fault:
         raise InvalidTerms(str(fault)) from None
+    if terms.commitment.inputs != inputs:
+        raise InvalidTerms("the claim is about other inputs than the task")
     if terms.defender_bond + terms.challenger_bond > INTEGER_MAX:
         raise InvalidTerms("both bonds together are no amount")
     if not 1 <= terms.clock_ms <= CLOCK_MAX_MS:

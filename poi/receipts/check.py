@@ -291,7 +291,7 @@ def _verify_dispute(evidence: Disputed, commitment: Commitment, materials: Mater
         raise UnrecordedFact("that dispute")
     if evidence.terms.commitment != commitment:
         raise UnsupportedClaim("the dispute was about another claim")
-    game = open_game(materials.program, evidence.terms, evidence.began_ms)
+    game = open_game(materials.program, commitment.inputs, evidence.terms, evidence.began_ms)
     for entry in evidence.moves:
         move = decode_move(entry.move)
         game = apply_move(materials.program, game, entry.side, move, entry.at_ms)

@@ -19,6 +19,7 @@ from aivm.program.operators import (
     Reshape,
     Softmax,
     TopK,
+    Transpose,
 )
 from aivm.program.types import DType
 from aivm.verification.graph import GraphProgram
@@ -71,6 +72,20 @@ def make_graph(rows: int = 24, seed: int = 0, channels: int = 4) -> tuple[GraphP
     plan = build.build(best, places)
     program = GraphProgram(bind_program(plan, build.contents), rows)
     return program, run_traced(program, (make_bytes(seed + 2, (rows, 2, 8, 8), 0, 255),))
+
+
+def make_wide_graph(rows: int = 600, seed: int = 0) -> tuple[GraphProgram, Tensors]:
+    """A matmul with zero points and a bias, large enough to be projected, and one of each row with itself."""
+    build = ProgramBuilder()
+    row = build.add_input(make_input(DType.INT8, 4, 128))
+    weights = build.add_initializer(make_bytes(seed, (128, 64)))
+    bias = build.add_initializer(np.arange(64, dtype=np.int32) * 999 - 20_000)
+    sums = build.add(Matmul(5, 0), row, weights, bias)
+    scaled = build.add(Requantize(Mode.RNE64, DType.INT8, 0, (2**30 + 5,), (43,), 0, -3), sums)
+    turned = build.add(Transpose((1, 0)), scaled)
+    program = build.build(build.add(Matmul(-3, 1), scaled, turned))
+    bound = GraphProgram(bind_program(program, build.contents), rows)
+    return bound, run_traced(bound, (make_bytes(seed + 2, (rows, 4, 128)),))
 
 
 def make_trace(program: TracedProgram, tensors: Tensors, context: Context = CONTEXT) -> Trace:

@@ -16,7 +16,7 @@ from aivm.oracle.graph.run import trace_program
 from aivm.oracle.layered import compute_logits
 from aivm.program.record import compute_tensor_id
 from aivm.verification import chain, spot
-from aivm.verification.chain import Projecting, list_served, select_served, verify_run
+from aivm.verification.chain import Private, Projecting, list_served, select_served, verify_run
 from aivm.verification.challenges import ERROR_BITS_PUBLIC, compute_vector_count
 from aivm.verification.errors import (
     InvalidProofOfProduct,
@@ -32,10 +32,18 @@ from aivm.verification.trace import (
     Trace,
     compute_commitment_id,
     make_leaf,
+    verify_claim,
     verify_context,
     verify_opening,
 )
-from aivm.verification.traced import TracedProgram, compute_chunk, count_chunks, find_needed, get_bytes
+from aivm.verification.traced import (
+    TracedProgram,
+    compute_chunk,
+    count_chunks,
+    find_needed,
+    get_bytes,
+    run_traced,
+)
 from tangle.core.types import Digest, PublicKey
 from tests.aivm.verification import oracles
 from tests.aivm.verification.builders import (
@@ -47,6 +55,7 @@ from tests.aivm.verification.builders import (
     make_graph,
     make_layered,
     make_trace,
+    make_wide_graph,
 )
 
 
@@ -66,12 +75,13 @@ def make_run(kind: str) -> Run:
         "layered": make_layered,
         "large": lambda: make_layered((300, 300, 300, 10), 260),
         "graph": make_graph,
+        "wide": make_wide_graph,
     }
     program, tensors = makers[kind]()
     return Run(program, tensors, make_trace(program, tensors))
 
 
-RUNS = {kind: make_run(kind) for kind in ("layered", "large", "graph")}
+RUNS = {kind: make_run(kind) for kind in ("layered", "large", "graph", "wide")}
 
 
 @pytest.fixture(params=sorted(RUNS))
@@ -92,8 +102,9 @@ def check(run: Run, tensors: Tensors, trace: Trace | None = None) -> chain.Chain
     return verify_run(run.program, trace.commitment, inputs, served, judge(trace.commitment))[1]
 
 
-def test_runs_are_those_of_the_oracles() -> None:
-    layered, graph = RUNS["layered"], RUNS["graph"]
+@pytest.mark.parametrize("kind", ["graph", "wide"])
+def test_runs_are_those_of_the_oracles(kind: str) -> None:
+    layered, graph = RUNS["layered"], RUNS[kind]
     program = layered.program
     logits = compute_logits(program.layers, program.weights, layered.tensors[0])  # type: ignore[attr-defined]  # layered
     assert np.array_equal(layered.tensors[-1], logits)
@@ -265,6 +276,40 @@ def test_another_input_is_refused(run: Run) -> None:
         verify_run(
             run.program, run.commitment, tuple(each[1:] for each in inputs), served, judge(run.commitment)
         )
+
+
+def test_private_vectors_are_kept_between_runs() -> None:
+    program, tensors = make_wide_graph()
+    private = Private(b"\x07" * 32)
+    costs = []
+    for divisor in (1, 2):
+        inputs = (tensors[0] // divisor,)
+        run = run_traced(program, inputs)
+        trace = make_trace(program, run)
+        served = select_served(trace, run)
+        costs.append(verify_run(program, trace.commitment, inputs, served, private)[1].check_macs)
+        wrong = change(run, program.first, 4321)
+        lie = make_trace(program, wrong)
+        with pytest.raises(WrongTensor):
+            verify_run(program, lie.commitment, inputs, select_served(lie, wrong), private)
+    assert costs[0] - costs[1] == 128 * 64
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        Private(b"\x07" * 31)
+
+
+def test_a_claim_is_admitted_with_its_inputs_and_outputs_only(run: Run) -> None:
+    openings, inputs = run.trace.open_outputs(), run.commitment.inputs
+    verify_claim(run.program, run.commitment, CONTEXT, inputs, openings)
+    for wrong_inputs, wrong_openings in (
+        ((Digest(bytes(32)), *inputs[1:]), openings),
+        (inputs, openings[1:]),
+        (inputs, (run.trace.open(run.program.first, ()), *openings)),
+    ):
+        with pytest.raises(WrongCommitment):
+            verify_claim(run.program, run.commitment, CONTEXT, wrong_inputs, wrong_openings)
 
 
 # -- the run as a whole, proven (level 6) --------------------------------------------------------------------

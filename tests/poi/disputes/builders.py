@@ -78,7 +78,7 @@ def make_terms(defender: Trace, challenger: Trace) -> Terms:
 
 
 def make_game(defender: Trace, challenger: Trace) -> Game:
-    return open_game(defender.program, make_terms(defender, challenger), START)
+    return open_game(defender.program, defender.commitment.inputs, make_terms(defender, challenger), START)
 
 
 def get_other(side: Side) -> Side:

@@ -111,7 +111,13 @@ def test_equal_traces_are_no_dispute() -> None:
 
 def test_a_claim_about_another_program_is_no_dispute() -> None:
     with pytest.raises(InvalidTerms):
-        open_game(PROGRAMS["graph"][0], make_terms(TRUTH, LIE), START)
+        open_game(PROGRAMS["graph"][0], TRUTH.commitment.inputs, make_terms(TRUTH, LIE), START)
+
+
+def test_a_claim_about_other_inputs_is_no_dispute() -> None:
+    # Otherwise a worker could win with the right answer to another question.
+    with pytest.raises(InvalidTerms):
+        open_game(TRUTH.program, (Digest(bytes(32)),), make_terms(TRUTH, LIE), START)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,7 @@ def test_a_claim_about_another_program_is_no_dispute() -> None:
 )
 def test_terms_out_of_range_are_no_dispute(changes: dict[str, int]) -> None:
     with pytest.raises(InvalidTerms):
-        open_game(TRUTH.program, replace(make_terms(TRUTH, LIE), **changes), START)
+        open_game(TRUTH.program, TRUTH.commitment.inputs, replace(make_terms(TRUTH, LIE), **changes), START)
 
 
 def test_nobody_moves_twice_or_out_of_turn() -> None:

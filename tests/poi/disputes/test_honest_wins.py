@@ -144,7 +144,7 @@ def check_victory(game: Game, honest: Side) -> None:
 
 
 TestDispute: Any = Dispute.TestCase
-TestDispute.settings = settings(max_examples=200, stateful_step_count=30)
+TestDispute.settings = settings(max_examples=120, stateful_step_count=30)
 
 
 def play(game: Game, honest: Side, name: str, lie: str, number: int, place: int) -> tuple[Game, int]:

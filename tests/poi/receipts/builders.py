@@ -74,7 +74,7 @@ def make_disputed(rival: Trace, *, is_challenger_silent: bool = False) -> Disput
         COMMITMENT, WORKERS[3], rival.commitment.root, Grains(100), Grains(50), 500_000, Milliseconds(900)
     )
     now = Milliseconds(1_000_000)
-    game = open_game(PROGRAM, terms, now)
+    game = open_game(PROGRAM, COMMITMENT.inputs, terms, now)
     moves = []
     while not isinstance(game.phase, Decided):
         for side in get_waited_for(game):
