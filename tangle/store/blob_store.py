@@ -264,7 +264,7 @@ class BlobStore:
         cost = compute_cost(tree.size)
         await self.reserve(cost)
         try:
-            async with self._undisturbed():
+            async with self._undisturbed(), self._undoing(blob):
                 if blob not in self._entries:
                     await self._write_tree(blob, tree)
                     await self._write_pin(blob, is_pinned=is_pinned)
@@ -273,8 +273,11 @@ class BlobStore:
             self.release(cost)
 
     async def write_part_piece(self, blob: BlobId, index: int, content: bytes) -> None:
-        """Put a verified piece of a part on disk."""
-        await self.files.write(format_blob_id(blob) + PART, index * PIECE_SIZE, content)
+        """Put a verified piece of a part on disk; without effect once the blob is whole, or gone."""
+        async with self._undisturbed():
+            entry = self._entries.get(blob)
+            if entry is not None and not entry.is_whole:
+                await self.files.write(format_blob_id(blob) + PART, index * PIECE_SIZE, content)
 
     async def finish_part(self, blob: BlobId) -> None:
         """All pieces of a part are here: make it a blob."""
@@ -294,21 +297,16 @@ class BlobStore:
         """
         blob = tree.id
         name = format_blob_id(blob)
-        async with self._undisturbed():
+        async with self._undisturbed(), self._undoing(blob):
             entry = self._entries.get(blob)
             is_pinned = is_pinned or (entry is not None and entry.is_pinned)
             await self._write_pin(blob, is_pinned=is_pinned)
             if entry is not None and entry.is_whole:
                 await self.files.remove(upload)
             else:
-                try:
-                    await self.files.commit(upload, name + PART)
-                    await self._write_tree(blob, tree)
-                    await self.files.commit(name + PART, name)
-                except BlobStorageFailed:
-                    if entry is None:
-                        await self.files.remove(name + PART, name + TREE, name + PIN)
-                    raise
+                await self.files.commit(upload, name + PART)
+                await self._write_tree(blob, tree)
+                await self.files.commit(name + PART, name)
             self._entries[blob] = BlobEntry(blob, tree.size, is_pinned, self._now_ms(), True)
 
     async def set_pin(self, blob: BlobId, *, is_pinned: bool) -> BlobEntry:
@@ -316,7 +314,7 @@ class BlobStore:
 
         :raises BlobUnknown: neither is here.
         """
-        async with self._undisturbed():
+        async with self._undisturbed(), self._undoing(blob):
             entry = self._entries.get(blob)
             if entry is None:
                 raise BlobUnknown(format_blob_id(blob))
@@ -360,6 +358,22 @@ class BlobStore:
         async with self._turn:
             with anyio.CancelScope(shield=True):
                 yield
+
+    @asynccontextmanager
+    async def _undoing(self, blob: BlobId) -> AsyncIterator[None]:
+        """Where the disk refuses, leave the files as the entries say."""
+        try:
+            yield
+        except BlobStorageFailed:
+            name, entry = format_blob_id(blob), self._entries.get(blob)
+            stale = [name + TREE + NEW, name + PIN + NEW]
+            if entry is None or not entry.is_pinned:
+                stale.append(name + PIN)
+            if entry is None:
+                stale += [name + PART, name + TREE]
+                self._trees.pop(blob, None)
+            await self.files.remove(*stale)
+            raise
 
     def release(self, size_bytes: int) -> None:
         """Give back what ``reserve`` took."""
