@@ -10,6 +10,7 @@ from hashlib import shake_256
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aivm.verification.errors import InvalidRequest
 from aivm.verification.field import PRIME, ZERO_BITS, Elements
@@ -59,11 +60,17 @@ def draw_elements(seed: bytes, count: int) -> Elements:
     spare = WORDS_SPARE
     while True:
         stream = shake_256(seed).digest(8 * (count + spare))
-        words = np.frombuffer(stream, "<u8").astype(np.uint64) & np.uint64(PRIME)
-        kept: Elements = words[words != np.uint64(PRIME)][:count]
-        if len(kept) == count:
-            return kept
+        kept = select_elements(np.frombuffer(stream, "<u8").astype(np.uint64))
+        if len(kept) >= count:
+            return kept[:count]
         spare *= 2
+
+
+def select_elements(words: NDArray[np.uint64]) -> Elements:
+    """The lowest 61 bits of each word, without those that are p: what is left is uniform."""
+    cut: Elements = words & np.uint64(PRIME)
+    kept: Elements = cut[cut != np.uint64(PRIME)]
+    return kept
 
 
 def draw_vectors(seed: bytes, length: int, count: int) -> Elements:

@@ -74,8 +74,8 @@ def rotate(values: Elements, bits: int) -> Elements:
     if bits == 0:
         return values
     low = np.uint64(2 ** (BITS - bits) - 1)
-    turned = ((values & low) << np.uint64(bits)) | (values >> np.uint64(BITS - bits))
-    return np.where(turned == _PRIME, np.uint64(0), turned)
+    # Not all bits of an element are set, so neither are those of its rotation: the result is below p.
+    return ((values & low) << np.uint64(bits)) | (values >> np.uint64(BITS - bits))
 
 
 def add_up(values: Elements) -> int:

@@ -53,6 +53,16 @@ def draw(seed: bytes, count: int) -> list[int]:
     return [word for word in words if word != P][:count]
 
 
+def draw_places(seed: bytes, size: int, count: int) -> list[int]:
+    stream = shake_256(seed).digest(2**16)
+    drawn: list[int] = []
+    for at in range(0, len(stream), 8):
+        word = int.from_bytes(stream[at : at + 8], "little")
+        if len(drawn) < count and word < 2**64 // size * size and word % size not in drawn:
+            drawn.append(word % size)
+    return sorted(drawn)
+
+
 def root(leaves: list[bytes]) -> bytes:
     """RFC 6962 section 2.1, recursively."""
 

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aivm.verification import field
-from aivm.verification.challenges import compute_vector_count, draw_elements, draw_places, draw_vectors
+from aivm.verification.challenges import (
+    compute_vector_count,
+    draw_elements,
+    draw_places,
+    draw_vectors,
+    select_elements,
+)
 from aivm.verification.errors import InvalidProduct, InvalidRequest
 from aivm.verification.field import PRIME
 from aivm.verification.projection import (
@@ -115,6 +121,14 @@ def test_drawn_places_are_different_and_in_range(seed: bytes, size: int, data: s
     assert len(set(places)) == count
     assert list(places) == sorted(places)
     assert 0 <= places[0] <= places[-1] < size
+
+
+def test_words_that_would_favour_some_elements_or_places_are_left_out() -> None:
+    words = np.array([PRIME, 2**64 - 1, 5, 2**63 + 7, PRIME - 1], np.uint64)
+    assert select_elements(words).tolist() == [5, 7, PRIME - 1]
+    size = 3 * 2**62  # a quarter of all words lies above it
+    expected = oracles.draw_places(b"seed", size, 40)
+    assert list(draw_places(b"seed", size, 40)) == expected
 
 
 def test_all_places_can_be_drawn() -> None:

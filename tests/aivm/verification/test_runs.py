@@ -28,9 +28,13 @@ from aivm.verification.errors import (
 from aivm.verification.proving import make_judge, prove_run
 from aivm.verification.spot import answer_spot_check, count_all_chunks, draw_chunks, verify_spot_check
 from aivm.verification.trace import (
+    ChunkOpening,
     Commitment,
+    TensorOpening,
     Trace,
+    compute_bound_id,
     compute_commitment_id,
+    make_chunk_tree,
     make_leaf,
     verify_claim,
     verify_context,
@@ -44,6 +48,7 @@ from aivm.verification.traced import (
     get_bytes,
     run_traced,
 )
+from aivm.verification.tree import MerkleTree
 from tangle.core.types import Digest, PublicKey
 from tests.aivm.verification import oracles
 from tests.aivm.verification.builders import (
@@ -413,6 +418,26 @@ def test_a_chunk_that_is_not_shown_is_missing_data(run: Run) -> None:
     for place in range(len(openings)):
         with pytest.raises(MissingData):
             verify_spot_check(run.program, run.commitment, drawn, openings[:place] + openings[place + 1 :])
+
+
+@pytest.mark.parametrize("extra", [-1, 1])
+def test_a_chunk_of_another_length_is_refused_even_if_it_was_committed_to(extra: int) -> None:
+    run = RUNS["layered"]
+    number = run.program.first
+    data = get_bytes(run.program, number, run.tensors[number])
+    last = count_chunks(run.program.types[number]) - 1
+    tree = make_chunk_tree(data[:extra] if extra < 0 else data + bytes(extra))
+    shown = ChunkOpening(last, (data + bytes(1))[4096 * last : len(data) + extra], tree.get_proof(last).path)
+    ids = [
+        compute_bound_id(run.program.types[each], tree.root if each == number else run.trace.trees[each].root)
+        for each in range(number, len(run.program.types))
+    ]
+    trace = MerkleTree([make_leaf(number + at, each) for at, each in enumerate(ids)])
+    commitment = replace(run.commitment, root=trace.root)
+    opening = TensorOpening(number, tree.root, trace.get_proof(0).path, (shown,))
+    verify_opening(run.program, commitment, replace(opening, chunks=()))
+    with pytest.raises(WrongCommitment):
+        verify_opening(run.program, commitment, opening)
 
 
 @given(st.sampled_from(sorted(RUNS)), st.data())
