@@ -10,8 +10,9 @@ import pytest
 
 from tangle.api.schemas.blobs import BlobAnswer
 from tangle.client.client import TangleClient
-from tangle.core.blob_id import BlobId, format_blob_id, parse_blob_id
+from tangle.core.blob_id import BlobId, format_blob_id, make_blob_id, parse_blob_id
 from tangle.core.chunk_tree import PIECE_SIZE
+from tangle.core.types import Digest
 from tests.acceptance.support import NetworkUnderTest, NodeUnderTest, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -95,6 +96,8 @@ async def test_a_blob_is_fetched_killed_in_the_middle_and_resumed(
     assert await read(third, blob) == content
     name = format_blob_id(blob)
     assert list_files(third) == {name, f"{name}.tree", f"{name}.pin"}
+    async with TangleClient(second.url) as client:
+        await client.fetch_blob(make_blob_id(Digest(bytes(32))))  # still on its way when the node stops
     assert await four_nodes.stop() == [0] * 4
     for node in four_nodes.nodes:
         assert "Traceback" not in node.read_log()
