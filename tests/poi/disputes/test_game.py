@@ -240,8 +240,9 @@ def test_a_clock_is_for_all_moves_together() -> None:
 
 def test_time_that_runs_backwards_gives_nobody_time() -> None:
     game = move(make_game(TRUTH, LIE), Side.DEFENDER, TRUTH, Milliseconds(START - 500))
-    game = move(game, Side.CHALLENGER, LIE, at(0))
+    game = move(game, Side.CHALLENGER, LIE, Milliseconds(START - 400))
     assert game.left_ms == (CLOCK_MS, CLOCK_MS)
+    assert get_deadline(game, Side.DEFENDER) == at(CLOCK_MS)
 
 
 @pytest.mark.parametrize("side", Side)
