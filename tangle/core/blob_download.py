@@ -36,6 +36,10 @@ OUTSTANDING_MAX: Final = 4
 SOURCES_MAX: Final = 16
 """Peers that one download asks for pieces; with the limit above it bounds memory at 16 MiB."""
 
+SLOW_S: Final = 2.0
+"""A piece that a peer owes for this long is asked of another one too, once nothing else is left to ask: the
+end of a download does not wait for whoever stalls."""
+
 FAILURES_MAX: Final = 3
 """Requests in a row that a peer may leave unanswered before nothing more is asked of it."""
 
@@ -71,9 +75,11 @@ class PieceWish(Struct, Generic[Source], frozen=True):
 class _Record:
     __slots__ = ("failures", "held", "outstanding")
 
-    def __init__(self, held: frozenset[int]) -> None:
+    def __init__(self, held: set[int]) -> None:
         self.held = held
-        self.outstanding: set[int] = set()
+        """What the source has and is not on disk here."""
+        self.outstanding: dict[int, float] = {}
+        """When it was asked for what, in seconds."""
         self.failures = 0
 
 
@@ -136,24 +142,24 @@ class Download(Generic[Source]):
         except FalseHoldings:
             self._drop_liar(source)
             raise
-        held = frozenset(index for run in runs for index in range(run.first, run.first + run.count))
+        held = {index for run in runs for index in range(run.first, run.first + run.count)} - self._held
         record = self._sources.get(source)
         if record is None:
             self._sources[source] = _Record(held)
         else:
             record.held = held
 
-    def take_wishes(self) -> list[PieceWish[Source]]:
+    def take_wishes(self, now_s: float) -> list[PieceWish[Source]]:
         """What to ask now; what is answered here counts as asked."""
         wishes: list[PieceWish[Source]] = []
         for _ in range(OUTSTANDING_MAX):  # in turns, so that the first peer does not get all there is to do
             for source, record in self._sources.items():
                 if len(record.outstanding) >= OUTSTANDING_MAX:
                     continue
-                index = next((index for index in self._wanted if index in record.held), None)
+                index = self._choose(record, now_s)
                 if index is not None:
-                    del self._wanted[index]
-                    record.outstanding.add(index)
+                    self._wanted.pop(index, None)
+                    record.outstanding[index] = now_s
                     wishes.append(PieceWish(source, index))
         return wishes
 
@@ -170,20 +176,22 @@ class Download(Generic[Source]):
             self._drop_liar(source)
             raise FalseRange(format_blob_id(self.blob), index, error.reason) from None
         if record is not None:
-            record.outstanding.discard(index)
+            record.outstanding.pop(index, None)
             record.failures = 0
 
     def on_stored(self, index: int) -> None:
         """A piece is on disk."""
         self._held.add(index)
         self._wanted.pop(index, None)
+        for record in self._sources.values():
+            record.held.discard(index)
 
     def on_failure(self, source: Source, index: int) -> None:
         """``source`` did not give a piece: it is asked of another one."""
         record = self._sources.get(source)
         if record is None or index not in record.outstanding:
             return
-        record.outstanding.discard(index)
+        del record.outstanding[index]
         self._want((index,))
         record.failures += 1
         if record.failures >= FAILURES_MAX:
@@ -199,8 +207,31 @@ class Download(Generic[Source]):
         self._liars.add(source)
         self.on_gone(source)
 
+    def _choose(self, record: _Record, now_s: float) -> int | None:
+        """A piece to ask a source for."""
+        if not self._wanted:
+            owed = (
+                index
+                for other in self._sources.values()
+                if other is not record
+                for index, asked_s in other.outstanding.items()
+                if now_s - asked_s >= SLOW_S and index in record.held and not self._is_owed_anew(index, now_s)
+            )
+            return next(owed, None)
+        if 4 * len(record.held) < len(self._wanted):  # who has little: look there, not through everything
+            return next((index for index in record.held if index in self._wanted), None)
+        return next((index for index in self._wanted if index in record.held), None)
+
+    def _is_owed_anew(self, index: int, now_s: float) -> bool:
+        """Whether somebody was asked for a piece lately."""
+        return any(
+            now_s - record.outstanding.get(index, now_s - SLOW_S) < SLOW_S
+            for record in self._sources.values()
+        )
+
     def _want(self, indices: Iterable[int]) -> None:
-        again = {index: None for index in sorted(indices) if index not in self._held}
+        owed = {index for record in self._sources.values() for index in record.outstanding}
+        again = {index: None for index in sorted(indices) if index not in self._held and index not in owed}
         self._wanted = again | self._wanted  # before the others: they were due first
 
     def _on_tree(self) -> None:

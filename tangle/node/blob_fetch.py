@@ -148,7 +148,7 @@ class Fetch:
 
     def _ask_pieces(self, tasks: TaskGroup) -> None:
         if self._is_begun:
-            for wish in self._download.take_wishes():
+            for wish in self._download.take_wishes(anyio.current_time()):
                 tasks.start_soon(self._ask_piece, wish)
 
     async def _ask_holdings(self, peer: Peer) -> None:

@@ -10,6 +10,7 @@ from tangle.core.blob_download import (
     FAILURES_MAX,
     OUTSTANDING_MAX,
     RUNS_MAX,
+    SLOW_S,
     SOURCES_MAX,
     Download,
     PieceRun,
@@ -35,6 +36,9 @@ PIECES = len(TREE.nodes)
 ALL = (PieceRun(0, PIECES),)
 
 
+NOW_S = 100.0
+
+
 def get_piece(index: int) -> bytes:
     return CONTENT[index * PIECE_SIZE : (index + 1) * PIECE_SIZE]
 
@@ -49,12 +53,12 @@ def deliver(download: Download[str], wish: PieceWish[str]) -> None:
 
 def test_one_peer_gives_everything_a_few_pieces_at_a_time() -> None:
     download: Download[str] = Download(TREE.id)
-    assert download.take_wishes() == []
+    assert download.take_wishes(NOW_S) == []
     download.on_holdings("a", TREE.shape, TREE.nodes, ALL)
     most = 0
-    while wishes := download.take_wishes():
+    while wishes := download.take_wishes(NOW_S):
         most = max(most, len(wishes))
-        assert download.take_wishes() == []
+        assert download.take_wishes(NOW_S) == []
         for wish in wishes:
             deliver(download, wish)
     assert most == OUTSTANDING_MAX
@@ -66,7 +70,7 @@ def test_peers_share_the_work() -> None:
     download: Download[str] = Download(TREE.id)
     for source in "abc":
         download.on_holdings(source, TREE.shape, TREE.nodes, ALL)
-    wishes = download.take_wishes()
+    wishes = download.take_wishes(NOW_S)
     assert sorted(wish.source for wish in wishes) == sorted("abc" * OUTSTANDING_MAX)
     assert len({wish.index for wish in wishes}) == len(wishes)
 
@@ -74,7 +78,7 @@ def test_peers_share_the_work() -> None:
 def test_it_goes_on_where_it_was() -> None:
     download: Download[str] = Download(TREE.id, TREE, held=range(PIECES - 2))
     download.on_holdings("a", TREE.shape, (), ALL)
-    assert [wish.index for wish in download.take_wishes()] == [PIECES - 2, PIECES - 1]
+    assert [wish.index for wish in download.take_wishes(NOW_S)] == [PIECES - 2, PIECES - 1]
 
 
 def test_an_empty_blob_is_complete_as_soon_as_it_is_known() -> None:
@@ -89,7 +93,7 @@ def test_an_empty_blob_is_complete_as_soon_as_it_is_known() -> None:
 def test_nobody_is_asked_for_what_it_does_not_have() -> None:
     download: Download[str] = Download(TREE.id)
     download.on_holdings("a", TREE.shape, TREE.nodes, (PieceRun(3, 2),))
-    assert {wish.index for wish in download.take_wishes()} == {3, 4}
+    assert {wish.index for wish in download.take_wishes(NOW_S)} == {3, 4}
 
 
 @pytest.mark.parametrize(
@@ -113,32 +117,61 @@ def test_a_lie_about_the_blob_is_found_at_once(
     assert download.is_closed_to("liar")
     assert download.tree is None
     download.on_holdings("honest", TREE.shape, TREE.nodes, ALL)
-    assert {wish.source for wish in download.take_wishes()} == {"honest"}
+    assert {wish.source for wish in download.take_wishes(NOW_S)} == {"honest"}
 
 
 @pytest.mark.parametrize("content", [b"", get_piece(1), get_piece(0)[:-1], get_piece(0) + b"\0"])
 def test_a_liar_is_dropped_and_its_pieces_are_asked_of_others(content: bytes) -> None:
     download: Download[str] = Download(TREE.id)
     download.on_holdings("liar", TREE.shape, TREE.nodes, ALL)
-    asked = {wish.index for wish in download.take_wishes()}
+    asked = {wish.index for wish in download.take_wishes(NOW_S)}
     with pytest.raises(FalseRange):
         download.on_range("liar", 0, content, compute_node_path(TREE.nodes, 0))
     assert download.sources == ()
     download.on_holdings("liar", TREE.shape, TREE.nodes, ALL)
-    assert download.take_wishes() == []
+    assert download.take_wishes(NOW_S) == []
     download.on_holdings("honest", TREE.shape, TREE.nodes, ALL)
-    assert {wish.index for wish in download.take_wishes()} == asked
+    assert {wish.index for wish in download.take_wishes(NOW_S)} == asked
 
 
 def test_who_never_answers_is_left_and_may_come_back() -> None:
     download: Download[str] = Download(TREE.id)
     download.on_holdings("slow", TREE.shape, TREE.nodes, ALL)
-    wishes = download.take_wishes()
+    wishes = download.take_wishes(NOW_S)
     for wish in wishes[:FAILURES_MAX]:
         download.on_failure("slow", wish.index)
     assert download.sources == ()
     download.on_failure("slow", wishes[-1].index)
     assert not download.is_closed_to("slow")
+
+
+def test_what_a_peer_owes_for_long_is_asked_of_another_once_nothing_else_is_left() -> None:
+    download: Download[str] = Download(TREE.id, TREE, held=range(PIECES - 2))
+    download.on_holdings("stalling", TREE.shape, (), ALL)
+    owed = {wish.index for wish in download.take_wishes(NOW_S)}
+    download.on_holdings("prompt", TREE.shape, (), ALL)
+    assert download.take_wishes(NOW_S + SLOW_S - 0.1) == []
+    wishes = download.take_wishes(NOW_S + SLOW_S)
+    assert {(wish.source, wish.index) for wish in wishes} == {("prompt", index) for index in owed}
+    assert download.take_wishes(NOW_S + SLOW_S) == []
+    for wish in wishes:
+        deliver(download, wish)
+    assert download.is_complete
+    for index in owed:
+        download.on_failure("stalling", index)
+    assert download.take_wishes(NOW_S + 5 * SLOW_S) == []
+
+
+def test_a_piece_that_is_owed_twice_is_wanted_again_when_both_fail() -> None:
+    download: Download[str] = Download(TREE.id, TREE, held=range(PIECES - 1))
+    download.on_holdings("a", TREE.shape, (), ALL)
+    download.take_wishes(NOW_S)
+    download.on_holdings("b", TREE.shape, (), ALL)
+    download.take_wishes(NOW_S + SLOW_S)
+    download.on_failure("a", PIECES - 1)
+    assert download.take_wishes(NOW_S + SLOW_S) == []
+    download.on_gone("b")
+    assert [wish.source for wish in download.take_wishes(NOW_S + SLOW_S)] == ["a"]
 
 
 def test_sources_are_bounded() -> None:
@@ -169,7 +202,7 @@ def test_whatever_peers_do_one_honest_peer_is_enough(
     for number, held in enumerate(holdings):
         download.on_holdings(f"peer {number}", TREE.shape, nodes, make_runs(held))
     for _ in range(1_000):
-        wishes = download.take_wishes()
+        wishes = download.take_wishes(NOW_S)
         if not wishes:
             if download.is_complete:
                 break

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import pytest
@@ -10,6 +10,7 @@ from anyio.abc import TaskStatus
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from tangle.core.blob_download import SLOW_S
 from tangle.core.blob_id import BlobId, format_blob_id, make_blob_id
 from tangle.core.chunk_tree import CHUNK_SIZE, PIECE_SIZE, BlobShape, RangeProof, compute_tree, verify_range
 from tangle.core.types import Digest
@@ -177,6 +178,25 @@ async def test_a_liar_is_blamed_and_the_blob_comes_from_another(
         assert await asker.room.read_all(TREE.id) == CONTENT
         assert is_blamed(asker, liar)
         assert not is_blamed(asker, honest)
+
+
+async def test_nobody_waits_for_who_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with nodes(3) as (prompt, stalling, asker):
+        await start_all([prompt, stalling, asker])
+        for source in (prompt, stalling):
+            await source.room.put(CONTENT, is_pinned=True)
+        make_range = BlobAnswers._make_range
+
+        async def stall(answers: BlobAnswers, *arguments: Any) -> BlobRange:
+            if answers is stalling.room._answers:
+                await anyio.sleep_forever()
+            return await make_range(answers, *arguments)
+
+        monkeypatch.setattr(BlobAnswers, "_make_range", stall)
+        began_s = anyio.current_time()
+        await obtain(asker)
+        assert anyio.current_time() - began_s < 2 * SLOW_S
+        assert await asker.room.read_all(TREE.id) == CONTENT
 
 
 async def test_a_download_that_is_cut_off_goes_on_where_it_was() -> None:
