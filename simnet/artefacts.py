@@ -64,8 +64,8 @@ def write_course(directory: Path, simulation: Simulation, report: Report) -> Non
     """Write the graph that was made, and the picture."""
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / DAG, b"\n".join(iterate_dag(simulation.world)))
-    course = Course(simulation.latencies_ms, simulation.rounds)
-    _write(directory / PICTURE, draw_picture(report, course).encode())
+    courses = [Course(shard.stopwatch.final_ms, shard.rounds) for shard in simulation.shards]
+    _write(directory / PICTURE, draw_picture(report, courses).encode())
 
 
 def write_totals(directory: Path, totals: Totals) -> None:
@@ -122,6 +122,7 @@ def compute_replay_line(options: SimulationOptions, recording: Path | None = Non
         allow = " --allow-byzantine" if options.is_byzantine_allowed else ""
         return f"tangle sim run --scenario {shlex.quote(options.scenario)} --seed {options.seed}{allow}"
     drawn = f"--seed {options.seed} --nodes {options.nodes} --time {options.time_s:.15g}s"
+    drawn += f" --shards {options.shards}"
     return f"tangle sim run {drawn} --draws {options.version}"
 
 

@@ -6,15 +6,17 @@ again when a node starts from what a crash left.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from shards.blocks import BlockReference
-from shards.checkpoints import Checkpoint, check_supply, decode_checkpoint
+from shards.checkpoints import Checkpoint, SupplyTotals, check_supply, decode_checkpoint
 from shards.commits import CommitRecord, compute_commit_digest, decode_commit
 from shards.errors import SupplyBroken
 from simnet.event_log import EventLog
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
+from tangle.core.hashing import compute_home_shard
 from tangle.core.types import Digest, PublicKey, TransactionId
 from tangle.ledger.effects import Effect, Status
 from tangle.node.archive import Archive, OrderedRow
@@ -38,15 +40,28 @@ class _Watched:
         """Highest checkpoint that is final."""
 
 
+class Home(Struct, frozen=True):
+    """The shard that some nodes serve."""
+
+    shard: int
+    bits: int
+    """Bits of an address that tell its home."""
+
+
+WHOLE: Final = Home(0, 0)
+"""A chain that has one shard."""
+
+
 class FinalRun(Struct, frozen=True):
     """What became final at a node at once."""
 
+    shard: int
     node: int
     transactions: tuple[TransactionId, ...]
 
 
 class Checker:
-    """Everything that must hold while a simulation runs."""
+    """Everything that must hold in one shard while a simulation runs."""
 
     def __init__(
         self,
@@ -55,10 +70,14 @@ class Checker:
         on_final: Callable[[FinalRun], None],
         log: EventLog,
         faulty: frozenset[int] = frozenset(),
+        *,
+        home: Home = WHOLE,
+        on_supply: Callable[[SupplyTotals], None] = lambda _: None,
     ) -> None:
-        """:param names: of the nodes; those of validators first, in the committee's order.
+        """:param names: of the shard's nodes; those of validators first, in the committee's order.
         :param faulty: nodes that are not honest: nothing is expected of them.
         :param report: told what was found.
+        :param on_supply: told where all grains of the shard are, after each checkpoint of the one history.
         """
         self.effects: list[Effect] = []
         """The one history."""
@@ -71,6 +90,8 @@ class Checker:
         self._on_final = on_final
         self._log = log
         self._faulty = faulty
+        self._home = home
+        self._on_supply = on_supply
         self._checkpoints: list[bytes] = []
         self._rows: list[OrderedRow] = []
         self._ordered: set[TransactionId] = set()
@@ -180,9 +201,14 @@ class Checker:
             check_supply(checkpoint.supply)
         except SupplyBroken as error:
             self._report(Violated(Invariant.SUPPLY, self._names[node], str(error)))
+        self._on_supply(checkpoint.supply)
+        if checkpoint.shard != self._home.shard:
+            detail = f"checkpoint {checkpoint.index} is one of shard {checkpoint.shard}"
+            self._report(Violated(Invariant.OWN_SHARD, self._names[node], detail))
         for row in rows:
             self.effects.append(row.effect)
             self._check_once(node, row.index, row.effect)
+            self._check_homes(node, row.effect)
 
     def _check_once(self, node: int, index: int, effect: Effect) -> None:
         identity = effect.transaction
@@ -196,6 +222,13 @@ class Checker:
                 detail = f"number {issuer.sequence - 1} of {issuer.account.hex()} applies out of its turn"
                 self._report(Violated(Invariant.AT_MOST_ONCE, self._names[node], detail))
             self._sequences[issuer.account] = issuer.sequence
+
+    def _check_homes(self, node: int, effect: Effect) -> None:
+        for change in effect.changes if self._home.bits else ():
+            lives_in = compute_home_shard(change.account, self._home.bits)
+            if lives_in != self._home.shard:
+                detail = f"transaction {effect.transaction.hex()} changes an account of shard {lives_in}"
+                self._report(Violated(Invariant.OWN_SHARD, self._names[node], detail))
 
     def _tell_difference(self, node: int, expected: Checkpoint, found: Checkpoint) -> None:
         parts = [
@@ -233,7 +266,7 @@ class Checker:
         watched.final = latest.checkpoint
         final = self.effects[before.ordered_total : after.ordered_total]
         self._log.write(self._names[node], "final", index=latest.checkpoint)
-        self._on_final(FinalRun(node, tuple(effect.transaction for effect in final)))
+        self._on_final(FinalRun(self._home.shard, node, tuple(effect.transaction for effect in final)))
 
     # ── one block for a slot ────────────────────────────────────────────────────────────────────────────────
 

@@ -16,19 +16,25 @@ from tangle.store.store import Table
 
 
 def iterate_dag(world: World) -> Iterator[bytes]:
-    """Lines without their ends: blocks by round and author, then transactions by their id.
+    """Lines without their ends, one shard after the other: blocks by round and author, then transactions by
+    their id.
 
-    A block has ``kind``, ``id``, ``round``, ``author``, ``timestamp_ms``, ``parents`` (blocks) and ``tips``
-    (transactions); a transaction ``kind``, ``id``, ``issuer``, ``sequence``, ``anchor``, ``parents`` and
-    ``ordered``, its place in the one history or null.
+    Every line has its ``shard``. A block has ``kind``, ``id``, ``round``, ``author``, ``timestamp_ms``,
+    ``parents`` (blocks) and ``tips`` (transactions); a transaction ``kind``, ``id``, ``issuer``,
+    ``sequence``, ``anchor``, ``parents`` and ``ordered``, its place in the shard's one history or null.
     """
+    for shard in range(world.options.shards):
+        yield from _iterate_shard(world, shard)
+
+
+def _iterate_shard(world: World, shard: int) -> Iterator[bytes]:
     blocks: dict[bytes, bytes] = {}
     transactions: dict[bytes, bytes] = {}
-    for member in world.honest:
+    for member in world.get_honest(shard):
         blocks |= member.disk[Table.BLOCKS].values
         for encoded in member.disk[Table.TRANSACTIONS].values.values():
             transactions[decode_transaction(encoded).id] = encoded
-    places = {effect.transaction: place for place, effect in enumerate(world.checker.effects)}
+    places = {effect.transaction: place for place, effect in enumerate(world.checkers[shard].effects)}
     for key in sorted(blocks):
         yield _describe_block(blocks[key])
     for identity in sorted(transactions):
@@ -41,6 +47,7 @@ def _describe_block(encoded: bytes) -> bytes:
     return msgspec.json.encode(
         {
             "kind": "block",
+            "shard": body.shard,
             "id": block.reference.digest.hex(),
             "round": body.round,
             "author": body.author,
@@ -57,6 +64,7 @@ def _describe_transaction(encoded: bytes, places: dict[TransactionId, int]) -> b
     return msgspec.json.encode(
         {
             "kind": "transaction",
+            "shard": body.shard,
             "id": transaction.id.hex(),
             "issuer": body.issuer.hex(),
             "sequence": body.sequence,

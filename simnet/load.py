@@ -6,7 +6,8 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
-from simnet.chance import Chance, make_chance, make_key
+from simnet.chance import Chance, make_chance
+from simnet.homes import make_wallet_key
 from simnet.world import Member, World
 from tangle.core.errors import TangleError
 from tangle.core.transactions import (
@@ -44,10 +45,9 @@ class Wallet:
     """One account."""
 
     def __init__(self, world: World, index: int) -> None:
-        seed = world.options.seed
         self.name = f"wallet{index}"
-        self.key = make_key(seed, "wallet", index)
-        self.chance: Chance = make_chance(seed, "wallet", index)
+        self.key = make_wallet_key(world.options, index)
+        self.chance: Chance = make_chance(world.options.seed, "wallet", index)
         self._world = world
 
     async def send(self, members: Sequence[Member], recipients: Sequence[PublicKey]) -> list[Accepted]:
@@ -101,13 +101,15 @@ class Wallet:
 
 
 class Load:
-    """All wallets of a world."""
+    """All wallets of one shard: what they send goes to accounts of their own shard."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, shard: int = 0) -> None:
         self.accepted: list[Accepted] = []
         self.refused = 0
         self._world = world
-        self.wallets = [Wallet(world, index) for index in range(world.options.wallets)]
+        self._shard = shard
+        options = world.options
+        self.wallets = [Wallet(world, index) for index in range(shard, options.wallets, options.shards)]
         self._accounts = [wallet.key.public_key for wallet in self.wallets]
 
     async def run(self) -> None:
@@ -129,8 +131,8 @@ class Load:
     async def _send_forever(self, index: int, wallet: Wallet) -> None:
         options, chance = self._world.options, wallet.chance
         while True:
-            await anyio.sleep(chance.expovariate(options.rate / len(self.wallets)))
-            members = self._world.honest
+            await anyio.sleep(chance.expovariate(options.rate / options.wallets))
+            members = self._world.get_honest(self._shard)
             if options.is_settled:
                 members = [members[index % len(members)]]
             is_double = chance.random() < options.double_spends

@@ -27,11 +27,23 @@ from simnet.faults import (
 )
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 7
+OPTIONS_VERSION: Final = 8
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
 """Most validators that a seed draws: two faulty ones are tolerated, and a run stays short."""
+
+SHARDS_KNOWN: Final = (1, 2, 4, 8)
+"""How many shards there can be: homes are told by whole bits of an address."""
+
+PROCESSES_MAX: Final = 200
+"""Most nodes of all machines and shards together: each takes some ten megabytes and a share of one core."""
+
+SHARED_NODES_MAX: Final = 4
+"""Most validators of a seed that draws two shards, each of which costs as much as a network without."""
+
+SHARED_SHARE: Final = 0.1
+"""Of the seeds with so few validators, those that draw two shards."""
 
 TIME_DEFAULT_S: Final = 20.0
 """Length of a drawn simulation before the faults end, in virtual seconds."""
@@ -114,6 +126,9 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
     pending_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 100_000
     """As in a node's settings."""
 
+    shards: int = 1
+    """Shards of the chain; every machine runs one node of each."""
+
     version: int = OPTIONS_VERSION
     """``OPTIONS_VERSION`` of the program that drew these."""
 
@@ -124,8 +139,13 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def members(self) -> int:
-        """Nodes that run: validators and their twins."""
+        """Machines that run, each with one node for every shard: validators and their twins."""
         return self.nodes + len(self.twins)
+
+    @property
+    def shard_bits(self) -> int:
+        """Bits of an address that tell its home."""
+        return self.shards.bit_length() - 1
 
     @property
     def faulty(self) -> frozenset[int]:
@@ -138,7 +158,9 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return node if node < self.nodes else self.twins[node - self.nodes]
 
 
-def draw_options(seed: int, nodes: int | None = None, time_s: float | None = None) -> SimulationOptions:
+def draw_options(
+    seed: int, nodes: int | None = None, time_s: float | None = None, shards: int | None = None
+) -> SimulationOptions:
     """The simulation of a seed: everything that is not given is drawn.
 
     :raises ImpossiblePlan: what is given cannot be.
@@ -155,6 +177,8 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
         Adversary(node, strategy) for node, strategy in zip(sorted(strange), strategies, strict=False)
     )
     kind, point = draw_turn(seed, "fault", KINDS), draw_turn(seed, "point", POINTS)
+    drawn_shards = 2 if count <= SHARED_NODES_MAX and _is_sharded(seed) else 1
+    shard_count = drawn_shards if shards is None else shards
     options = SimulationOptions(
         seed=seed,
         nodes=count,
@@ -164,7 +188,7 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
         faults=draw_faults(make_chance(seed, "faults"), count, stop_s, kind, point),
         adversaries=adversaries,
         is_tight=chance.random() < 0.5,
-        wallets=chance.randint(2, 6),
+        wallets=max(chance.randint(2, 6), shard_count),
         rate=round(chance.uniform(2, 15), 2),
         double_spends=chance.choice([0.0, 0.05, 0.3]),
         jitter_ms=round(chance.uniform(0.1, 10), 2),
@@ -172,9 +196,15 @@ def draw_options(seed: int, nodes: int | None = None, time_s: float | None = Non
         disk_ms=chance.choice([0.2, 1.0, 5.0]),
         intake_max=chance.choice([16, 64, 20_000]),
         pending_max=chance.choice([64, 100_000]),
+        shards=shard_count,
     )
     check_options(options)
     return options
+
+
+def _is_sharded(seed: int) -> bool:
+    """Drawn apart, so that everything else of the seed stays as it is with one shard."""
+    return make_chance(seed, "shards").random() < SHARED_SHARE
 
 
 def _draw_faulty(chance: Chance, tolerated: int) -> int:
@@ -205,6 +235,7 @@ def check_options(options: SimulationOptions) -> None:
         raise ImpossiblePlan(f"{nodes} nodes; choose 1 to 100")
     if not TIME_MIN_S <= options.time_s <= 86_400:
         raise ImpossiblePlan(f"{options.time_s:g} s; choose {TIME_MIN_S:g} s to a day")
+    _check_shards(options)
     if len(options.regions) != nodes or len(options.clocks) != nodes:
         raise ImpossiblePlan(f"{nodes} nodes need as many regions and clocks")
     if unknown := sorted(set(options.regions) - set(REGIONS)):
@@ -224,6 +255,19 @@ def check_options(options: SimulationOptions) -> None:
                 "take fewer, more nodes, or --allow-byzantine"
             )
     _check_points(options)
+
+
+def _check_shards(options: SimulationOptions) -> None:
+    shards = options.shards
+    if shards not in SHARDS_KNOWN:
+        raise ImpossiblePlan(f"{shards} shards; choose 1, 2, 4 or 8, a power of two")
+    if options.members * shards > PROCESSES_MAX:
+        raise ImpossiblePlan(
+            f"{options.members} machines with a node for each of {shards} shards are "
+            f"{options.members * shards} nodes; take fewer nodes or shards, at most {PROCESSES_MAX} together"
+        )
+    if options.wallets < shards:
+        raise ImpossiblePlan(f"{options.wallets} wallets for {shards} shards; give each shard one at least")
 
 
 def _check_points(options: SimulationOptions) -> None:

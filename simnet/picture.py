@@ -68,7 +68,7 @@ COLOURS: Final = {
 
 
 class Course(Struct):
-    """What is drawn and no report holds: a run as it went."""
+    """What is drawn and no report holds: a run of one shard as it went."""
 
     latencies_ms: list[float]
     """From sending to finality, of every transaction that became final where it was sent."""
@@ -77,11 +77,11 @@ class Course(Struct):
     """The highest round of any honest node at a virtual second."""
 
 
-def draw_picture(report: Report, course: Course) -> str:
-    """A whole SVG document."""
+def draw_picture(report: Report, courses: Sequence[Course]) -> str:
+    """A whole SVG document: two panels for each shard, and the faults, which are the machines'."""
     shown = report.options.faults[:FAULTS_MAX]
-    tops = [GAP, 2 * GAP + PANEL, 3 * GAP + 2 * PANEL]
-    height = tops[2] + ROW * (len(shown) + 1) + GAP
+    bottom = GAP + 2 * len(courses) * (GAP + PANEL)
+    height = bottom + ROW * (len(shown) + 1) + GAP
     until_s = max(report.virtual_s, report.options.time_s, 1.0)
     title = f"seed {report.options.seed}, {report.options.nodes} nodes: {type(report.verdict).__name__}"
     parts = [
@@ -89,16 +89,24 @@ def draw_picture(report: Report, course: Course) -> str:
         f"<title>{escape(title)}</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         _write(LEFT, 20, title, size=14),
-        *_draw_histogram(tops[0], course.latencies_ms),
-        *_draw_rounds(tops[1], course.rounds, until_s),
-        *_draw_faults(tops[2], shown, until_s, len(report.options.faults) - len(shown)),
+        *(part for shard in range(len(courses)) for part in _draw_shard(shard, courses, until_s)),
+        *_draw_faults(bottom, shown, until_s, len(report.options.faults) - len(shown)),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _draw_histogram(top: int, latencies_ms: Sequence[float]) -> list[str]:
-    heading = _write(LEFT, top - 8, f"time to finality of {len(latencies_ms)} transactions, ms", size=12)
+def _draw_shard(shard: int, courses: Sequence[Course], until_s: float) -> list[str]:
+    top, course = GAP + 2 * shard * (GAP + PANEL), courses[shard]
+    of = f"shard {shard}: " if len(courses) > 1 else ""
+    return [
+        *_draw_histogram(top, of, course.latencies_ms),
+        *_draw_rounds(top + GAP + PANEL, of, course.rounds, until_s),
+    ]
+
+
+def _draw_histogram(top: int, of: str, latencies_ms: Sequence[float]) -> list[str]:
+    heading = _write(LEFT, top - 8, f"{of}time to finality of {len(latencies_ms)} transactions, ms", size=12)
     if not latencies_ms:
         return [heading, _write(LEFT, top + 20, "none became final")]
     most_ms = max(*latencies_ms, 1.0)
@@ -120,8 +128,8 @@ def _draw_histogram(top: int, latencies_ms: Sequence[float]) -> list[str]:
     return [heading, *bars, *_draw_axis(top + PANEL, most_ms), _write(8, top + 10, f"at most {highest}")]
 
 
-def _draw_rounds(top: int, rounds: Sequence[tuple[float, int]], until_s: float) -> list[str]:
-    heading = _write(LEFT, top - 8, "rounds of the committee over virtual seconds", size=12)
+def _draw_rounds(top: int, of: str, rounds: Sequence[tuple[float, int]], until_s: float) -> list[str]:
+    heading = _write(LEFT, top - 8, f"{of}rounds of the committee over virtual seconds", size=12)
     if not rounds:
         return [heading, _write(LEFT, top + 20, "no node came up")]
     highest = max(1, *(number for _, number in rounds))

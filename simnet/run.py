@@ -12,14 +12,12 @@ from msgspec import Struct
 from simnet.checkers import FinalRun
 from simnet.event_log import EventLog, Sink
 from simnet.fail_points import FailPoint
-from simnet.load import Accepted, Load
 from simnet.options import SimulationOptions, check_options
 from simnet.scheduling import PASSES_MAX, run_in_virtual_time, watch_time
-from simnet.stopwatch import Stopwatch
+from simnet.shard_run import SETTLED, ShardFigures, ShardRun, compute_rank
 from simnet.trouble import Trouble
 from simnet.verdicts import Finding, Invariant, NoProgress, Pass, Verdict, Violated
 from simnet.world import Member, World
-from tangle.node.views import TransactionStatus
 from tangle.store.store import WriteBatch
 
 LIVENESS_BOUND_S: Final = 60.0
@@ -28,9 +26,6 @@ between two attempts to reach a peer (15 s), a ping that finds a dead line (35 s
 
 LOOK_S: Final = 0.25
 """How often the end is looked for, and queues are measured."""
-
-SETTLED: Final = (TransactionStatus.CHECKPOINTED, TransactionStatus.CONFLICTING, TransactionStatus.EXPIRED)
-"""Ends that a transaction can come to."""
 
 
 class Report(Struct, frozen=True):
@@ -97,7 +92,10 @@ class Report(Struct, frozen=True):
     """Adversaries of whose equivocation honest nodes keep evidence."""
 
     generation: int
-    """Of the model, in the latest checkpoint."""
+    """Of the model, in the latest checkpoint; of the shards' models the lowest."""
+
+    shards: tuple[ShardFigures, ...]
+    """What came of each; the figures above are of all shards together."""
 
 
 class Simulation:
@@ -117,14 +115,9 @@ class Simulation:
         self.options = options
         self.finding: Finding | None = None
         self.recovery_s: float | None = None
-        self.rounds: list[tuple[float, int]] = []
-        """Highest round of any honest node, ``LOOK_S`` apart."""
-
         self._found = anyio.Event()
         self.world = World(options, self.log, self.report, self._on_final, self._on_durable)
-        self.load = Load(self.world)
-        self.stopwatch = Stopwatch(options.members, self.load.accepted)
-        self.latencies_ms = self.stopwatch.final_ms
+        self.shards = [ShardRun(self.world, shard, self.report) for shard in range(options.shards)]
         self._faults: dict[str, int] = {}
 
     def report(self, finding: Finding) -> None:
@@ -166,7 +159,9 @@ class Simulation:
         async with anyio.create_task_group() as troubling:
             troubling.start_soon(trouble.run)
             with anyio.CancelScope(deadline=self.options.time_s):
-                await self.load.run()
+                async with anyio.create_task_group() as loading:
+                    for shard in self.shards:
+                        loading.start_soon(shard.load.run)
         self.log.write("-", "calm")
         begun_s = anyio.current_time()
         with anyio.move_on_after(LIVENESS_BOUND_S):
@@ -180,10 +175,8 @@ class Simulation:
             await anyio.sleep(LOOK_S)
             self.world.check_queues()
             self._check_sessions()
-            running = [member.node for member in self.world.honest if member.node is not None]
-            if running:
-                highest = max(node.driver.core.highest_round for node in running)
-                self.rounds.append((anyio.current_time(), highest))
+            for shard in self.shards:
+                shard.look(anyio.current_time())
             self._on_time(anyio.current_time())
 
     def _check_sessions(self) -> None:
@@ -200,66 +193,29 @@ class Simulation:
         async with anyio.create_task_group() as probing:
             for member in members:
                 probing.start_soon(self._probe, member)
-        await _wait_until(lambda: not self._find_unsettled() and not self._find_behind())
+        await _wait_until(lambda: all(shard.is_settled for shard in self.shards))
 
     async def _probe(self, member: Member) -> None:
-        accepted = await self.load.probe(member)
-        await _wait_until(lambda: self._get_status(accepted) in SETTLED)
-
-    def _find_unsettled(self) -> Sequence[Accepted]:
-        unsettled = []
-        for accepted in self.load.accepted:
-            status = self._get_status(accepted)
-            if status is None and accepted.disks_lost == self.world.members[accepted.node].disks_lost:
-                name = self.world.members[accepted.node].name
-                detail = (
-                    f"transaction {accepted.id.hex()} was accepted at {accepted.at_s:.3f} s and is unknown"
-                )
-                self.report(Violated(Invariant.ACCEPTED_KEPT, name, detail))
-            elif status is not None and status not in SETTLED:
-                unsettled.append(accepted)
-        return unsettled
-
-    def _find_behind(self) -> Sequence[str]:
-        """Nodes at which something ordered is not final."""
-        checker, members = self.world.checker, self.world.honest
-        furthest = max(checker.get_final(member.index) for member in members)
-        total = len(checker.effects)
-        behind = []
-        for member in members:
-            node = member.node
-            latest = None if node is None else node.archive.get_checkpoint(checker.get_final(member.index))
-            if latest is None or latest.ordered_total < total or latest.index + 50 < furthest:
-                behind.append(member.name)
-        return behind
-
-    def _get_status(self, accepted: Accepted) -> TransactionStatus | None:
-        node = self.world.members[accepted.node].node
-        return TransactionStatus.ATTACHED if node is None else node.find_status(accepted.id)
+        shard = self.shards[member.shard]
+        accepted = await shard.load.probe(member)
+        await _wait_until(lambda: shard.get_status(accepted) in SETTLED)
 
     def _describe_unsettled(self) -> str:
         down = [member.name for member in self.world.honest if member.node is None]
         if down:
             return f"{', '.join(down)} did not come up"
-        unsettled = self._find_unsettled()
-        shown = [
-            f"{accepted.id.hex()[:16]} at node{accepted.node} is {self._get_status(accepted)}"
-            for accepted in unsettled[:3]
-        ]
-        final = [self.world.checker.get_final(member.index) for member in self.world.members]
-        rounds = [m.node.driver.core.highest_round for m in self.world.members if m.node is not None]
-        return (
-            f"{len(unsettled)} accepted transactions have no end ({'; '.join(shown)}); nodes behind: "
-            f"{', '.join(self._find_behind()) or 'none'}; final checkpoints {final}, rounds {rounds}"
-        )
+        if len(self.shards) == 1:
+            return self.shards[0].describe_unsettled()
+        unsettled = [shard for shard in self.shards if not shard.is_settled] or self.shards
+        return "; ".join(f"shard {shard.shard}: {shard.describe_unsettled()}" for shard in unsettled)
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _on_final(self, run: FinalRun) -> None:
-        self.stopwatch.on_final(run.node, run.transactions, anyio.current_time())
+        self.shards[run.shard].on_final(run, anyio.current_time())
 
-    def _on_durable(self, node: int, batch: WriteBatch) -> None:
-        self.stopwatch.on_durable(node, batch, anyio.current_time())
+    def _on_durable(self, member: Member, batch: WriteBatch) -> None:
+        self.shards[member.shard].on_durable(member, batch, anyio.current_time())
 
     def _report_fault(self, group: BaseException) -> None:
         leaf = group
@@ -276,7 +232,11 @@ class Simulation:
         self.report(Violated(Invariant.NODE_SOUND, "-", detail))
 
     def _make_report(self, verdict: Verdict) -> Report:
-        world, checker = self.world, self.world.checker
+        world, watches = self.world, [shard.stopwatch for shard in self.shards]
+        figures = tuple(shard.make_figures() for shard in self.shards)
+        final_ms = [each for watch in watches for each in watch.final_ms]
+        ordered_ms = [each for watch in watches for each in watch.ordered_ms]
+        blocks_ms = [each for watch in watches for each in watch.blocks_ms]
         return Report(
             options=self.options,
             verdict=verdict,
@@ -284,17 +244,17 @@ class Simulation:
             events=self.log.count,
             virtual_s=anyio.current_time(),
             recovery_s=self.recovery_s,
-            checkpoints=checker.checkpoints,
-            accepted=len(self.load.accepted),
-            refused=self.load.refused,
-            ordered=len(checker.effects),
-            conflicts=sum(1 for effect in checker.effects if effect.status),
-            finality_p50_ms=_compute_rank(self.stopwatch.final_ms, 0.5),
-            finality_p95_ms=_compute_rank(self.stopwatch.final_ms, 0.95),
-            order_p50_ms=_compute_rank(self.stopwatch.ordered_ms, 0.5),
-            order_p95_ms=_compute_rank(self.stopwatch.ordered_ms, 0.95),
-            block_p50_ms=_compute_rank(self.stopwatch.blocks_ms, 0.5),
-            block_p95_ms=_compute_rank(self.stopwatch.blocks_ms, 0.95),
+            checkpoints=sum(each.checkpoints for each in figures),
+            accepted=sum(each.accepted for each in figures),
+            refused=sum(each.refused for each in figures),
+            ordered=sum(each.ordered for each in figures),
+            conflicts=sum(each.conflicts for each in figures),
+            finality_p50_ms=compute_rank(final_ms, 0.5),
+            finality_p95_ms=compute_rank(final_ms, 0.95),
+            order_p50_ms=compute_rank(ordered_ms, 0.5),
+            order_p95_ms=compute_rank(ordered_ms, 0.95),
+            block_p50_ms=compute_rank(blocks_ms, 0.5),
+            block_p95_ms=compute_rank(blocks_ms, 0.95),
             starts=sum(member.starts for member in world.members),
             packets=world.network.packets,
             bytes=world.network.bytes,
@@ -303,8 +263,9 @@ class Simulation:
             torn=dict(sorted(sum((member.torn for member in world.members), Counter[str]()).items())),
             fail_points={point.value: world.fail_points.reached[point] for point in FailPoint},
             adversaries=_count_actions(world.members),
-            caught=len(checker.caught),
-            generation=checker.get_generation(),
+            caught=len(set[int]().union(*(checker.caught for checker in world.checkers))),
+            generation=min(each.generation for each in figures),
+            shards=figures,
         )
 
 
@@ -348,8 +309,3 @@ def _count_actions(members: Sequence[Member]) -> dict[str, int]:
 async def _wait_until(is_met: Callable[[], bool]) -> None:
     while not is_met():  # noqa: ASYNC110  # any condition, in virtual time, and nobody announces most of them
         await anyio.sleep(LOOK_S)
-
-
-def _compute_rank(values: Sequence[float], quantile: float) -> float | None:
-    ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, int(quantile * len(ordered)))], 3) if ordered else None

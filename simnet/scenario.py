@@ -42,6 +42,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[int, Meta(ge=0)] = 1
     """Decides what the file leaves open; the command line may name another."""
 
+    shards: int = 1
+    """Shards of the chain: 1, 2, 4 or 8. Every node's machine runs one process for each."""
+
     regions: tuple[str, ...] = ()
     """Region of each node; all in the first one when left out."""
 
@@ -93,6 +96,7 @@ def load_scenario(
             "seed": scenario.seed if seed is None else seed,
             "nodes": scenario.nodes,
             "time_s": scenario.time_s,
+            "shards": scenario.shards,
             "regions": scenario.regions or (REGIONS[0],) * scenario.nodes,
             "clocks": scenario.clocks or (ClockError(0, 0),) * scenario.nodes,
             "faults": scenario.fault,

@@ -45,6 +45,9 @@ class Totals(Struct, frozen=True):
     verdicts: dict[str, int]
     """By the name of the verdict."""
 
+    sharded: int
+    """Runs of more than one shard."""
+
     virtual_s: float
     ordered: int
     """Transactions."""
@@ -76,6 +79,7 @@ def compute_totals(reports: Iterable[Report]) -> Totals:
     return Totals(
         runs=len(runs),
         verdicts={kind.__name__: verdicts[kind.__name__] for kind in get_args(Verdict)},
+        sharded=sum(len(report.shards) > 1 for report in runs),
         virtual_s=round(sum(report.virtual_s for report in runs), 3),
         ordered=sum(report.ordered for report in runs),
         caught=sum(report.caught for report in runs),
@@ -90,6 +94,7 @@ def compute_totals(reports: Iterable[Report]) -> Totals:
 def find_unmet(totals: Totals) -> tuple[str, ...]:
     """What never happened in all runs, by name: nothing was tested against it."""
     counts = {
+        "several shards": totals.sharded,
         **{f"fault {name}": count for name, count in totals.faults.items()},
         **{f"tampering {name}": count for name, count in totals.tampering.items()},
         **{f"adversary {name}": each.actions for name, each in totals.strategies.items()},

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import product
 
 import anyio
 from anyio.abc import TaskGroup
@@ -46,7 +47,8 @@ class Trouble:
                 faults.start_soon(self._carry_out, fault)
             for adversary in self._world.options.adversaries:
                 if adversary.strategy is Strategy.OLD_BACKUP:
-                    faults.start_soon(self._put_back, self._world.members[adversary.node])
+                    for member in self._world.get_machine(adversary.node):
+                        faults.start_soon(self._put_back, member)
 
     async def _put_back(self, member: Member) -> None:
         """Restore a disk and its guard from a backup; the rounds signed since are forgotten."""
@@ -75,19 +77,23 @@ class Trouble:
         self._make_weather()
 
     async def _begin(self, fault: Fault) -> None:
-        network, members = self._world.network, self._world.members
+        network, shards = self._world.network, self._world.shards
         match fault:
             case Crash(nodes=nodes):
                 for node in nodes:
-                    await members[node].crash()
+                    for member in self._world.get_machine(node):
+                        await member.crash()
             case CrashAt():
                 self._arm(fault)
             case Cut(first=first, second=second):
-                network.cut(members[first].host, members[second].host)
+                for members in shards:
+                    network.cut(members[first].host, members[second].host)
             case HalfOpen(first=first, second=second):
-                network.forget_halves(members[first].host, members[second].host)
+                for members in shards:
+                    network.forget_halves(members[first].host, members[second].host)
             case OldHandshake(source=source, target=target):
-                self._tasks.start_soon(self._replay, members[source], members[target])
+                for members in shards:
+                    self._tasks.start_soon(self._replay, members[source], members[target])
             case Partition() | SlowLinks() | BadWeather() | Clog() | Tamper():
                 self._make_weather()
 
@@ -98,19 +104,18 @@ class Trouble:
 
     def _arm(self, fault: CrashAt) -> None:
         def kill(node: int) -> None:
-            name = self._world.members[node].name
-            self._world.log.write(name, "fail-point", at=fault.point.value)
+            self._world.log.write(f"node{node}", "fail-point", at=fault.point.value)
             self.counts[fault.point.value] = self.counts.get(fault.point.value, 0) + 1
-            victims = range(len(self._world.members)) if fault.is_everybody else (node,)
+            victims = range(self._world.options.members) if fault.is_everybody else (node,)
             self._killed[fault.point] = tuple(victims)
             for victim in victims:
-                self._world.members[victim].kill()
+                for member in self._world.get_machine(victim):
+                    member.kill()
 
         self._world.fail_points.arm(fault.point, fault.nodes, kill)
 
     async def _start_again(self, nodes: Sequence[int], *, is_disk_lost: bool) -> None:
-        for node in nodes:
-            member = self._world.members[node]
+        for member in [each for node in nodes for each in self._world.get_machine(node)]:
             await member.crash()  # it may still be on its way out
             if is_disk_lost:
                 member.lose_disk()
@@ -119,13 +124,13 @@ class Trouble:
     def _make_weather(self) -> None:
         """Set every link to what all active faults together do to it."""
         options, network = self._world.options, self._world.network
-        hosts = [member.host for member in self._world.members]
-        for source, source_host in enumerate(hosts):
-            for target, target_host in enumerate(hosts):
-                weather = Weather(jitter_ms=options.jitter_ms, loss=options.loss)
-                for fault in self._active:
-                    _worsen(weather, fault, source, target)
-                network.weather[source_host, target_host] = weather
+        # Nodes of different shards do not talk to each other.
+        pairs = [pair for members in self._world.shards for pair in product(members, repeat=2)]
+        for source, target in pairs:
+            weather = Weather(jitter_ms=options.jitter_ms, loss=options.loss)
+            for fault in self._active:
+                _worsen(weather, fault, source.index, target.index)
+            network.weather[source.host, target.host] = weather
         network.let_go()
 
 

@@ -30,6 +30,9 @@ class Invariant(Enum):
     """Bytes that somebody on the path duplicated, reordered, replayed or changed end a session; a handshake
     that is played again makes none."""
 
+    OWN_SHARD = "own-shard"
+    """Checkpoints are of the shard whose nodes make them, and change accounts that live there."""
+
     NODE_SOUND = "node-sound"
     """A node stops only when it is stopped."""
 

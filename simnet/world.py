@@ -8,6 +8,7 @@ break, and what its disk holds is all that it starts from.
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import anyio
@@ -18,15 +19,17 @@ from aivm.backends.numpy_backend import NumpyBackend
 from poi.presets import DIGITS
 from simnet.adversaries import Bender, Strategy
 from simnet.chance import SeededRandomness, make_chance, make_key
-from simnet.checkers import Checker, FinalRun
+from simnet.checkers import Checker, FinalRun, Home
 from simnet.clock import START_MS, DriftingClock
 from simnet.computer import SharedComputer
 from simnet.eclipse import SYBILS_MAX
 from simnet.event_log import EventLog, current_node
 from simnet.fail_points import FailPoint, FailPoints
+from simnet.homes import make_forger_key, make_wallet_key
 from simnet.network import PacketNetwork
 from simnet.options import SimulationOptions
 from simnet.store import DiskPace, SimulatedGuard, SimulatedStore, Torn, make_disk
+from simnet.supplies import SupplyChecker
 from simnet.timeline import Timeline
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
 from tangle.core.encoding import encode
@@ -90,14 +93,19 @@ LIMITS: Final = SubDagLimits()
 
 
 class Member:
-    """One node: its home, and its process while it runs."""
+    """One node: its home, and its process while it runs; a machine has one for every shard."""
 
-    def __init__(self, world: "World", index: int) -> None:
+    def __init__(self, world: "World", index: int, shard: int = 0) -> None:
+        """:param index: of its machine, which is what plans and committees count."""
         options = world.options
         self.world = world
         self.index = index
-        self.name = f"node{index}"
-        self.host = make_host(index)
+        self.shard = shard
+        self.number = shard * options.members + index
+        """Among the nodes of all machines."""
+
+        self.name = make_name(options, index, shard)
+        self.host = make_host(index, shard)
         self.pace = DiskPace(options.disk_ms)
         self.disk: Disk = make_disk()
         self.torn: Counter[str] = Counter()
@@ -114,8 +122,8 @@ class Member:
         """What makes it an adversary."""
 
         if strategy is not None:
-            chance = make_chance(options.seed, "adversary", index)
-            wallet = make_key(options.seed, "forger", index)
+            chance = make_chance(options.seed, "adversary", self.number)
+            wallet = make_forger_key(options, index, shard)
             others = [other for other in range(options.nodes) if other != index]
             self.bender = Bender(
                 strategy,
@@ -123,8 +131,8 @@ class Member:
                 wallet,
                 world.timeline,
                 chance,
-                victim=Address(make_host(chance.choice(others)).encode(), PORT),
-                names=_add_names(world, index) if strategy is Strategy.ECLIPSE else (),
+                victim=Address(make_host(chance.choice(others), shard).encode(), PORT),
+                names=_add_names(world, index, shard) if strategy is Strategy.ECLIPSE else (),
             )
             self.on_opened = self.bender.bend
         self.starts = 0
@@ -173,7 +181,7 @@ class Member:
         self.world.log.write(self.name, "disk-lost")
         self.disk = make_disk()
         self.disks_lost += 1
-        self.world.checker.on_disk_lost(self.index)
+        self.world.checkers[self.shard].on_disk_lost(self.index)
 
     def restore(self, disk: Disk, record: bytes) -> None:
         """Put an adversary's disk and guard back to what a backup holds."""
@@ -205,7 +213,7 @@ class Member:
             self._ended.set()
 
     def _make_guard(self, record: bytes) -> Guard:
-        chance = make_chance(self.world.options.seed, "guard", self.index)
+        chance = make_chance(self.world.options.seed, "guard", self.number)
         return SimulatedGuard(self.pace, chance, self._reach, self._on_torn, record)
 
     def _on_torn(self, left: Torn) -> None:
@@ -220,7 +228,9 @@ class Member:
 
     def _is_behind(self) -> bool:
         rounds = {
-            member: member.node.driver.core.highest_round for member in self.world.members if member.node
+            member: member.node.driver.core.highest_round
+            for member in self.world.shards[self.shard]
+            if member.node
         }
         return self in rounds and rounds[self] + LAG_ROUNDS < max(rounds.values())
 
@@ -232,16 +242,16 @@ class Member:
 
     async def _run(self) -> None:
         world = self.world
-        chance = make_chance(world.options.seed, "disk", self.index, self.starts)
+        chance = make_chance(world.options.seed, "disk", self.number, self.starts)
         store = SimulatedStore(
             self.disk,
             self.pace,
             chance,
-            lambda batch: world.on_durable(self.index, store, batch),
+            lambda batch: world.on_durable(self, store, batch),
             self._reach,
             self._on_torn,
         )
-        world.checker.on_started(self.index, store)
+        world.checkers[self.shard].on_started(self.index, store)
         async with anyio.create_task_group() as storing:
             storing.start_soon(store.run)
             try:
@@ -259,18 +269,18 @@ class Member:
 
     def _make_parts(self, store: SimulatedStore) -> NodeParts:
         world, seed = self.world, self.world.options.seed
-        others = tuple(f"{other.host}:{PORT}" for other in world.members if other is not self)
+        others = tuple(f"{other.host}:{PORT}" for other in world.shards[self.shard] if other is not self)
         return NodeParts(
             genesis=world.genesis,
-            config=replace(world.config, name=self.name, peer_host=self.host, peers=others),
+            config=replace(world.config, name=self.name, shard=self.shard, peer_host=self.host, peers=others),
             store=store,
             guard=self.guard,
             computer=world.computer,
             backend=BACKEND,
             network=self._network,
             clock=self._clock,
-            randomness=SeededRandomness(seed, self.index, self.starts),
-            node_key=make_key(seed, "node", self.index),
+            randomness=SeededRandomness(seed, self.number, self.starts),
+            node_key=make_key(seed, "node", self.number),
             validator_key=self.validator_key,
             agent=f"{self.name} simnet",
         )
@@ -285,7 +295,7 @@ class World:
         log: EventLog,
         report: Callable[[Finding], None],
         on_final: Callable[[FinalRun], None] = lambda _: None,
-        watch: Callable[[int, WriteBatch], None] = lambda _node, _batch: None,
+        watch: Callable[[Member, WriteBatch], None] = lambda _member, _batch: None,
     ) -> None:
         """:param report: told what the checkers find.
         :param on_final: told what became final where.
@@ -307,21 +317,51 @@ class World:
         )
         self.timeline = Timeline(make_chance(options.seed, "timeline"))
         self.network = PacketNetwork(self.timeline, make_chance(options.seed, "network"), log)
-        names = [f"node{index}" for index in range(options.members)]
-        self.checker = Checker(names, report, on_final, log, options.faulty)
-        self.members: list[Member] = []
-        self.members += [Member(self, index) for index in range(options.members)]
+        allocated = sum(allocation.amount for allocation in self.genesis.allocations)
+        self.supplies = SupplyChecker(allocated, options.shards, report)
+        self.checkers = [
+            Checker(
+                [make_name(options, index, shard) for index in range(options.members)],
+                report,
+                on_final,
+                log,
+                options.faulty,
+                home=Home(shard, options.shard_bits),
+                on_supply=partial(self.supplies.on_supply, shard),
+            )
+            for shard in range(options.shards)
+        ]
+        """One for each shard, which it judges by itself."""
+
+        self.shards = [
+            [Member(self, index, shard) for index in range(options.members)]
+            for shard in range(options.shards)
+        ]
+        """The nodes of each shard, by their machines."""
+
+        self.members = [member for shard in self.shards for member in shard]
+        """The nodes of all machines."""
+
+    def get_machine(self, index: int) -> list[Member]:
+        """The nodes of one machine: what happens to it happens to all of them."""
+        return [shard[index] for shard in self.shards]
+
+    def get_honest(self, shard: int) -> list[Member]:
+        """All of a shard but the adversaries."""
+        checker = self.checkers[shard]
+        return [member for member in self.shards[shard] if not checker.is_faulty(member.index)]
 
     @property
     def honest(self) -> list[Member]:
-        """All but the adversaries."""
-        return [member for member in self.members if not self.checker.is_faulty(member.index)]
+        """All of all shards but the adversaries."""
+        return [member for shard in range(self.options.shards) for member in self.get_honest(shard)]
 
-    def on_durable(self, node: int, store: Store, batch: WriteBatch) -> None:
+    def on_durable(self, member: Member, store: Store, batch: WriteBatch) -> None:
         """A node's commit returned."""
-        self.checker.on_durable(node, store, batch)
-        if not self.checker.is_faulty(node):
-            self._watch(node, batch)
+        checker = self.checkers[member.shard]
+        checker.on_durable(member.index, store, batch)
+        if not checker.is_faulty(member.index):
+            self._watch(member, batch)
 
     def check_queues(self) -> None:
         """Every queue of every running node is within its limit."""
@@ -345,25 +385,35 @@ class World:
                     self.report(Violated(Invariant.BOUNDED_QUEUES, member.name, detail))
 
 
-def make_host(index: int) -> str:
-    """Where a node lives."""
-    return f"10.0.0.{index + 1}"
+def make_name(options: SimulationOptions, index: int, shard: int) -> str:
+    """What a node is called in logs and verdicts: its machine, and its shard where there are several."""
+    return f"node{index}" if options.shards == 1 else f"node{index}/{shard}"
 
 
-def _add_names(world: "World", index: int) -> list[Network]:
+def make_host(index: int, shard: int = 0) -> str:
+    """Where a node lives: each node of a machine has an address of its own."""
+    return f"10.0.{shard}.{index + 1}"
+
+
+def _add_names(world: "World", index: int, shard: int) -> list[Network]:
     """Hosts of an operator that goes by many names, all of them where it is."""
     region = world.options.regions[world.options.find_validator(index)]
-    return [world.network.add_host(f"10.1.{index}.{number + 1}", region) for number in range(SYBILS_MAX)]
+    net = f"10.{shard + 1}.{index}"
+    return [world.network.add_host(f"{net}.{number + 1}", region) for number in range(SYBILS_MAX)]
 
 
 def make_genesis(options: SimulationOptions) -> Genesis:
     """The network of these options: equal validators, rich wallets, the digits."""
     seed = options.seed
     keys = [make_key(seed, "validator", index).public_key for index in range(options.nodes)]
-    parameters = TIGHT if options.is_tight else PARAMETERS
+    parameters = replace(TIGHT if options.is_tight else PARAMETERS, shard_bits=options.shard_bits)
     genesis = found_network("simnet", parameters, keys, None, START_MS)
-    wallets = [make_key(seed, "wallet", index).public_key for index in range(options.wallets)]
-    wallets += [make_key(seed, "forger", adversary.node).public_key for adversary in options.adversaries]
+    wallets = [make_wallet_key(options, index).public_key for index in range(options.wallets)]
+    wallets += [
+        make_forger_key(options, adversary.node, shard).public_key
+        for adversary in options.adversaries
+        for shard in range(options.shards)
+    ]
     allocations = tuple(Allocation(key, RICHES) for key in wallets)
     return replace(genesis, allocations=allocations, board=(BoardEntry(1, encode(JOB)),))
 

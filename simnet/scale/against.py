@@ -118,8 +118,8 @@ def _simulate(nodes: int, load: float, time_s: float, seed: int) -> tuple[Figure
         world.config = replace(world.config, peers_max=MESH)
 
     def keep(simulation: Simulation, _report: Report) -> None:
-        latencies_ms.extend(simulation.latencies_ms)
-        rounds.extend(simulation.rounds)
+        latencies_ms.extend(simulation.shards[0].stopwatch.final_ms)
+        rounds.extend(simulation.shards[0].rounds)
 
     report = run_simulation(make_options(nodes, load, time_s, seed), prepare=widen, on_end=keep)
     assert isinstance(report.verdict, Pass), report.verdict

@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from simnet.artefacts import (
 from simnet.options import SimulationOptions, check_version, draw_options
 from simnet.run import Report, Simulation, run_simulation
 from simnet.scenario import load_scenario
+from simnet.shard_run import ShardFigures
 from simnet.totals import Totals, compute_totals
 from simnet.verdicts import Diverged, Pass
 from tangle.cli.context import CommandContext, pass_context, print_fields
@@ -66,6 +68,12 @@ sim.add_command(scale_command)
     "--seed", type=click.IntRange(0, 2**63 - 1), help="Decides the run; one is drawn when left out."
 )
 @click.option("--nodes", type=click.IntRange(1, 100), help="Validators; the seed decides when left out.")
+@click.option(
+    "--shards",
+    type=int,
+    help="Shards of the chain: 1, 2, 4 or 8; the seed decides when left out. Each validator's machine runs a "
+    "node for every shard.",
+)
 @click.option("--time", "time_s", type=Duration(), help="Virtual time with load and faults. [default: 20s]")
 @click.option(
     "--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Seeds in a row."
@@ -99,6 +107,7 @@ def run_command(
     context: CommandContext,
     seed: int | None,
     nodes: int | None,
+    shards: int | None,
     time_s: float | None,
     count: int,
     out: Path | None,
@@ -113,10 +122,10 @@ def run_command(
     played. Exit status 1 when a run does not pass, 2 when there can be no such run; the line that repeats it
     is printed.
     """
-    if recording is not None and (seed, nodes, time_s, scenario, draws, count) != (*(None,) * 5, 1):
+    if recording is not None and (seed, nodes, shards, time_s, scenario, draws, count) != (*(None,) * 6, 1):
         raise click.UsageError("a recorded run is repeated as it was; give only --out beside --replay.")
-    if scenario is not None and (nodes is not None or time_s is not None):
-        raise click.UsageError("a scenario says its nodes and its time; change them in the file.")
+    if scenario is not None and (nodes, shards, time_s) != (None,) * 3:
+        raise click.UsageError("a scenario says its nodes, shards and time; change them in the file.")
     if scenario is None and allow_byzantine:
         raise click.UsageError("--allow-byzantine goes with --scenario; seeds draw what is tolerated.")
     if draws is not None:
@@ -125,7 +134,8 @@ def run_command(
     if recording is not None:
         plans = iter([load_recording(recording)])
     else:
-        plans = _find_options(seed, nodes, time_s, scenario, count, is_byzantine_allowed=allow_byzantine)
+        drawn = partial(draw_options, nodes=nodes, time_s=time_s, shards=shards)
+        plans = _find_options(seed, drawn, scenario, count, is_byzantine_allowed=allow_byzantine)
     with _make_progress(context.make_talk_console()) as progress:
         whole = progress.add_task("runs", total=count, visible=count > 1)
         for options in plans:
@@ -146,8 +156,7 @@ def run_command(
 
 def _find_options(
     seed: int | None,
-    nodes: int | None,
-    time_s: float | None,
+    draw: Callable[[int], SimulationOptions],
     scenario: Path | None,
     count: int,
     *,
@@ -159,7 +168,7 @@ def _find_options(
         yield from (replace(options, seed=options.seed + number) for number in range(count))
         return
     first = int.from_bytes(SystemRandomness().get_bytes(SEED_BYTES), "big") if seed is None else seed
-    yield from (draw_options(number, nodes, time_s) for number in range(first, first + count))
+    yield from map(draw, range(first, first + count))
 
 
 def _is_allowed(report: Report) -> bool:
@@ -202,6 +211,7 @@ def _render(console: Console, reports: list[Report], totals: Totals, recording: 
     table = Table(
         "seed",
         "nodes",
+        "shards",
         "verdict",
         "checkpoints",
         "ordered",
@@ -215,6 +225,7 @@ def _render(console: Console, reports: list[Report], totals: Totals, recording: 
         table.add_row(
             str(report.options.seed),
             str(report.options.nodes),
+            str(report.options.shards),
             type(report.verdict).__name__,
             str(report.checkpoints),
             str(report.ordered),
@@ -231,7 +242,8 @@ def _render_totals(console: Console, totals: Totals) -> None:
     points = totals.fail_points.items()
     rows = {
         "verdicts": _join(totals.verdicts),
-        "together": f"{totals.virtual_s:.1f} virtual s, {totals.ordered} transactions ordered",
+        "together": f"{totals.virtual_s:.1f} virtual s, {totals.ordered} transactions ordered, "
+        f"{totals.sharded} runs of several shards",
         "faults": _join(totals.faults),
         "on the path": _join(totals.tampering),
         "torn writes": _join(totals.torn),
@@ -261,7 +273,18 @@ def _render_one(console: Console, report: Report, recording: Path | None) -> Non
         "finality": f"p50 {_format(report.finality_p50_ms)} ms, p95 {_format(report.finality_p95_ms)} ms",
         "network": f"{report.packets} packets, {report.bytes} bytes",
     }
+    if len(report.shards) > 1:
+        rows |= {f"shard {shard.shard}": _describe_shard(shard) for shard in report.shards}
     print_fields(console, rows)
+
+
+def _describe_shard(shard: ShardFigures) -> str:
+    return (
+        f"{shard.accepted} of {shard.wallets} wallets accepted, {shard.refused} refused; "
+        f"{shard.ordered} ordered, {shard.conflicts} of them conflicts; "
+        f"{shard.checkpoints} checkpoints, generation {shard.generation}; "
+        f"p50 {_format(shard.finality_p50_ms)} ms, p95 {_format(shard.finality_p95_ms)} ms"
+    )
 
 
 def _describe_faults(report: Report) -> str:

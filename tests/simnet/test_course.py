@@ -69,7 +69,7 @@ def test_the_graph_is_whole(ended: tuple[Simulation, Report], tmp_path: Path) ->
     blocks = {row["id"]: row for row in rows if row["kind"] == "block"}
     transactions = {row["id"]: row for row in rows if row["kind"] == "transaction"}
     assert len(blocks) + len(transactions) == len(rows)
-    assert max(block["round"] for block in blocks.values()) >= simulation.rounds[-1][1]
+    assert max(block["round"] for block in blocks.values()) >= simulation.shards[0].rounds[-1][1]
     for block in blocks.values():
         parents = [blocks[parent] for parent in block["parents"] if parent in blocks]
         assert all(parent["round"] < block["round"] for parent in parents)
@@ -90,15 +90,15 @@ def test_the_picture_shows_every_fault_at_its_time(ended: tuple[Simulation, Repo
         expected = LEFT + (WIDTH - LEFT - RIGHT) * fault.at_s / report.virtual_s
         assert float(bar.get("x", "0")) == pytest.approx(expected, abs=0.1)
     (line,) = picture.iter(f"{SVG}polyline")
-    assert len(line.get("points", "").split()) == len(simulation.rounds)
+    assert len(line.get("points", "").split()) == len(simulation.shards[0].rounds)
     words = "".join(picture.itertext())
-    assert f"time to finality of {len(simulation.latencies_ms)} transactions" in words
+    assert f"time to finality of {len(simulation.shards[0].stopwatch.final_ms)} transactions" in words
     assert "CrashAt blocks-after-write" in words
     assert "Tamper 1 to 0, duplicated" in words
 
 
 def test_a_run_in_which_nothing_came_about_has_a_picture(ended: tuple[Simulation, Report]) -> None:
-    words = "".join(read_picture(draw_picture(ended[1], Course([], []))).itertext())
+    words = "".join(read_picture(draw_picture(ended[1], [Course([], [])])).itertext())
     assert "none became final" in words
     assert "no node came up" in words
 
@@ -106,6 +106,6 @@ def test_a_run_in_which_nothing_came_about_has_a_picture(ended: tuple[Simulation
 def test_a_long_plan_is_cut_and_says_so(ended: tuple[Simulation, Report]) -> None:
     options = msgspec.structs.replace(ended[1].options, faults=FAULTS[3:4] * (FAULTS_MAX + 7))
     report = msgspec.structs.replace(ended[1], options=options)
-    picture = draw_picture(report, Course([0.5], [(0.0, 0)]))
+    picture = draw_picture(report, [Course([0.5], [(0.0, 0)])])
     assert "200 faults, and 7 more" in picture
     assert picture.count(COLOURS["Crash"]) == FAULTS_MAX

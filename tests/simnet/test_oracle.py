@@ -20,7 +20,7 @@ def give_two_faces(world: World) -> None:
     world.genesis = make_genesis(replace(world.options, nodes=VALIDATORS))
     for copy, original in ((4, 2), (5, 3)):
         world.members[copy].validator_key = world.members[original].validator_key
-    world.checker.expect_nothing_of(2, 3, 4, 5)
+    world.checkers[0].expect_nothing_of(2, 3, 4, 5)
 
 
 def test_two_faced_validators_beyond_the_tolerance_are_caught() -> None:
@@ -35,7 +35,7 @@ def test_the_same_two_faces_within_the_tolerance_change_nothing() -> None:
     def give_one_two_faces(world: World) -> None:
         world.genesis = make_genesis(replace(world.options, nodes=VALIDATORS))
         world.members[4].validator_key = world.members[3].validator_key
-        world.checker.expect_nothing_of(3, 4)
+        world.checkers[0].expect_nothing_of(3, 4)
 
     split = (Partition(0.0, 3.0, (0, 3), Direction.BOTH),)
     report = run_simulation(make_options(nodes=5, faults=split), prepare=give_one_two_faces)

@@ -1,0 +1,35 @@
+"""The grains of all shards together: what was issued and not burned is in one of them, once.
+
+Each shard's books are checked by themselves; that no shard begins with what another one has, and that nothing
+moves from one to the other on its own, shows in their sum only.
+"""
+
+from collections.abc import Callable
+
+from shards.checkpoints import SupplyTotals
+from simnet.verdicts import Finding, Invariant, Violated
+
+
+class SupplyChecker:
+    """Adds up the latest checkpoint of every shard."""
+
+    def __init__(self, allocated: int, shards: int, report: Callable[[Finding], None]) -> None:
+        """:param allocated: grains that the genesis gives to all accounts.
+        :param report: told when they do not add up.
+        """
+        self._allocated = allocated
+        self._shards = shards
+        self._report = report
+        self._latest: dict[int, SupplyTotals] = {}
+
+    def on_supply(self, shard: int, supply: SupplyTotals) -> None:
+        """A shard has a new checkpoint; nothing is said before each has one."""
+        self._latest[shard] = supply
+        if len(self._latest) < self._shards:
+            return
+        every = self._latest.values()
+        issued = self._allocated + sum(each.emitted - each.burned for each in every)
+        held = sum(each.balances + each.stakes + each.escrow + each.fund + each.in_flight for each in every)
+        if held != issued:
+            detail = f"all shards together hold {held} grains, genesis + emitted - burned is {issued}"
+            self._report(Violated(Invariant.SUPPLY, f"shard {shard}", detail))
