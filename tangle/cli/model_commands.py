@@ -1,20 +1,20 @@
 """``tangle model``: the models that the ledger trains, and the proof that it does."""
 
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tangle.api.schemas.models import GenerationAnswer, ModelAnswer
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.errors import GenesisMissing, UnknownModel
 from tangle.cli.groups import TangleGroup
+from tangle.cli.model_file_commands import inspect, quantize, run
 from tangle.cli.networks import find_genesis
+from tangle.cli.progress import ProgressBar
 from tangle.cli.texts import format_time
 from tangle.client.client import TangleClient
 from tangle.core.genesis import Genesis
@@ -29,7 +29,15 @@ CURVE_MAX: Final = 1_000
 
 @click.group(cls=TangleGroup)
 def model() -> None:
-    """Models that the ledger trains. JOB is a model's name, a job's id, or the beginning of either."""
+    """Models: those that the ledger trains, and files on this machine.
+
+    JOB is a model's name, a job's id, or the beginning of either; FILE is a file.
+    """
+
+
+model.add_command(quantize)
+model.add_command(inspect)
+model.add_command(run)
 
 
 @model.command("list")
@@ -125,36 +133,6 @@ def replay_model(context: CommandContext, job: str, genesis_path: Path | None, r
         "weights": last[1],
     }
     context.emit_fields(record, fields)
-
-
-class ProgressBar:
-    """Two bars on a terminal's standard error; nothing elsewhere."""
-
-    def __init__(self, context: CommandContext) -> None:
-        console = context.make_talk_console()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._stack = ExitStack()
-
-    def __enter__(self) -> None:
-        self._stack.enter_context(self._progress)
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def show(self, name: str, done: int, total: int) -> None:
-        """Move one bar."""
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=total)
-        self._progress.update(self._tasks[name], completed=done, total=total)
 
 
 def thin_curve(curve: tuple[GenerationAnswer, ...]) -> list[GenerationAnswer]:
