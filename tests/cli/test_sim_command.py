@@ -38,6 +38,18 @@ def test_a_run_tells_its_verdict_and_the_line_that_repeats_it(terminal: Terminal
     assert "tangle sim run --seed 7 --nodes 1 --time 4s" in result.stdout
 
 
+def test_shards_are_told_apart_and_their_line_repeats_them(terminal: Terminal) -> None:
+    result = terminal.run("sim", "run", "--seed", "7", *SMALL, "--shards", "2")
+    assert result.exit_code == 0, result.output
+    for shard in range(2):
+        (line,) = [line for line in result.stdout.splitlines() if line.startswith(f"shard {shard}")]
+        assert "wallets" in line
+    answer = terminal.run_json("sim", "run", "--seed", "7", *SMALL, "--shards", "2")
+    (run,) = answer["runs"]
+    assert run["digest"] in result.stdout
+    assert [shard["shard"] for shard in run["shards"]] == [0, 1]
+
+
 def test_what_is_kept_repeats(terminal: Terminal, tmp_path: Path) -> None:
     answer = terminal.run_json("sim", "run", "--seed", "7", *SMALL, "--out", str(tmp_path / "out"))
     kept = tmp_path / "out" / "seed-7"
@@ -165,6 +177,12 @@ def test_the_line_of_a_failed_run_can_be_pasted(terminal: Terminal, monkeypatch:
         (("--time", "soon"), 2, "no duration"),
         (("--time", "1s"), 2, "choose 3 s"),
         (("--nodes", "0"), 2, "nodes"),
+        (("--shards", "3"), 2, "3 shards; choose 1, 2, 4 or 8"),
+        (("--shards", "0"), 2, "0 shards; choose 1, 2, 4 or 8"),
+        (("--shards", "8", "--nodes", "26"), 2, "take fewer nodes or shards"),
+        (("--shards", "two"), 2, "not a valid integer"),
+        (("--scenario", str(SCENARIOS / "two-faces.toml"), "--shards", "2"), 2, "change them in the file"),
+        (("--replay", str(SCENARIOS), "--shards", "2"), 2, "give only --out"),
         (("--seed", "-1"), 2, "seed"),
         (("--scenario", "nowhere.toml"), 2, "nowhere.toml"),
         (("--scenario", str(SCENARIOS / "two-faces.toml"), "--nodes", "7"), 2, "change them in the file"),
