@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from aivm.importers.elementwise import FUNCTIONS, translate_elementwise
+from aivm.importers.elementwise import translate_elementwise
 from aivm.importers.errors import CalibrationMissing, UnsupportedNode
+from aivm.importers.evaluating import FUNCTIONS, evaluate_node
 from aivm.importers.graph import Graph, GraphInput, GraphNode
 from aivm.importers.layout import (
     get_movable,
@@ -110,8 +111,6 @@ def translate_graph(graph: Graph, ranges: Mapping[str, tuple[float, float]] | No
 
     :raises ImportRefused: a node cannot be expressed, with its name and the reason.
     """
-    from aivm.importers.evaluating import evaluate_node
-
     translation = Translation(graph, ranges)
     for entry in graph.inputs:
         translation.values[entry.name] = _add_input(translation, entry)

@@ -16,16 +16,6 @@ from aivm.importers.values import Constant, Packed, Pair, Raw, Real, Sum, Value
 from aivm.program.operators import Add, Mode
 from aivm.program.types import DType
 
-FUNCTIONS: Final = frozenset(
-    {
-        *("Abs", "Add", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu"),
-        *("HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "PRelu"),
-        *("Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign"),
-        *("Sqrt", "Sub", "Tanh", "ThresholdedRelu"),
-    }
-)
-"""Operators that work on each number by itself."""
-
 BINARY: Final = ("Add", "Sub", "Mul")
 """Operators that take two tensors."""
 

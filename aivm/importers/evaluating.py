@@ -21,6 +21,16 @@ from aivm.program.limits import ELEMENTS_MAX
 EVALUATED_ELEMENTS_MAX: Final = 4 * ELEMENTS_MAX
 """Most elements of one tensor while a model is calibrated, rows included: 1 GiB of float32."""
 
+FUNCTIONS: Final = frozenset(
+    {
+        *("Abs", "Add", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu"),
+        *("HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mish", "Mul", "Neg", "PRelu"),
+        *("Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign"),
+        *("Sqrt", "Sub", "Tanh", "ThresholdedRelu"),
+    }
+)
+"""Operators that work on each number by itself."""
+
 RANDOM: Final = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )

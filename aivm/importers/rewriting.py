@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from aivm.importers.evaluating import FUNCTIONS, evaluate_node
 from aivm.importers.graph import Array, Graph, GraphNode, count_readers, get_makers
 
 SKIPPED = frozenset({"Identity", "Dropout", "Cast", "Reshape", "Unsqueeze", "Expand", "Squeeze"})
@@ -14,7 +15,7 @@ SKIPPED = frozenset({"Identity", "Dropout", "Cast", "Reshape", "Unsqueeze", "Exp
 
 def simplify(graph: Graph) -> Graph:
     """All rewritings, one after the other."""
-    for rewrite in (replace_one_hot, skip_softmax, fold_normalization, fold_bias):
+    for rewrite in (replace_one_hot, fold_look_ups, skip_softmax, fold_normalization, fold_bias):
         graph = rewrite(graph)
     return graph
 
@@ -161,3 +162,48 @@ def _find_index(graph: Graph, makers: dict[str, GraphNode], node: GraphNode) -> 
         if kinds.get(name) in ("i", "u"):
             return name
     return None
+
+
+def fold_look_ups(graph: Graph) -> Graph:
+    """A function of looked up numbers is the function of the table, looked up."""
+    constants = dict(graph.constants)
+    looked_up: dict[str, tuple[str, str]] = {}  # tensor -> table and index
+    nodes = []
+    for node in graph.nodes:
+        if node.operator == "Gather" and node.inputs[0] in constants and node.attributes.get("axis", 0) == 0:
+            if constants[node.inputs[0]].ndim == 2 and node.inputs[1] not in constants:
+                looked_up[node.outputs[0]] = (node.inputs[0], node.inputs[1])
+        elif node.operator in FUNCTIONS:
+            table = _compute_table(graph, node, constants, looked_up)
+            if table is not None:
+                index = next(looked_up[name][1] for name in node.inputs if name in looked_up)
+                name = f"{node.outputs[0]}/table"
+                constants[name] = table
+                looked_up[node.outputs[0]] = (name, index)
+                node = GraphNode(node.name, "Gather", (name, index), node.outputs, {"axis": 0})
+        nodes.append(node)
+    return graph.replace(nodes, constants)
+
+
+def _compute_table(
+    graph: Graph, node: GraphNode, constants: dict[str, Array], looked_up: dict[str, tuple[str, str]]
+) -> Array | None:
+    # One index for all, and constants that are the same for every place of the index.
+    operands: list[Array | None] = []
+    indices = set()
+    for name in node.inputs:
+        if name in looked_up:
+            indices.add(looked_up[name][1])
+            operands.append(constants[looked_up[name][0]])
+        elif name in constants:
+            array = constants[name]
+            if array.size > 1 and array.shape[-1] != array.size:
+                return None
+            operands.append(array.reshape(array.shape[-1:] if array.size > 1 else ()))
+        elif name:
+            return None
+        else:
+            operands.append(None)
+    if len(indices) != 1:
+        return None
+    return evaluate_node(node, graph.opset, operands)[0]
