@@ -3,16 +3,19 @@
 import msgspec
 
 from tangle.api.accounts import AccountCodec
+from tangle.api.convert_transactions import make_quantity
 from tangle.api.schemas.ledger import (
     AccountAnswer,
     CheckpointAnswer,
     CheckpointLeaderAnswer,
     CheckpointModelAnswer,
     CheckpointValidatorAnswer,
+    EarningAnswer,
     SignatureAnswer,
     SupplyAnswer,
 )
 from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
+from tangle.node.earning_views import EarningView
 from tangle.node.views import AccountView, CheckpointView
 
 
@@ -26,6 +29,17 @@ def make_account_answer(view: AccountView, accounts: AccountCodec) -> AccountAns
         stake=Quantity(view.stake),
         pending=view.pending,
         checkpoint=Quantity(view.checkpoint),
+    )
+
+
+def make_earning_answer(view: EarningView) -> EarningAnswer:
+    """The answer's form of an earning."""
+    return EarningAnswer(
+        checkpoint=Quantity(view.checkpoint),
+        timestamp_ms=Quantity(view.timestamp_ms),
+        amount=Quantity(view.amount),
+        job=None if view.job is None else HexDigest(view.job),
+        generation=make_quantity(view.generation),
     )
 
 

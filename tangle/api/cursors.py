@@ -16,6 +16,7 @@ CURSOR_SIZE_MAX: Final = 128
 
 HISTORY: Final = 1
 LINEAGE: Final = 2
+EARNINGS: Final = 3
 
 
 class _Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

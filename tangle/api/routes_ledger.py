@@ -4,11 +4,11 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from tangle.api.convert_ledger import make_account_answer, make_checkpoint_answer
+from tangle.api.convert_ledger import make_account_answer, make_checkpoint_answer, make_earning_answer
 from tangle.api.convert_transactions import make_transaction_answer
-from tangle.api.cursors import HISTORY, decode_cursor, encode_cursor
+from tangle.api.cursors import EARNINGS, HISTORY, decode_cursor, encode_cursor
 from tangle.api.registry import CBOR, Call, NoInputs, RawReply, Reply, RouteTable
-from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, ShardAnswer
+from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, EarningAnswer, ShardAnswer
 from tangle.api.schemas.transactions import TransactionAnswer
 from tangle.api.wire import HexDigest, Quantity
 from tangle.core.encoding import encode
@@ -38,7 +38,7 @@ class AccountInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryInputs(Struct, frozen=True, forbid_unknown_fields=True):
-    """One page of an account's history."""
+    """One page of an account's history or earnings."""
 
     address: str
     """The account: an address, or its public key in hex."""
@@ -47,7 +47,7 @@ class HistoryInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """``next_cursor`` of the page before."""
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
-    """Most transactions to return."""
+    """Most entries to return."""
 
 
 class ShardInputs(Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +89,17 @@ async def get_account_transactions(call: Call[HistoryInputs, None]) -> Reply:
     return Reply(answers, next_cursor=encode_cursor(HISTORY, page.next_before))
 
 
+@routes.get("/v1/accounts/{address}/earnings", HistoryInputs, answer=tuple[EarningAnswer, ...])
+async def get_account_earnings(call: Call[HistoryInputs, None]) -> Reply:
+    """Fees and pay for work that an account got, newest first: how it grew without a transfer."""
+    context, inputs = call.context, call.inputs
+    before = decode_cursor(EARNINGS, inputs.cursor)
+    page = context.service.get_account_earnings(context.accounts.decode(inputs.address), before, inputs.limit)
+    return Reply(
+        tuple(map(make_earning_answer, page.items)), next_cursor=encode_cursor(EARNINGS, page.next_before)
+    )
+
+
 @routes.get("/v1/checkpoints/{shard}/latest", ShardInputs, answer=CheckpointAnswer, media_types=(CBOR,))
 async def get_latest_checkpoint(call: Call[ShardInputs, None]) -> Reply | RawReply:
     """The latest certified checkpoint of a shard."""
@@ -104,18 +115,19 @@ async def get_checkpoint(call: Call[CheckpointInputs, None]) -> Reply | RawReply
 
 @routes.get("/v1/shards", NoInputs, answer=tuple[ShardAnswer, ...])
 async def list_shards(call: Call[NoInputs, None]) -> Reply:
-    """All shards and how far each has come."""
+    """All shards of the chain, and how far the one that this node serves has come."""
     service = call.context.service
+    latest = service.get_checkpoint(service.shard, None)
     answers = []
     for shard in range(1 << service.genesis.parameters.shard_bits):
-        latest = service.get_checkpoint(shard, None)
+        is_served = shard == service.shard
         answers.append(
             ShardAnswer(
                 shard=shard,
                 origin=HexDigest(compute_shard_genesis_id(service.chain, Shard(shard))),
-                checkpoint=Quantity(latest.checkpoint.index),
-                checkpoint_digest=HexDigest(latest.digest),
-                ordered_total=Quantity(latest.checkpoint.ordered_total),
+                checkpoint=Quantity(latest.checkpoint.index) if is_served else None,
+                checkpoint_digest=HexDigest(latest.digest) if is_served else None,
+                ordered_total=Quantity(latest.checkpoint.ordered_total) if is_served else None,
             )
         )
     return Reply(tuple(answers))

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tangle.api.schemas.ledger import AccountAnswer
+from tangle.api.schemas.ledger import AccountAnswer, EarningAnswer
 from tangle.api.schemas.transactions import PreparedAnswer, TransactionAnswer
 from tangle.cli.amounts import format_amount, parse_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
@@ -137,6 +137,31 @@ def history(context: CommandContext, account: str, limit: int, network: str) -> 
         context.say("no transactions yet")
 
 
+@click.command("earnings", cls=TangleCommand)
+@click.argument("account")
+@click.option(
+    "--limit", type=click.IntRange(1, HISTORY_MAX), default=20, show_default=True, help="Most to list."
+)
+@network_option
+@pass_context
+def earnings(context: CommandContext, account: str, limit: int, network: str) -> None:
+    """List what ACCOUNT, a wallet here or an address, got for AI work and as fees, newest first."""
+    key = resolve_account(open_wallets(context, network), account)
+    items, own = run_async(_get_earnings, context.url, key, limit)
+
+    def render(console: Console) -> None:
+        table = Table("checkpoint", "amount", "for", box=None, pad_edge=False)
+        for item in items:
+            reason = "fees" if item.job is None else f"work: {item.job.hex()[:8]} #{item.generation}"
+            table.add_row(str(item.checkpoint), "+" + format_amount(item.amount), reason)
+        console.print(table)
+
+    if items or context.is_json:
+        context.emit({"address": own, "earnings": items}, render)
+    else:
+        context.say("nothing earned yet")
+
+
 class WorkTimer:
     """Does a transaction's AI work on this machine, and says how long it took."""
 
@@ -198,6 +223,17 @@ async def _get_history(url: str, account: PublicKey, limit: int) -> tuple[list[T
     async with TangleClient(url) as client:
         own = (await client.get_account(account)).address
         async for item in client.get_account_transactions(account, page_size=min(limit, 100)):
+            items.append(item)
+            if len(items) == limit:
+                break
+    return items, own
+
+
+async def _get_earnings(url: str, account: PublicKey, limit: int) -> tuple[list[EarningAnswer], str]:
+    items: list[EarningAnswer] = []
+    async with TangleClient(url) as client:
+        own = (await client.get_account(account)).address
+        async for item in client.get_account_earnings(account, page_size=min(limit, 100)):
             items.append(item)
             if len(items) == limit:
                 break

@@ -18,7 +18,7 @@ from tangle.cli.secret_input import (
     password_file_option,
     show_words,
 )
-from tangle.cli.transfer_commands import balance, history, send
+from tangle.cli.transfer_commands import balance, earnings, history, send
 from tangle.core.types import Milliseconds
 from tangle.node.clock import SystemClock
 from tangle.wallet.errors import KeystoreExists
@@ -157,6 +157,7 @@ def show_address(context: CommandContext, name: str, network: str) -> None:
 wallet.add_command(send)
 wallet.add_command(balance)
 wallet.add_command(history)
+wallet.add_command(earnings)
 
 
 def _refuse_taken(path: Path) -> None:

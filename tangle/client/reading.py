@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from shards.certificates import CERTIFICATE_SIZE_MAX, Certificate
 from shards.checkpoints import CHECKPOINT_SIZE_MAX, Checkpoint
 from tangle.api.schemas.common import Envelope
-from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, ShardAnswer
+from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, EarningAnswer, ShardAnswer
 from tangle.api.schemas.models import LineageItemAnswer, ModelAnswer, ModelDetailAnswer
 from tangle.api.schemas.network import (
     CommitteeAnswer,
@@ -109,6 +109,26 @@ class NodeReader:
         cursor = None
         while True:
             page = await self.get_account_page(account, cursor=cursor, limit=page_size)
+            for item in page.data:
+                yield item
+            cursor = page.meta.next_cursor
+            if cursor is None:
+                return
+
+    async def get_earnings_page(
+        self, account: PublicKey | str, *, cursor: str | None = None, limit: int = 50
+    ) -> Envelope[tuple[EarningAnswer, ...]]:
+        """One page of an account's fees and pay for work, newest first; ``meta.next_cursor`` leads on."""
+        path = f"/v1/accounts/{as_text(account)}/earnings"
+        return await self._get_page(tuple[EarningAnswer, ...], path, cursor=cursor, limit=limit)
+
+    async def get_account_earnings(
+        self, account: PublicKey | str, *, page_size: int = 50
+    ) -> AsyncGenerator[EarningAnswer, None]:
+        """All fees and pay for work of an account, newest first, page by page."""
+        cursor = None
+        while True:
+            page = await self.get_earnings_page(account, cursor=cursor, limit=page_size)
             for item in page.data:
                 yield item
             cursor = page.meta.next_cursor

@@ -53,6 +53,18 @@ class CountedRow(Struct, frozen=True):
     generation: int
 
 
+class Earning(Struct, frozen=True):
+    """What an account got without a transfer to it."""
+
+    account: PublicKey
+    amount: Grains
+    job: JobId | None
+    """Whose work was paid; none for the fees of the commit's leader."""
+
+    generation: int
+    """Generation that the work was counted for; 0 for fees."""
+
+
 class CheckpointOutcome(Struct, frozen=True):
     """A new checkpoint and everything that is to be stored with it, in one write."""
 
@@ -76,6 +88,9 @@ class CheckpointOutcome(Struct, frozen=True):
 
     closed: tuple[ClosedGeneration, ...]
     """Generations that this checkpoint opened."""
+
+    earnings: tuple[Earning, ...]
+    """Fees and pay for work, in the order in which they were credited."""
 
 
 class StandingEntry(Struct):
@@ -134,8 +149,12 @@ class ShardMachine:
         context = self._make_context(commit)
         execution = execute(transactions, self.state, self._read_account, context)
         counted = self._count(execution)
-        closed, payments = self._close_generations(context)
+        closed, pay = self._close_generations(context)
+        payments: dict[PublicKey, Grains] = {}
+        for each in pay:
+            payments[each.account] = Grains(payments.get(each.account, 0) + each.amount)
         finished = finish_checkpoint(self.state, execution, self._read_account, context, payments)
+        fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
         checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished)
         digest = compute_checkpoint_digest(checkpoint)
@@ -150,6 +169,7 @@ class ShardMachine:
             accounts=finished.accounts,
             counted=counted,
             closed=closed,
+            earnings=(fees, *pay) if fees.amount else pay,
         )
 
     def _make_context(self, commit: CommitRecord) -> ExecutionContext:
@@ -184,10 +204,10 @@ class ShardMachine:
 
     def _close_generations(
         self, context: ExecutionContext
-    ) -> tuple[tuple[ClosedGeneration, ...], dict[PublicKey, Grains]]:
+    ) -> tuple[tuple[ClosedGeneration, ...], tuple[Earning, ...]]:
         total = sum(entry.budget for entry in self.board)
-        closings = []
-        payments: dict[PublicKey, Grains] = {}
+        closings: list[ClosedGeneration] = []
+        pay: list[Earning] = []
         for entry in self.board:
             closed = entry.state.close_if_due(context.timestamp_ms, self._backend)
             if closed is None:
@@ -195,12 +215,12 @@ class ShardMachine:
             closings.append(closed)
             entry.model = ModelState(closed.job, closed.generation, closed.digest, closed.score)
             supply = self.state.supply
-            issued = supply.genesis + supply.emitted + sum(payments.values())
+            issued = supply.genesis + supply.emitted + sum(each.amount for each in pay)
             share = self.state.emission * entry.budget // total
             for worker, amount in pay_emission(share, entry.workers, issued).items():
-                payments[worker] = Grains(payments.get(worker, 0) + amount)
+                pay.append(Earning(worker, amount, closed.job, closed.generation))
             entry.workers = {}
-        return tuple(closings), payments
+        return tuple(closings), tuple(pay)
 
     def _make_checkpoint(
         self,

@@ -14,6 +14,7 @@ ordered             ordered index                     checkpoint index, encoded 
 checkpoints         checkpoint index                  encoded checkpoint
 certificates        checkpoint index                  encoded certificate
 account_history     public key, ordered index         (empty)
+earnings            public key, position              earning record
 generations         job, generation                   generation record
 weights             job, generation                   master weights
 evaluations         job, ordered index                generation, counted result
@@ -41,13 +42,14 @@ from tangle.core.transactions import Transaction, decode_transaction
 from tangle.core.types import Digest, JobId, Natural, PublicKey, TransactionId
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, decode_account, encode_account
 from tangle.ledger.effects import Effect, decode_effect
-from tangle.ledger.machine import CheckpointOutcome
+from tangle.ledger.machine import CheckpointOutcome, Earning
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
 from tangle.net.addresses import Address
 from tangle.store.keys import (
     TransactionPlace,
     compute_account_history_key,
     compute_block_key,
+    compute_earning_key,
     compute_generation_key,
     compute_prefix_stop,
     compute_sequence_key,
@@ -57,6 +59,10 @@ from tangle.store.keys import (
     parse_sequence_key,
 )
 from tangle.store.store import Store, Table, WriteBatch
+
+EARNINGS_PER_CHECKPOINT: Final = 256
+"""Positions of one account's earnings that a checkpoint takes up: its fees and one for each standing job, of
+which there are 64 at most."""
 
 RECORD_SIZE_MAX: Final = 1024 * 1024
 """Longest small record read back from the own store; guards against a damaged file, not against peers."""
@@ -108,6 +114,26 @@ class EvaluationRecord(Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
     generation: Natural
     """Generation that was evaluated."""
+
+
+class EarningRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Fees or pay for work that an account got, as kept."""
+
+    amount: Natural
+    job: bytes
+    """Whose work was paid; empty for fees."""
+
+    generation: Natural
+
+
+class EarningRow(Struct, frozen=True):
+    """An earning and where it stands."""
+
+    position: int
+    """Grows along history; see ``EARNINGS_PER_CHECKPOINT``."""
+
+    checkpoint: int
+    record: EarningRecord
 
 
 class EventRow(Struct, frozen=True):
@@ -254,6 +280,29 @@ class Archive:
         )
         rows = self._store.scan(Table.ACCOUNT_HISTORY, account, stop, limit=limit, reverse=True)
         return [parse_sequence_key(key[len(account) :]) for key, _ in rows]
+
+    def put_earnings(self, batch: WriteBatch, checkpoint: int, earnings: Sequence[Earning]) -> None:
+        """Add what a checkpoint paid."""
+        places: dict[PublicKey, int] = {}
+        for earning in earnings:
+            place = places.setdefault(earning.account, 0)
+            places[earning.account] += 1
+            position = checkpoint * EARNINGS_PER_CHECKPOINT + place
+            record = EarningRecord(earning.amount, earning.job or b"", earning.generation)
+            batch.put(Table.EARNINGS, compute_earning_key(earning.account, position), encode(record))
+
+    def get_earnings(self, account: PublicKey, before: int | None, limit: int) -> list[EarningRow]:
+        """What ``account`` was paid, newest first, at positions below ``before``."""
+        stop = compute_prefix_stop(account) if before is None else compute_earning_key(account, before)
+        rows = self._store.scan(Table.EARNINGS, account, stop, limit=limit, reverse=True)
+        return [
+            EarningRow(
+                position := parse_sequence_key(key[len(account) :]),
+                position // EARNINGS_PER_CHECKPOINT,
+                decode(EarningRecord, value, limit=RECORD_SIZE_MAX),
+            )
+            for key, value in rows
+        ]
 
     # ── committee ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -153,6 +153,7 @@ class Executor:
         archive.put_checkpoint(batch, checkpoint)
         archive.put_accounts(batch, outcome.accounts)
         archive.put_ledger_state(batch, outcome.state)
+        archive.put_earnings(batch, checkpoint.index, outcome.earnings)
         for row in outcome.counted:
             archive.put_evaluation(batch, row.job, row.ordered_index, EvaluationRecord(row.generation))
         for closed in outcome.closed:

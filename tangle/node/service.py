@@ -30,7 +30,9 @@ from tangle.core.types import (
 from tangle.core.types import Sequence as SequenceNumber
 from tangle.ledger.effects import Status, describe_effect, encode_effect
 from tangle.ledger.fees import compute_weight
+from tangle.node.archive import EarningRow
 from tangle.node.blobs import BlobRoom, make_idle_room
+from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
@@ -80,6 +82,7 @@ class Service:
         self.node = node
         self.genesis = node.genesis
         self.chain = node.chain
+        self.shard = node.shard
         self.metrics = metrics
         self.has_faucet = faucet_key is not None
         self._panorama = panorama
@@ -321,6 +324,24 @@ class Service:
         rows = [archive.get_ordered(index) for index in indices]
         items = tuple(self.get_transaction(row.effect.transaction) for row in rows if row is not None)
         return HistoryPage(items, indices[-1] if len(indices) == limit else None)
+
+    def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> EarningsPage:
+        """Fees and pay for work that the account got, newest first."""
+        rows = self.node.archive.get_earnings(account, before, limit)
+        items = tuple(self._make_earning(row) for row in rows)
+        return EarningsPage(items, rows[-1].position if len(rows) == limit else None)
+
+    def _make_earning(self, row: EarningRow) -> EarningView:
+        checkpoint = self.node.archive.get_checkpoint(row.checkpoint)
+        assert checkpoint is not None, "earnings are written with their checkpoint"
+        record = row.record
+        return EarningView(
+            checkpoint=row.checkpoint,
+            timestamp_ms=checkpoint.timestamp_ms,
+            amount=record.amount,
+            job=JobId(record.job) if record.job else None,
+            generation=record.generation if record.job else None,
+        )
 
     async def wait_checkpoint(self, index: int, timeout_s: float) -> None:
         """Wait until checkpoint ``index`` is executed here."""

@@ -18,8 +18,9 @@ from shards.checkpoints import Checkpoint
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.transactions import Transaction, Work
-from tangle.core.types import ChainId, Digest, JobId, PublicKey, TransactionId
+from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard, TransactionId
 from tangle.node.blobs import BlobRoom
+from tangle.node.earning_views import EarningsPage
 
 
 class TransactionStatus(StrEnum):
@@ -350,6 +351,7 @@ class NodeService(Protocol):
 
     genesis: Genesis
     chain: ChainId
+    shard: Shard
     metrics: CollectorRegistry
     has_faucet: bool
     blobs: BlobRoom
@@ -397,6 +399,9 @@ class NodeService(Protocol):
 
     def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> HistoryPage:
         """Ordered transactions that touched the account, newest first."""
+
+    def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> EarningsPage:
+        """Fees and pay for work that the account got, newest first."""
 
     async def wait_checkpoint(self, index: int, timeout_s: float) -> None:
         """Wait until checkpoint ``index`` is executed here; raises ``WaitTimeout``."""

@@ -72,6 +72,11 @@ def compute_account_history_key(account: PublicKey, ordered: int) -> bytes:
     return account + _SEQUENCE.pack(ordered)
 
 
+def compute_earning_key(account: PublicKey, position: int) -> bytes:
+    """Key of ``EARNINGS``: 40 bytes."""
+    return account + _SEQUENCE.pack(position)
+
+
 def compute_generation_key(job: JobId, generation: int) -> bytes:
     """Key of ``GENERATIONS`` and ``WEIGHTS``: 40 bytes."""
     return job + _SEQUENCE.pack(generation)

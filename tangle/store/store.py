@@ -56,6 +56,9 @@ class Table(Enum):
     ACCOUNT_HISTORY = ("account_history", Environment.HISTORY)
     """Public key, ordered index -> nothing."""
 
+    EARNINGS = ("earnings", Environment.HISTORY)
+    """Public key, checkpoint index and place in it -> amount, job, generation."""
+
     GENERATIONS = ("generations", Environment.HISTORY)
     """Job, generation -> record of the generation."""
 

@@ -64,6 +64,7 @@ from tangle.core.types import (
     Sequence as SequenceNumber,
 )
 from tangle.node.blobs import BlobRoom
+from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.peer import Peer
 from tangle.node.views import (
     AccountView,
@@ -140,6 +141,7 @@ class LedgerDouble:
         """:param is_automatic: every submission makes a checkpoint at once."""
         self.genesis = genesis or make_genesis()
         self.chain = compute_chain_id(self.genesis)
+        self.shard = Shard(0)
         self.metrics = CollectorRegistry()
         self.has_faucet = True
         self.blobs = BlobRoom(BlobStore(MemoryBlobFiles(), lambda: 1, quota_bytes=2_000_000), NoPeers())
@@ -416,6 +418,25 @@ class LedgerDouble:
         page = touched[::-1][:limit]
         items = tuple(self.views[self.ordered[place]] for place in page)
         return HistoryPage(items, page[-1] if len(touched) > limit else None)
+
+    def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> EarningsPage:
+        """The account of every first allocation led each commit and was paid for a generation each time."""
+        if account != self.genesis.allocations[0].account:
+            return EarningsPage((), None)
+        last = 2 * len(self.checkpoints) if before is None else before
+        page = range(last - 1, max(-1, last - 1 - limit), -1)
+        job = JobId(bytes(32))
+        items = tuple(
+            EarningView(
+                place // 2,
+                self._get_timestamp_ms(place // 2),
+                1 + place,
+                job if place % 2 else None,
+                place if place % 2 else None,
+            )
+            for place in page
+        )
+        return EarningsPage(items, page[-1] if len(page) == limit and page[-1] else None)
 
     async def wait_checkpoint(self, index: int, timeout_s: float) -> None:
         await self._wait(lambda: len(self.checkpoints) > index, timeout_s)

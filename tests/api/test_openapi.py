@@ -31,6 +31,7 @@ def test_every_route_of_the_protocol_is_there() -> None:
         "GET /v1/transactions/{id}/proof",
         "GET /v1/transactions/{id}/neighbours",
         "GET /v1/accounts/{address}",
+        "GET /v1/accounts/{address}/earnings",
         "GET /v1/accounts/{address}/transactions",
         "GET /v1/checkpoints/{shard}/latest",
         "GET /v1/checkpoints/{shard}/{index}",

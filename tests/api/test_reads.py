@@ -1,5 +1,7 @@
 """What the reading routes answer."""
 
+from typing import Any
+
 import pytest
 
 from shards.certificates import Certificate
@@ -69,6 +71,26 @@ async def test_history_pages_are_stable_while_new_transactions_come(http: Http, 
             break
         await fill(ledger, 1)
     assert seen == ids[::-1]
+
+
+async def test_earnings_tell_fees_from_pay_for_work_page_by_page(http: Http, ledger: LedgerDouble) -> None:
+    await fill(ledger, 3)
+    leader = ledger.genesis.allocations[0].account
+    path = f"/v1/accounts/{as_address(leader)}/earnings"
+    seen: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        params = {"limit": "3"} | ({"cursor": cursor} if cursor else {})
+        _, answer, _ = await http.ask("GET", path, params=params)
+        seen += answer["data"]
+        cursor = answer["meta"]["next_cursor"]
+        if cursor is None:
+            break
+    assert [int(item["amount"]) for item in seen] == list(range(len(seen), 0, -1))
+    assert [item["job"] is None for item in seen] == [number % 2 == 1 for number in range(len(seen))]
+    assert len(seen) == 2 * len(ledger.checkpoints)
+    other = await http.get(f"/v1/accounts/{as_address(BOB.public_key)}/earnings")
+    assert other == []
 
 
 async def test_checkpoint_by_index_and_latest_in_json_and_cbor(http: Http, ledger: LedgerDouble) -> None:

@@ -183,6 +183,11 @@ def test_a_closing_generation_pays_each_evaluation_the_same() -> None:
     share = emission // 5
     assert (it.get_balance("ann"), it.get_balance("ben")) == (3 * share, 2 * share)
     assert second.checkpoint.supply.emitted == 5 * share <= emission
+    pay = [(each.account, each.amount) for each in second.earnings if each.job == closed.job]
+    assert sorted(pay) == sorted([(get_account("ann"), 3 * share), (get_account("ben"), 2 * share)])
+    fees = [each for each in (*first.earnings, *second.earnings) if each.job is None]
+    assert {each.account for each in fees} == {get_account("leader")}
+    assert sum(each.amount for each in fees) == it.get_balance("leader")
     assert second.checkpoint.models[0].generation == 1
     assert (
         second.checkpoint.models[0].weights_digest

@@ -66,6 +66,7 @@ def make_outcome(
         accounts={},
         counted=(),
         closed=(),
+        earnings=(),
     )
 
 

@@ -29,7 +29,7 @@ async def test_each_shard_runs_by_itself(shard: int) -> None:
         assert transaction.body.shard == shard
         assert (await submit(service, transaction)).error is None
         await wait_final(service, transaction.id)
-        assert service.get_checkpoint(shard, None).checkpoint.shard == shard
+        assert service.shard == service.get_checkpoint(shard, None).checkpoint.shard == shard
         await world.wait_level()
         assert_same_history(world.members)
 

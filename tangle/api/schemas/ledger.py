@@ -30,6 +30,25 @@ class AccountAnswer(Struct, frozen=True):
     """Checkpoint that this was read at."""
 
 
+class EarningAnswer(Struct, frozen=True):
+    """Fees or pay for work that an account got."""
+
+    checkpoint: Quantity
+    """Checkpoint that credited it."""
+
+    timestamp_ms: Quantity
+    """Its commit time."""
+
+    amount: Quantity
+    """Grains."""
+
+    job: HexDigest | None
+    """Standing job whose work was paid; null for the fees of a commit that the account led."""
+
+    generation: Quantity | None
+    """Generation that the work was counted for."""
+
+
 class CheckpointModelAnswer(Struct, frozen=True):
     """A standing job's model as a checkpoint binds it."""
 
@@ -180,11 +199,11 @@ class ShardAnswer(Struct, frozen=True):
     origin: HexDigest
     """The id that its very first transactions name as their parent."""
 
-    checkpoint: Quantity
-    """Its latest certified checkpoint."""
+    checkpoint: Quantity | None
+    """Its latest certified checkpoint; null, as all below, where another node serves the shard."""
 
-    checkpoint_digest: HexDigest
+    checkpoint_digest: HexDigest | None
     """That checkpoint's digest."""
 
-    ordered_total: Quantity
+    ordered_total: Quantity | None
     """Transactions ordered since genesis."""
