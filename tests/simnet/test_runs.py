@@ -104,6 +104,7 @@ def test_what_many_seeds_draw_passes_for_longer(seed: int) -> None:
 
 def test_ten_drawn_seeds_repeat_byte_for_byte_whatever_strings_hash_to() -> None:
     digests = []
+    assert {draw_options(seed).shards for seed in REPEATED} == {1, 2}, "both are repeated"
     for seed in REPEATED:
         options = draw_options(seed, time_s=REPEATED_S)
         digest, lines = run_whole(options)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+import simnet
 from shards.checkpoints import SupplyTotals
 from simnet.adversaries import Adversary, Strategy
 from simnet.artefacts import DAG, PICTURE, compute_replay_line, write_course
@@ -32,6 +33,8 @@ from tangle.node.views import PreparedTransaction
 from tests.simnet.builders import make_options
 
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(120)]
+
+SCENARIOS: Final = Path(simnet.__file__).parent / "scenarios"
 
 FAULTS: Final = (
     Partition(1.0, 1.6, (0,), Direction.BOTH),
@@ -308,6 +311,20 @@ def test_a_small_share_of_small_networks_draws_two_shards() -> None:
 
 def test_the_line_that_repeats_a_run_names_the_shards() -> None:
     assert " --shards 4 --draws" in compute_replay_line(draw_options(7, nodes=2, shards=4))
+
+
+def test_the_example_passes_and_a_crash_takes_both_nodes_of_a_machine() -> None:
+    report = run_simulation(load_scenario(SCENARIOS / "two-shards.toml"))
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert (len(report.shards), report.caught) == (2, 1)
+    assert report.starts == 2 * (4 + 2), "one machine was killed by plan and one at the fail point"
+
+
+def test_too_many_false_validators_are_caught_in_their_shard() -> None:
+    play = load_scenario(SCENARIOS / "two-faces.toml", is_byzantine_allowed=True)
+    verdict = run_simulation(replace(play, shards=2)).verdict
+    assert isinstance(verdict, Diverged), verdict
+    assert len({name.partition("/")[2] for name in verdict.nodes}) == 1
 
 
 def test_a_scenario_says_its_shards(tmp_path: Path) -> None:
