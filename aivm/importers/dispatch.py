@@ -132,8 +132,9 @@ def translate_graph(graph: Graph, ranges: Mapping[str, tuple[float, float]] | No
         except InvalidProgram as error:
             error.add_note(f"from node {node.name} ({node.operator}) of the model")
             raise
-        except KeyError as error:
-            raise UnsupportedNode(node.name, node.operator, f"it lacks {error}") from None
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Attributes of the wrong type or number: numpy and the arithmetic of shapes trip over them.
+            raise UnsupportedNode(node.name, node.operator, f"its operands do not fit: {error}") from None
     return translation
 
 

@@ -104,6 +104,8 @@ def _read_tensor(onnx: Any, tensor: Any, name: str) -> Array:
         raise MalformedModel(KIND, f"the bytes of tensor {name!r} do not fit {shape} ({error})") from None
     if array.dtype.kind not in NUMBER_KINDS:
         raise MalformedModel(KIND, f"tensor {name!r} holds {array.dtype}, not numbers")
+    if array.dtype.kind == "f" and not array.size:  # empty lists of integers say something; weights do not
+        raise EmptyTensor(name, shape)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         if array.size == 1 and np.isinf(array).all():  # a bound may be infinite
             return array

@@ -1,15 +1,18 @@
 """``QuantizeLinear`` and ``DequantizeLinear``: where a quantised model says what its integers mean."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from aivm.importers.errors import InvalidScale
 from aivm.importers.graph import Array, GraphNode
-from aivm.importers.scales import Affine
+from aivm.importers.scales import SCALE_MIN, Affine
 from aivm.importers.translation import Translation
 from aivm.importers.values import Constant, Index, Packed, Raw, Real, Sum
 from aivm.program.types import DTYPES, DType
+
+SCALE_MAX: Final = 2.0**64
+"""Largest scale of a model: products of two still fit a float32."""
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
@@ -69,7 +72,12 @@ def read_scales(
     zeros = translation.get_constant(node, 2)
     if scales is None or scales.dtype != np.float32 or node.attributes.get("block_size"):
         translation.refuse(node, "its scales are no float32 constants, or those of blocks")
-    if not scales.size or not np.isfinite(scales).all() or scales.min() <= 0:
+    if (
+        not scales.size
+        or not np.isfinite(scales).all()
+        or scales.min() < SCALE_MIN
+        or scales.max() > SCALE_MAX
+    ):
         raise InvalidScale(node.inputs[1], float(scales.ravel()[0]) if scales.size else 0.0)
     if zeros is None:
         return scales.ravel(), 0, dtype
