@@ -40,6 +40,10 @@ def open_wallets(context: CommandContext, network: str) -> WalletStore:
     return WalletStore(context.home / "wallets" / network, PREFIX_BY_NETWORK[network], random, PASSWORD_COST)
 
 
+HEX_LENGTH: Final = 64
+"""Characters of a public key in hex."""
+
+
 def resolve_account(wallets: WalletStore, text: str) -> PublicKey:
     """The account that a person means: an address, or the name of a wallet here.
 
@@ -50,6 +54,21 @@ def resolve_account(wallets: WalletStore, text: str) -> PublicKey:
     if len(text) > 40 or text.lower().startswith(tuple(f"{prefix}1" for prefix in PREFIXES)):
         return decode_address(text, wallets.prefix).public_key
     return PublicKey(bytes.fromhex(wallets.get(text).account.public_key))
+
+
+def resolve_to_read(wallets: WalletStore, text: str) -> PublicKey:
+    """The account that a person wants to look at; also a public key in hex, as validators are named.
+
+    Not for sending: hex has no check, and a slip of the finger would be somebody else's account.
+
+    :raises TangleError: as ``resolve_account``.
+    """
+    if len(text) == HEX_LENGTH:
+        try:
+            return PublicKey(bytes.fromhex(text))
+        except ValueError:
+            pass  # an address may be as long
+    return resolve_account(wallets, text)
 
 
 def find_genesis(context: CommandContext, path: Path | None) -> Genesis:

@@ -15,7 +15,7 @@ from tangle.cli.amounts import format_amount, parse_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.errors import NotApplied
 from tangle.cli.groups import TangleCommand
-from tangle.cli.networks import network_option, open_wallets, resolve_account
+from tangle.cli.networks import network_option, open_wallets, resolve_account, resolve_to_read
 from tangle.cli.secret_input import get_password, password_file_option
 from tangle.client.client import TangleClient
 from tangle.core.transactions import Transfer, Work
@@ -90,8 +90,8 @@ def send(
 @network_option
 @pass_context
 def balance(context: CommandContext, account: str, network: str) -> None:
-    """Show what ACCOUNT, a wallet here or an address, holds."""
-    key = resolve_account(open_wallets(context, network), account)
+    """Show what ACCOUNT, a wallet here, an address or a public key, holds."""
+    key = resolve_to_read(open_wallets(context, network), account)
     answer = run_async(_get_account, context.url, key)
     fields = {
         "address": answer.address,
@@ -112,9 +112,9 @@ def balance(context: CommandContext, account: str, network: str) -> None:
 @network_option
 @pass_context
 def history(context: CommandContext, account: str, limit: int, network: str) -> None:
-    """List the transactions of ACCOUNT, a wallet here or an address, newest first."""
+    """List the transactions of ACCOUNT, a wallet here, an address or a public key, newest first."""
     wallets = open_wallets(context, network)
-    key = resolve_account(wallets, account)
+    key = resolve_to_read(wallets, account)
     items, own = run_async(_get_history, context.url, key, limit)
 
     def render(console: Console) -> None:
@@ -145,8 +145,8 @@ def history(context: CommandContext, account: str, limit: int, network: str) -> 
 @network_option
 @pass_context
 def earnings(context: CommandContext, account: str, limit: int, network: str) -> None:
-    """List what ACCOUNT, a wallet here or an address, got for AI work and as fees, newest first."""
-    key = resolve_account(open_wallets(context, network), account)
+    """List what ACCOUNT, a wallet here, an address or a public key, got for AI work and as fees."""
+    key = resolve_to_read(open_wallets(context, network), account)
     items, own = run_async(_get_earnings, context.url, key, limit)
 
     def render(console: Console) -> None:

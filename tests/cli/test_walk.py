@@ -69,6 +69,15 @@ def test_history_tells_both_sides(node: Terminal, sent: dict[str, Any]) -> None:
     assert "+1.5 MST" in node.run("wallet", "history", "bob").stdout
 
 
+def test_earnings_say_what_a_validator_got(node: Terminal, sent: dict[str, Any]) -> None:
+    (validator,) = node.run_json("genesis", "show")["validators"]
+    leader = validator["public_key"]
+    record = node.run_json("wallet", "earnings", leader)
+    assert any(item["job"] is None for item in record["earnings"])
+    assert "fees" in node.run("wallet", "earnings", leader).stdout
+    assert node.run_json("wallet", "earnings", "11" * 32)["earnings"] == []
+
+
 def test_a_transfer_beyond_the_balance_says_why(node: Terminal, sent: dict[str, Any]) -> None:
     status, message = node.fail("wallet", "send", "bob", "alice", "1000000")
     assert status == 1
