@@ -20,6 +20,9 @@ GENESIS_NAME: Final = "genesis.cbor"
 PASSWORD_COST: DerivationCost = COST_DEFAULT
 """Of trying one password of a wallet made here; tests make it cheaper."""
 
+HEX_LENGTH: Final = 64
+"""Characters of a public key in hex."""
+
 PREFIX_BY_NETWORK: Final = {network: prefix for prefix, network in PREFIXES.items()}
 """Human-readable part of a network's addresses by its name."""
 
@@ -38,10 +41,6 @@ network_option = click.option(
 def open_wallets(context: CommandContext, network: str) -> WalletStore:
     """The wallets of a network: each has a directory of its own, so names may repeat."""
     return WalletStore(context.home / "wallets" / network, PREFIX_BY_NETWORK[network], random, PASSWORD_COST)
-
-
-HEX_LENGTH: Final = 64
-"""Characters of a public key in hex."""
 
 
 def resolve_account(wallets: WalletStore, text: str) -> PublicKey:
