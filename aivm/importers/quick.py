@@ -31,7 +31,7 @@ def run_quickly(bound: BoundProgram, inputs: Sequence[Tensor]) -> tuple[Tensor, 
     for place, node in enumerate(plan.program.nodes):
         operands = tuple(values[number] for number in node.operands)
         match node.operator:
-            case Matmul() as operator if operands[1].ndim == 3:
+            case Matmul() as operator if plan.is_constant(node.operands[1]) and operands[1].ndim == 3:
                 given: tuple[Wide, ...] = (_multiply(operator, operands),)
             case Conv2d() as operator:
                 given = (_convolve(operator, operands),)
