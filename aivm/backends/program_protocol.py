@@ -18,6 +18,12 @@ class ProgramBackend(Protocol):
     def device(self) -> str:
         """Device that it computes on."""
 
+    def prepare(self, bound: BoundProgram, rows: int, *, is_trace: bool = False) -> None:
+        """Do everything that the first run or trace over ``rows`` rows would do once, so that it is quick.
+
+        :raises ConformanceFailure: the device computes other bits.
+        """
+
     def run(self, bound: BoundProgram, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Outputs of a program: one tensor each, rows first.
 
@@ -43,6 +49,9 @@ class OracleBackend:
     def device(self) -> str:
         """It runs on the processor alone."""
         return "CPU"
+
+    def prepare(self, bound: BoundProgram, rows: int, *, is_trace: bool = False) -> None:
+        """Nothing: the definition is not compiled."""
 
     def run(self, bound: BoundProgram, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Outputs of a program."""

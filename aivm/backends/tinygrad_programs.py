@@ -75,12 +75,12 @@ class TinygradPrograms:
         """Name of the device, as tinygrad calls it."""
         return self._device
 
-    def prepare(self, bound: BoundProgram, rows: int) -> None:
-        """Compile whatever a run over ``rows`` rows needs, so that it is quick.
+    def prepare(self, bound: BoundProgram, rows: int, *, is_trace: bool = False) -> None:
+        """Compile whatever a run or trace over ``rows`` rows needs, so that it is quick.
 
         :raises ConformanceFailure: the device computes other bits.
         """
-        self._get(bound, _choose_bucket(bound.plan, rows), is_trace=False)
+        self._get(bound, _choose_bucket(bound.plan, rows), is_trace)
 
     def run(self, bound: BoundProgram, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Outputs of a program: one tensor each, rows first.
