@@ -15,12 +15,13 @@ from tests.drawing.language import Attribute, Item, Parent, Rounds, Statement, V
 from tests.drawing.subdag import GENESIS
 
 
-def draw_back(lines: Iterable[bytes]) -> tuple[Statement, ...]:
-    """Statements that draw the graph: transactions ``t0``, ``t1``, ..., parents first, then rounds.
+def draw_back(lines: Iterable[bytes], shard: int = 0) -> tuple[Statement, ...]:
+    """Statements that draw the graph of one shard: transactions ``t0``, ``t1``, ..., parents first, then
+    rounds. Shards have nothing in common, and their blocks have the same authors and rounds.
 
     :param lines: of ``dag.ndjson``, in any order.
     """
-    records = [msgspec.json.decode(line) for line in lines]
+    records = [record for record in map(msgspec.json.decode, lines) if record["shard"] == shard]
     transactions = {each["id"]: each for each in records if each["kind"] == "transaction"}
     names = {identity: f"t{place}" for place, identity in enumerate(_sort_by_parents(transactions))}
     vertices = [_draw_vertex(transactions[identity], names) for identity in names]

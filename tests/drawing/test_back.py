@@ -55,6 +55,20 @@ def test_a_simulated_graph_is_drawn_and_read_again() -> None:
     assert any(block.body.tips for block in drawing.blocks.values())
 
 
+def test_shards_are_drawn_apart() -> None:
+    worlds: list[World] = []
+    options = replace(make_options(time_s=3.0, rate=20.0), shards=2)
+    report = run_simulation(options, prepare=worlds.append)
+    assert isinstance(report.verdict, Pass), report.verdict
+    lines = list(iterate_dag(worlds[0]))
+    for shard in range(2):
+        own = [each for each in map(json.loads, lines) if each["shard"] == shard]
+        drawing = CommitteeDrawing(draw_back(lines, shard), parameters=PARAMETERS)
+        assert len(drawing.blocks) == sum(each["kind"] == "block" for each in own) > 10
+        assert len(drawing.ledger.transactions) == sum(each["kind"] == "transaction" for each in own) > 0
+        assert not any(name.endswith("'") for name in drawing.blocks), "nobody has a twin"
+
+
 def test_a_drawn_graph_decides_what_the_simulation_decided() -> None:
     lines, leaders = simulate()
     first = [line for line in lines if json.loads(line).get("round", 0) <= ROUNDS]
