@@ -181,14 +181,14 @@ class PacketNetwork:
         for packet in beginning:
             there.put(packet)
         given_up_s = anyio.current_time() + PATIENCE_S
-        while back.arrived_bytes <= WELCOME_BYTES and anyio.current_time() < given_up_s:
+        while back.sent_bytes <= WELCOME_BYTES and anyio.current_time() < given_up_s:
             await self._timeline.wait(PATIENCE_S / 12)
         there.cut()
         back.cut()
         self._forget(there)
-        if back.arrived_bytes <= WELCOME_BYTES:
+        if back.sent_bytes <= WELCOME_BYTES:
             return None
-        detail = f"a handshake that was played again was answered with {back.arrived_bytes} bytes"
+        detail = f"a handshake that was played again was answered with {back.sent_bytes} bytes"
         return Breach(source, target, detail)
 
     async def dial(self, source: str, address: Address) -> ByteStream:

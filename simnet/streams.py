@@ -63,8 +63,8 @@ class Pipe:
         self.is_broken = False
         """Whether writing fails: the reader's end is gone."""
 
-        self.arrived_bytes = 0
-        """Bytes that came out at the other end."""
+        self.sent_bytes = 0
+        """Bytes that its writer put in, without what somebody on the path adds."""
 
         self._ship = ship
         self._unread: deque[bytes] = deque()
@@ -89,6 +89,7 @@ class Pipe:
     def put(self, packet: Packet) -> None:
         """Hand a packet to the network."""
         self.outgoing.append(packet)
+        self.sent_bytes += len(packet) if isinstance(packet, bytes) else 0
         self._ship(self)
 
     def count_extra(self, size: int) -> None:
@@ -116,7 +117,6 @@ class Pipe:
         packet = self.flying.popleft()
         match packet:
             case bytes():
-                self.arrived_bytes += len(packet)
                 if not self._ends:
                     self._unread.append(packet)
                 else:

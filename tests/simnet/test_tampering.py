@@ -45,6 +45,17 @@ def test_an_old_handshake_is_answered_as_a_strangers_first_word_is(source: int, 
     assert sum("handshake-unauthentic" in line for line in lines) == 1
 
 
+def test_what_somebody_on_the_path_adds_to_an_answer_is_not_the_answer() -> None:
+    options = make_options(
+        3,
+        nodes=2,
+        faults=(Tamper(2.0, 2.3, 0, 1, Tampering.DUPLICATED, 1.0), OldHandshake(2.1, 2.1, 1, 0)),
+    )
+    report = run_simulation(options)
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert report.tampering["handshake-replayed"] == 1
+
+
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 0)])
 def test_half_a_connection_gives_way_to_a_whole_one(first: int, second: int) -> None:
     report, _ = run_two(HalfOpen(1.5, 1.5, first, second))
