@@ -3,7 +3,7 @@
 PYTHON ?= python3
 unexport PYTHON # tinygrad takes a variable of this name for a number: whether to use its device PYTHON
 BIN := .venv/bin
-SOURCES := tangle poi aivm shards tui simnet tests tools benchmarks
+SOURCES := tangle poi aivm shards tui simnet tests tools benchmarks examples
 LINTED = $(wildcard $(SOURCES))
 
 .DEFAULT_GOAL := help
