@@ -23,7 +23,7 @@ FAST_S: Final = 5.0
 
 SLOW_SEEDS: Final = range(10_000, 12_000)
 SLOW_S: Final = 8.0
-"""Virtual seconds of each: some faults and what comes after them, in about two seconds of a core."""
+"""Virtual seconds of each: some faults and what comes after them, in a second and a half of a core."""
 
 Tell = Callable[[str, object], None]
 """Keeps a figure for the end of the whole test run (tests/conftest.py)."""
