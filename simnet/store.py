@@ -69,6 +69,14 @@ class DiskPace(Struct, frozen=True):
     """Usual time of one environment's write."""
 
 
+class _Stage(Struct, frozen=True):
+    """One environment's part of a write."""
+
+    environment: Environment
+    kept_s: float
+    """From when on a crash leaves it, after the beginning of the write."""
+
+
 class SimulatedStore(MemoryStore):
     """The store seam's twin."""
 
@@ -98,32 +106,61 @@ class SimulatedStore(MemoryStore):
         await super().commit(batch, is_urgent=is_urgent)
         self._on_durable(batch)
 
+    async def hand_in(
+        self, batch: WriteBatch, on_durable: Callable[[], None], *, is_awaited: bool = False
+    ) -> None:
+        """See ``Store.hand_in``."""
+
+        def tell() -> None:
+            self._on_durable(batch)
+            on_durable()
+
+        await super().hand_in(batch, tell, is_awaited=is_awaited)
+
     async def _write(self, changes: Changes) -> None:
         self._points = find_points(changes, is_founding=not self.disk[Table.CHECKPOINTS].keys)
         if self._points is not None:
             await _reach(self._reach, self._points[0])
-        left = Torn.NOTHING
+        stages, end_s = self._plan(changes)
+        begun_s, left = anyio.current_time(), Torn.NOTHING
         try:
-            for environment in Environment:
-                if any(table.environment is environment for table in changes):
-                    is_early = self._chance.random() < 1 / 2
-                    if is_early:
-                        self.apply(environment, changes)
-                        left = _compute_left(environment, changes)
-                    await self._take_time()
-                    if not is_early:
-                        self.apply(environment, changes)
-                        left = _compute_left(environment, changes)
-                    await self._pass_points(environment)
+            # One sleep for all: what stands on the disk in between shows only where a crash comes into it.
+            await anyio.sleep(end_s)
+            for stage in stages:
+                self.apply(stage.environment, changes)
+                left = _compute_left(stage.environment, changes)
+                await self._pass_points(stage.environment)
         except anyio.get_cancelled_exc_class():
+            if left is Torn.NOTHING:
+                left = self._tear(stages, anyio.current_time() - begun_s, changes)
             self._on_torn(left)
             raise
 
-    async def _take_time(self) -> None:
+    def _plan(self, changes: Changes) -> tuple[list[_Stage], float]:
+        """When each environment has its part, and when all is over, both from now on."""
+        stages, end_s = [], 0.0
+        for environment in Environment:
+            if any(table.environment is environment for table in changes):
+                begin_s, end_s = end_s, end_s + self._draw_time_s()
+                is_early = self._chance.random() < 1 / 2
+                stages.append(_Stage(environment, begin_s if is_early else end_s))
+        return stages, end_s
+
+    def _tear(self, stages: list[_Stage], passed_s: float, changes: Changes) -> Torn:
+        """A crash after ``passed_s``: the disk keeps what it had by then."""
+        left = Torn.NOTHING
+        for stage in stages:
+            if passed_s < stage.kept_s:
+                break
+            self.apply(stage.environment, changes)
+            left = _compute_left(stage.environment, changes)
+        return left
+
+    def _draw_time_s(self) -> float:
         write_ms = self._pace.write_ms * (0.5 + self._chance.random())
         if self._chance.random() < SLOW_WRITE_SHARE:
             write_ms *= SLOW_WRITE_TIMES
-        await anyio.sleep(write_ms / 1_000)
+        return write_ms / 1_000
 
     async def _pass_points(self, environment: Environment) -> None:
         if self._points is not None:

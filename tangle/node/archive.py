@@ -26,7 +26,7 @@ meta                name                              scalar state
 ==================  ================================  =====================================================
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -163,6 +163,12 @@ class Archive:
     async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
         """Make a batch durable."""
         await self._store.commit(batch, is_urgent=is_urgent)
+
+    async def hand_in(
+        self, batch: WriteBatch, on_durable: Callable[[], None], *, is_awaited: bool = False
+    ) -> None:
+        """Let a batch become durable before any that comes later; see ``Store.hand_in``."""
+        await self._store.hand_in(batch, on_durable, is_awaited=is_awaited)
 
     # ── transactions ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -78,6 +78,9 @@ class CommitteeHooks(Struct, frozen=True):
     store_blocks: Callable[[Sequence[Block]], Awaitable[None]]
     """Durable on return."""
 
+    hand_in_blocks: Callable[[Sequence[Block]], Awaitable[None]]
+    """On its way to the disk on return, before everything that comes later."""
+
     on_equivocation: Callable[[EquivocationSeen], None]
     advance_guard: Callable[[Block], Awaitable[None]]
     """Moves the last-signed guard to this block; durable on return; raises ``WouldEquivocate``."""
@@ -275,7 +278,8 @@ class CommitteeDriver:
             self.on_payload()
         # The block first, then the guard: a guard ahead of its block would leave a hole that a lone validator
         # could never fill. Neither is seen by anyone before both are on disk.
-        await self._save()
+        unsaved, self._unsaved = self._unsaved, []
+        await self._hooks.store_blocks(unsaved)
         await self._hooks.advance_guard(block)
         self._unguarded = None
         self._hooks.broadcast(block)
@@ -308,7 +312,7 @@ class CommitteeDriver:
     async def _save(self) -> None:
         unsaved, self._unsaved = self._unsaved, []
         if unsaved:
-            await self._hooks.store_blocks(unsaved)
+            await self._hooks.hand_in_blocks(unsaved)
 
     def _handle(self, events: Sequence[CommitteeEvent]) -> None:
         for event in events:

@@ -9,8 +9,9 @@ wallet as 429.
 
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -82,8 +83,15 @@ class _Entry(Struct, eq=False):
     answer: SubmitOutcome | None = None
 
 
-Persist = Callable[[Sequence[Transaction]], Awaitable[None]]
-"""Stores transactions; returns when they are durable."""
+class HandIn(Protocol):
+    """Puts transactions on their way to the disk; returns once its queue has room."""
+
+    def __call__(
+        self, transactions: Sequence[Transaction], on_durable: Callable[[], None], *, is_awaited: bool
+    ) -> Awaitable[None]:
+        """:param on_durable: called when they are durable.
+        :param is_awaited: a wallet waits for that.
+        """
 
 
 class Intake:
@@ -95,7 +103,7 @@ class Intake:
         board: WorkBoard,
         subdag: SubDag,
         computer: Computer,
-        persist: Persist,
+        hand_in: HandIn,
         find_status: Callable[[TransactionId], TransactionStatus | None],
         on_events: Callable[[Sequence[SubDagEvent], Peer | None], None],
         on_refused: Callable[[Peer, TangleError], None],
@@ -110,7 +118,7 @@ class Intake:
         self._board = board
         self._subdag = subdag
         self._computer = computer
-        self._persist = persist
+        self._hand_in = hand_in
         self._find_status = find_status
         self._on_events = on_events
         self._on_refused = on_refused
@@ -315,14 +323,21 @@ class Intake:
         good = [entry for entry, verdict in zip(batch, verdicts, strict=True) if self._accept(entry, verdict)]
         errors = self._attach(good)
         kept = [entry for entry in good if entry.transaction.id not in errors]
-        await self._persist([entry.transaction for entry in kept if not entry.is_stored])
         for entry in good:
             error = errors.get(entry.transaction.id)
             if error is not None:
                 self._refuse(entry, error)
-            else:
-                identity = entry.transaction.id
-                self._finish(entry, SubmitOutcome(identity, True, self._find_status(identity), None))
+        # Until it is durable a transaction is inside: nobody is told before that it is here.
+        await self._hand_in(
+            [entry.transaction for entry in kept if not entry.is_stored],
+            partial(self._accept_all, kept),
+            is_awaited=any(entry.source is None for entry in kept),
+        )
+
+    def _accept_all(self, entries: Sequence[_Entry]) -> None:
+        for entry in entries:
+            identity = entry.transaction.id
+            self._finish(entry, SubmitOutcome(identity, True, self._find_status(identity), None))
 
     def _accept(self, entry: _Entry, verdict: TransactionVerdict) -> bool:
         body = entry.transaction.body

@@ -1,6 +1,10 @@
-"""What the rooms of a node hand to the disk, put together into batches in the order of durability."""
+"""What the rooms of a node hand to the disk, put together into batches in the order of durability.
 
-from collections.abc import Sequence
+Nobody waits for blocks and transactions of others: what builds on them (the own block, a commit) is handed in
+later, so it is durable later, and whoever needs one that a crash took asks its peers.
+"""
+
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Final
 
@@ -27,7 +31,7 @@ log = structlog.get_logger("keeper")
 
 
 class Keeper:
-    """Writes for the rooms; every method that waits returns when what it wrote is durable."""
+    """Writes for the rooms; what is stored is durable on return, what is handed in will be."""
 
     def __init__(self, archive: Archive, guard: Guard, events: EventLog) -> None:
         """Nothing waits to be written."""
@@ -38,22 +42,36 @@ class Keeper:
         self._given_up: dict[TransactionId, float] = {}
         """When each of these leaves the disk, soonest first."""
 
-    async def store_transactions(self, transactions: Sequence[Transaction]) -> None:
-        """Keep newly arrived ones."""
+    async def hand_in_transactions(
+        self, transactions: Sequence[Transaction], on_durable: Callable[[], None], *, is_awaited: bool
+    ) -> None:
+        """Keep newly arrived ones; returns once the disk's queue has room for them.
+
+        :param is_awaited: a wallet waits until they are durable.
+        """
         batch = WriteBatch()
         self._archive.put_transactions(batch, transactions)
-        await self._archive.commit(batch)
+        await self._archive.hand_in(batch, on_durable, is_awaited=is_awaited)
 
     async def store_blocks(self, blocks: Sequence[Block]) -> None:
-        """Keep accepted blocks, and evidence that they brought."""
+        """Keep accepted blocks, an own one among them, and evidence that they brought."""
+        batch, leaving = self._collect(blocks)
+        await self._archive.commit(batch, is_urgent=True)
+        self._archive.on_deleted(leaving)
+
+    async def hand_in_blocks(self, blocks: Sequence[Block]) -> None:
+        """The same for blocks that nobody waits for; returns once the disk's queue has room for them."""
+        batch, leaving = self._collect(blocks)
+        await self._archive.hand_in(batch, lambda: self._archive.on_deleted(leaving))
+
+    def _collect(self, blocks: Sequence[Block]) -> tuple[WriteBatch, list[TransactionId]]:
         batch = WriteBatch()
         self._archive.put_blocks(batch, blocks)
         leaving = self._archive.delete_given_up(batch, self._take_due())
         evidence, self._evidence = self._evidence, []
         for equivocation in evidence:
             self._archive.put_evidence(batch, equivocation)
-        await self._archive.commit(batch, is_urgent=True)
-        self._archive.on_deleted(leaving)
+        return batch, leaving
 
     async def store_final(self, final: Sequence[FinalCheckpoint], late: Sequence[Certificate]) -> None:
         """Keep certificates, and the rows of events of what became final."""

@@ -5,7 +5,7 @@ Events of one core become calls of another room; what must survive goes to the a
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, assert_never
+from typing import assert_never
 
 import anyio
 import structlog
@@ -44,9 +44,6 @@ from tangle.node.recovery import Recovered, found, recover
 from tangle.node.responder import Responder
 from tangle.node.views import TransactionStatus
 from tangle.node.workboard import WorkBoard
-
-BATCHES_AT_DISK: Final = 2
-"""Batches that wait for the disk while others are verified, so that the workers never do."""
 
 log = structlog.get_logger("node")
 
@@ -121,7 +118,7 @@ class Node:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.executor.run)
             tasks.start_soon(self.finality.run)
-            tasks.start_soon(self.intake.run, self.parts.config.get_workers() + BATCHES_AT_DISK)
+            tasks.start_soon(self.intake.run, self.parts.config.get_workers())
             tasks.start_soon(self.gossip.run)
             tasks.start_soon(self.fetcher.run)
             tasks.start_soon(self.driver.run)
@@ -306,7 +303,7 @@ class Node:
             board=self.board,
             subdag=self.subdag,
             computer=self.parts.computer,
-            persist=self.keeper.store_transactions,
+            hand_in=self.keeper.hand_in_transactions,
             find_status=self.find_status,
             on_events=self._on_subdag_events,
             on_refused=self.peering.blame,
@@ -318,6 +315,7 @@ class Node:
         core = self.parts.make_committee_core(self.committee, self.chain, self._is_present, recovered)
         hooks = CommitteeHooks(
             store_blocks=self.keeper.store_blocks,
+            hand_in_blocks=self.keeper.hand_in_blocks,
             on_equivocation=self.keeper.on_equivocation,
             advance_guard=self.keeper.advance_guard,
             broadcast=lambda block: self.peering.broadcast(prepare_message(Blocks((block.encoded,)))),

@@ -12,7 +12,7 @@ same thread, at a moment when no transaction is open.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -112,6 +112,12 @@ class LmdbStore:
     async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
         """See ``Store.commit``."""
         await self._group.commit(batch, is_urgent=is_urgent)
+
+    async def hand_in(
+        self, batch: WriteBatch, on_durable: Callable[[], None], *, is_awaited: bool = False
+    ) -> None:
+        """See ``Store.hand_in``."""
+        await self._group.hand_in(batch, on_durable, is_awaited=is_awaited)
 
     async def run(self) -> None:
         """See ``Store.run``."""

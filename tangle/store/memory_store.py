@@ -90,6 +90,12 @@ class MemoryStore:
         """See ``Store.commit``."""
         await self._group.commit(batch, is_urgent=is_urgent)
 
+    async def hand_in(
+        self, batch: WriteBatch, on_durable: Callable[[], None], *, is_awaited: bool = False
+    ) -> None:
+        """See ``Store.hand_in``."""
+        await self._group.hand_in(batch, on_durable, is_awaited=is_awaited)
+
     async def run(self) -> None:
         """See ``Store.run``. Cancelling it is the crash."""
         await self._group.run()

@@ -9,7 +9,7 @@ Batches become durable in the order in which they were handed in, and a batch wh
 the disk. Reads see only what is durable. Two twins keep these promises: ``LmdbStore`` and ``MemoryStore``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum
 from typing import Final, Protocol
 
@@ -180,6 +180,21 @@ class Store(Protocol):
 
         :param is_urgent: do not wait for others to share the disk's work with (an own committee block).
         :raises StorageFailed: the disk failed; no later batch is taken either.
+        :raises StoreClosed: the store was stopped first.
+        """
+        ...
+
+    async def hand_in(
+        self, batch: WriteBatch, on_durable: Callable[[], None], *, is_awaited: bool = False
+    ) -> None:
+        """Let ``batch`` become durable before any that is handed in later, and do not wait for it.
+
+        Returns once the queue in front of the disk has room. Nobody is told of a failure here: ``run`` is,
+        and no later ``commit`` returns.
+
+        :param on_durable: called when it is durable; never, when it does not become so.
+        :param is_awaited: somebody waits for that call, so that it may gather no longer than others.
+        :raises StorageFailed: the disk failed.
         :raises StoreClosed: the store was stopped first.
         """
         ...

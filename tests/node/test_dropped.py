@@ -13,7 +13,7 @@ from tangle.ledger.events import Attached, Dropped, SubDagEvent
 from tangle.ledger.limits import SubDagLimits
 from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer
-from tangle.node.ingest import Intake, Persist
+from tangle.node.ingest import HandIn, Intake
 from tangle.node.keeper import GIVEN_UP_KEPT_S
 from tangle.node.views import NotFound, TransactionStatus
 from tangle.node.workboard import WorkBoard
@@ -127,7 +127,7 @@ def test_a_stored_transaction_that_the_sub_dag_refuses_is_dropped_with_the_reaso
         board=cast(WorkBoard, Anchors()),
         subdag=subdag,
         computer=cast(Computer, None),
-        persist=cast(Persist, None),
+        hand_in=cast(HandIn, None),
         find_status=lambda _: None,
         on_events=lambda events, _: told.extend(events),
         on_refused=lambda *_: None,
