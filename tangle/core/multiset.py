@@ -6,6 +6,7 @@ any order and the sum depends on the set alone. Finding two sets with one sum is
 solution problem of more than 200 bits.
 """
 
+from functools import lru_cache
 from hashlib import shake_128
 
 import numpy as np
@@ -16,6 +17,9 @@ from tangle.core.types import Digest
 
 STATE_SIZE = 2048
 """Bytes of the running sum: 1,024 lanes of 16 bits, the size analysed in the paper."""
+
+LANES_KEPT = 1024
+"""Expanded entries that are remembered, two megabytes: what is taken out was mostly put in not long ago."""
 
 Lanes = NDArray[np.uint16]
 
@@ -46,5 +50,6 @@ class MultisetHash:
         return compute_hash(STATE, self.get_state())
 
 
+@lru_cache(LANES_KEPT)
 def _compute_lanes(entry: bytes) -> Lanes:
     return np.frombuffer(shake_128(STATE + b"\x00" + entry).digest(STATE_SIZE), "<u2")

@@ -21,6 +21,7 @@ owners that wait in their loops for room towards each other hold each other up u
 stalled.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn, Self, assert_never, overload
 
@@ -340,6 +341,9 @@ class Session:
                 assert_never(message)
 
     async def _deliver(self, message: Incoming, size: int) -> None:
+        if self._inbox.has_room(size) and not self._inbox.is_closed:
+            self._inbox.put_nowait(message, size)
+            return
         self._held_since_s = anyio.current_time()
         await self._inbox.put(message, size)
         self._held_s, self._held_since_s = self._compute_held_s(), None
@@ -351,21 +355,21 @@ class Session:
         )
 
     async def _write(self) -> NoReturn:
-        while True:
-            batch, is_final = await self._outbox.get_batch()
-            frames = [self._encoder.encode(payload) for payload in batch[:-1]]
-            frames.append(self._encoder.encode(batch[-1], is_final=is_final))
-            data = b"".join(frames)
-            with anyio.move_on_after(self._timing.stall_timeout_s) as scope:
+        patience_s = self._timing.stall_timeout_s
+        with anyio.CancelScope() as stalling:  # one for all writes, with a deadline while one is under way
+            while True:
+                batch, is_final = await self._outbox.get_batch()
+                frames = [self._encoder.encode(payload) for payload in batch[:-1]]
+                frames.append(self._encoder.encode(batch[-1], is_final=is_final))
+                data = b"".join(frames)
+                stalling.deadline = anyio.current_time() + patience_s
                 await self._stream.send(data)
-            if scope.cancelled_caught:
-                raise PeerStalled(self._timing.stall_timeout_s)
-            self._messages_sent += len(batch)
-            self._bytes_sent += len(data)
-            if is_final:
-                await (
-                    anyio.sleep_forever()
-                )  # until the reader sees the peer hang up, or close() loses patience
+                stalling.deadline = math.inf
+                self._messages_sent += len(batch)
+                self._bytes_sent += len(data)
+                if is_final:  # until the reader sees the peer hang up, or close() loses patience
+                    await anyio.sleep_forever()
+        raise PeerStalled(patience_s)
 
     async def _keep_alive(self) -> NoReturn:
         nonce = 0
