@@ -12,14 +12,14 @@ from msgspec import Struct
 
 from shards.blocks import BlockReference
 from shards.checkpoints import Checkpoint, SupplyTotals, check_supply, decode_checkpoint
-from shards.commits import CommitRecord, compute_commit_digest, decode_commit
+from shards.commits import decode_commit
 from shards.errors import SupplyBroken
 from simnet.event_log import EventLog
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
 from tangle.core.hashing import compute_home_shard
-from tangle.core.types import Digest, PublicKey, TransactionId
+from tangle.core.types import PublicKey, TransactionId
 from tangle.ledger.effects import Effect, Status
-from tangle.node.archive import Archive, OrderedRow
+from tangle.node.archive import Archive
 from tangle.store.keys import compute_sequence_key, parse_block_key, parse_sequence_key
 from tangle.store.store import Store, Table, WriteBatch
 
@@ -50,6 +50,15 @@ class Home(Struct, frozen=True):
 
 WHOLE: Final = Home(0, 0)
 """A chain that has one shard."""
+
+
+class _Reference(Struct, frozen=True):
+    """A checkpoint of the one history."""
+
+    encoded: bytes
+    checkpoint: Checkpoint
+    rows: list[tuple[bytes, bytes]]
+    """What it ordered, as it stands on a disk."""
 
 
 class FinalRun(Struct, frozen=True):
@@ -92,14 +101,13 @@ class Checker:
         self._faulty = faulty
         self._home = home
         self._on_supply = on_supply
-        self._checkpoints: list[bytes] = []
-        self._rows: list[OrderedRow] = []
+        self._checkpoints: list[_Reference] = []
         self._ordered: set[TransactionId] = set()
         self._sequences: dict[PublicKey, int] = {}
         self._watched = [_Watched() for _ in names]
         self._spread: dict[tuple[int, int], bytes] = {}
         self._own: list[dict[int, bytes]] = [{} for _ in names]
-        self._commits: dict[int, tuple[int, Digest, BlockReference]] = {}
+        self._commits: dict[int, tuple[int, bytes]] = {}
 
     @property
     def checkpoints(self) -> int:
@@ -116,7 +124,7 @@ class Checker:
 
     def get_generation(self) -> int:
         """Generation of the first standing model in the latest checkpoint."""
-        return decode_checkpoint(self._checkpoints[-1]).models[0].generation if self._checkpoints else 0
+        return self._checkpoints[-1].checkpoint.models[0].generation if self._checkpoints else 0
 
     def get_final(self, node: int) -> int:
         """Latest checkpoint that became final at a node."""
@@ -152,9 +160,9 @@ class Checker:
             self._check_slot(node, key)
         for key in changes.get(Table.EVIDENCE, ()):
             self._check_evidence(node, int.from_bytes(key[8:10], "big"))
-        for value in changes.get(Table.COMMITS, {}).values():
+        for key, value in changes.get(Table.COMMITS, {}).items():
             if value is not None:
-                self._compare_commit(node, decode_commit(value))
+                self._compare_commit(node, parse_sequence_key(key), value)
         if Table.CHECKPOINTS in changes:
             archive, watched = Archive(store), self._watched[node]
             watched.executed = max(parse_sequence_key(key) for key in changes[Table.CHECKPOINTS])
@@ -165,38 +173,41 @@ class Checker:
 
     # ── one history ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def _compare_commit(self, node: int, commit: CommitRecord) -> None:
+    def _compare_commit(self, node: int, index: int, encoded: bytes) -> None:
         """One sequence of commits: checkpoints hold several, so they may hide that two nodes disagree."""
-        digest = compute_commit_digest(commit)
-        first, expected, leader = self._commits.setdefault(commit.index, (node, digest, commit.leader))
-        if digest != expected:
-            detail = f"commit {commit.index} is led by {_name(leader)} and by {_name(commit.leader)}"
+        first, expected = self._commits.setdefault(index, (node, encoded))
+        if encoded != expected:
+            leaders = " and by ".join(_name(decode_commit(each).leader) for each in (expected, encoded))
+            detail = f"commit {index} is led by {leaders}"
             names = (self._names[first], self._names[node])
             self._report(Diverged(self._watched[node].executed + 1, names, detail))
 
     def _compare(self, node: int, archive: Archive, store: Store) -> None:
+        """Bytes with bytes: what equals the reference need not be decoded again."""
         watched = self._watched[node]
         while (encoded := store.get(Table.CHECKPOINTS, compute_sequence_key(watched.seen + 1))) is not None:
             watched.seen += 1
-            checkpoint = decode_checkpoint(encoded)
-            first = checkpoint.ordered_total - checkpoint.ordered_count
-            rows = archive.get_ordered_range(first, checkpoint.ordered_total)
-            self._log.write(
-                self._names[node], "checkpoint", index=watched.seen, digest=checkpoint.state_digest.hex()[:16]
-            )
             if watched.seen == len(self._checkpoints):
-                self._extend(node, encoded, checkpoint, rows)
-            elif self._checkpoints[watched.seen] != encoded:
-                self._tell_difference(node, decode_checkpoint(self._checkpoints[watched.seen]), checkpoint)
+                self._extend(node, encoded, archive, store)
+                continue
+            known = self._checkpoints[watched.seen]
+            if known.encoded != encoded:
+                self._tell_difference(node, known.checkpoint, decode_checkpoint(encoded))
                 return
-            elif rows != self._rows[first : checkpoint.ordered_total]:
+            self._tell_checkpoint(node, known.checkpoint)
+            if _read_rows(store, known.checkpoint) != known.rows:
                 detail = "the history on disk is not the one that the checkpoint was made of"
                 self._report(Diverged(watched.seen, (self._names[node],), detail))
                 return
 
-    def _extend(self, node: int, encoded: bytes, checkpoint: Checkpoint, rows: Sequence[OrderedRow]) -> None:
-        self._checkpoints.append(encoded)
-        self._rows.extend(rows)
+    def _tell_checkpoint(self, node: int, checkpoint: Checkpoint) -> None:
+        digest = checkpoint.state_digest.hex()[:16]
+        self._log.write(self._names[node], "checkpoint", index=checkpoint.index, digest=digest)
+
+    def _extend(self, node: int, encoded: bytes, archive: Archive, store: Store) -> None:
+        checkpoint = decode_checkpoint(encoded)
+        self._checkpoints.append(_Reference(encoded, checkpoint, _read_rows(store, checkpoint)))
+        self._tell_checkpoint(node, checkpoint)
         try:
             check_supply(checkpoint.supply)
         except SupplyBroken as error:
@@ -205,7 +216,8 @@ class Checker:
         if checkpoint.shard != self._home.shard:
             detail = f"checkpoint {checkpoint.index} is one of shard {checkpoint.shard}"
             self._report(Violated(Invariant.OWN_SHARD, self._names[node], detail))
-        for row in rows:
+        first = checkpoint.ordered_total - checkpoint.ordered_count
+        for row in archive.get_ordered_range(first, checkpoint.ordered_total):
             self.effects.append(row.effect)
             self._check_once(node, row.index, row.effect)
             self._check_homes(node, row.effect)
@@ -261,8 +273,8 @@ class Checker:
             detail = f"checkpoint {latest.checkpoint} is final and not on its disk"
             self._report(Violated(Invariant.FINALITY, self._names[node], detail))
             return
-        before = decode_checkpoint(self._checkpoints[watched.final])
-        after = decode_checkpoint(self._checkpoints[latest.checkpoint])
+        before = self._checkpoints[watched.final].checkpoint
+        after = self._checkpoints[latest.checkpoint].checkpoint
         watched.final = latest.checkpoint
         final = self.effects[before.ordered_total : after.ordered_total]
         self._log.write(self._names[node], "final", index=latest.checkpoint)
@@ -291,6 +303,13 @@ class Checker:
             return
         detail = f"it keeps evidence that {self._names[author]} signed twice"
         self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))
+
+
+def _read_rows(store: Store, checkpoint: Checkpoint) -> list[tuple[bytes, bytes]]:
+    """A checkpoint's run of history on a disk."""
+    first = checkpoint.ordered_total - checkpoint.ordered_count
+    start, stop = compute_sequence_key(first), compute_sequence_key(checkpoint.ordered_total)
+    return store.scan(Table.ORDERED, start, stop, limit=checkpoint.ordered_count)
 
 
 def _name(leader: BlockReference) -> str:
