@@ -38,6 +38,7 @@ TENSOR: Final = b"tangle/tensor"
 TRACE: Final = b"tangle/trace"
 CHALLENGE: Final = b"tangle/challenge"
 REPLICA: Final = b"tangle/replica"
+MARKET: Final = b"tangle/market"
 
 HASH_SIZE: Final = 32
 """Bytes of every hash."""

@@ -1,0 +1,196 @@
+"""The market as a state machine: operations, findings and time go in, movements and events come out.
+
+At every checkpoint the ledger applies the operations that it ordered, hands in what follows from the prefix
+(votes, decided disputes, closed generations), and then calls ``advance`` once. Equal inputs give equal
+states, byte for byte. A refused step changes nothing.
+
+Grains are conserved: ``held`` grows by every debit and shrinks by every credit and every burn, and always is
+the sum over deposits, bonds and escrows of the state.
+"""
+
+from typing import Self, assert_never
+
+from poi.market.assignment import StakeReader
+from poi.market.book import Book
+from poi.market.contests import close_contest, close_learning, pay_generation, seal_answer, show_answer
+from poi.market.jobs import (
+    assign_jobs,
+    cancel_job,
+    decline_job,
+    expire_assigned,
+    expire_waiting,
+    open_job,
+    submit_result,
+)
+from poi.market.judging import (
+    challenge_result,
+    close_window,
+    count_reject,
+    decide_dispute,
+    expire_dispute,
+)
+from poi.market.limits import MarketRules
+from poi.market.operations import (
+    AnnounceCapacity,
+    Caller,
+    CancelJob,
+    ChallengeResult,
+    DeclineJob,
+    DisputeDecision,
+    Finding,
+    GenerationClosed,
+    Moment,
+    OpenJob,
+    Operation,
+    RegisterProgram,
+    RejectVote,
+    RetireProgram,
+    SealAnswer,
+    ShowAnswer,
+    SubmitResult,
+    WithdrawCapacity,
+)
+from poi.market.outcomes import Outcome
+from poi.market.pricing import move_price
+from poi.market.records import (
+    VERSION,
+    Assigned,
+    Capacity,
+    Claimed,
+    Collecting,
+    Disputed,
+    Job,
+    Kind,
+    KindPrice,
+    Learning,
+    MarketState,
+    ProgramEntry,
+    Waiting,
+)
+from poi.market.registry import announce_capacity, register_program, retire_program, withdraw_capacity
+from tangle.core.types import Digest, Grains, Milliseconds, PublicKey
+
+
+class Market:
+    """All programs, workers and live jobs of one ledger."""
+
+    def __init__(self, state: MarketState, rules: MarketRules) -> None:
+        """Go on from ``state``, which must have come from ``make_state`` under the same rules."""
+        self.rules = rules
+        self._book = Book(state, rules)
+
+    @classmethod
+    def start(cls, rules: MarketRules, now_ms: Milliseconds) -> Self:
+        """The empty market, all prices at the floor."""
+        price = KindPrice(rules.price_floor, now_ms, 0)
+        return cls(MarketState(VERSION, 0, (price,) * len(Kind), (), (), ()), rules)
+
+    @property
+    def held(self) -> Grains:
+        """Every grain that the market holds now."""
+        return Grains(self._book.held)
+
+    def make_state(self) -> MarketState:
+        """The whole market as one record."""
+        return self._book.make_state()
+
+    def get_price(self, kind: Kind) -> Grains:
+        """Grains per unit of a kind now."""
+        return self._book.prices[kind].price
+
+    def get_job(self, job: Digest) -> Job:
+        """A live job.
+
+        :raises UnknownJob: there is none.
+        """
+        return self._book.get_job(job)
+
+    def get_program(self, program: Digest) -> ProgramEntry | None:
+        """A registered program."""
+        return self._book.programs.get(program)
+
+    def get_capacity(self, worker: PublicKey) -> Capacity | None:
+        """An announced worker."""
+        return self._book.capacities.get(worker)
+
+    def apply(self, operation: Operation, caller: Caller, moment: Moment) -> Outcome:
+        """Do what an account asks.
+
+        :raises MarketFault: it is refused; the subclasses say why.
+        :raises WrongSeal: another answer than the one that was sealed.
+        """
+        book = self._book
+        match operation:
+            case RegisterProgram():
+                register_program(book, operation, caller)
+            case RetireProgram():
+                retire_program(book, operation, caller)
+            case AnnounceCapacity():
+                announce_capacity(book, operation, caller, moment)
+            case WithdrawCapacity():
+                withdraw_capacity(book, caller)
+            case OpenJob():
+                open_job(book, operation, caller, moment)
+            case CancelJob():
+                cancel_job(book, operation, caller)
+            case SubmitResult():
+                submit_result(book, operation, caller, moment)
+            case DeclineJob():
+                decline_job(book, operation, caller, moment)
+            case ChallengeResult():
+                challenge_result(book, operation, caller, moment)
+            case SealAnswer():
+                seal_answer(book, operation, caller, moment)
+            case ShowAnswer():
+                show_answer(book, operation, caller, moment)
+            case _:
+                assert_never(operation)
+        return book.take_outcome()
+
+    def take_finding(self, finding: Finding, moment: Moment) -> Outcome:
+        """Count what follows from the ledger's own prefix.
+
+        :raises MarketFault: it does not count; the subclasses say why.
+        """
+        book = self._book
+        match finding:
+            case RejectVote():
+                count_reject(book, finding, moment)
+            case DisputeDecision():
+                decide_dispute(book, finding, moment)
+            case GenerationClosed():
+                pay_generation(book, finding, moment)
+            case _:
+                assert_never(finding)
+        return book.take_outcome()
+
+    def advance(self, moment: Moment, read_stake: StakeReader) -> Outcome:
+        """Close a checkpoint: end what has run out, assign what waits, move prices. Called once, last.
+
+        :param read_stake: stakes as of this checkpoint.
+        """
+        book = self._book
+        for job in list(book.jobs.values()):
+            self._expire(job, moment)
+        assign_jobs(book, moment, read_stake)
+        for kind in Kind:
+            book.prices[kind] = move_price(book.prices[kind], moment.now_ms, self.rules)
+        return book.take_outcome()
+
+    def _expire(self, job: Job, moment: Moment) -> None:
+        book, phase = self._book, job.phase
+        match phase:
+            case Waiting():
+                expire_waiting(book, job, moment)
+            case Assigned():
+                expire_assigned(book, job, phase, moment)
+            case Claimed():
+                close_window(book, job, phase, moment)
+            case Disputed():
+                expire_dispute(book, job, phase, moment)
+            case Collecting():
+                close_contest(book, job, phase, moment)
+            case Learning():
+                close_learning(book, job, moment)
+            case _:
+                assert_never(phase)
