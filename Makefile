@@ -35,7 +35,7 @@ test: lint ## lint, then the tests that take seconds
 	$(BIN)/pytest -q -n 2
 
 test-slow: .venv/extras-ready ## every test, also those that take minutes
-	$(BIN)/pytest -q -m "" --timeout 600
+	$(BIN)/pytest -q -rs -m "" --timeout 600
 
 lint: type ## style, formatting, types and floors
 	@$(BIN)/ruff check $(LINTED)

@@ -54,9 +54,21 @@ MOVING: Final = frozenset(
 """Operators that leave every number as it is: an input's scale may be said behind them."""
 
 
+FLOATS: Final = (1, 10, 11, 16)
+"""ONNX's codes of float, float16, double and bfloat16."""
+
+
 def translate_nothing(translation: Translation, node: GraphNode) -> None:
     """A node that changes nothing at inference."""
     translation.values[node.outputs[0]] = translation.values[node.inputs[0]]
+
+
+def translate_cast(translation: Translation, node: GraphNode) -> None:
+    """Another element type: nothing, unless fractions would be cut off."""
+    value = translation.values[node.inputs[0]]
+    if not isinstance(value, (Raw, Index)) and node.attributes.get("to") not in FLOATS:
+        translation.refuse(node, "numbers become integers by quantisation only")
+    translation.values[node.outputs[0]] = value
 
 
 def translate_shape(translation: Translation, node: GraphNode) -> None:
@@ -70,7 +82,7 @@ TRANSLATORS: Final[dict[str, Translator]] = {
     "ArgMax": translate_argmax,
     "ArrayFeatureExtractor": translate_feature_extractor,
     "AveragePool": translate_averagepool,
-    "Cast": translate_nothing,
+    "Cast": translate_cast,
     "Concat": translate_concat,
     "Conv": translate_conv,
     "DequantizeLinear": translate_dequantize,
@@ -130,7 +142,7 @@ def translate_graph(graph: Graph, ranges: Mapping[str, tuple[float, float]] | No
         try:
             translator(translation, node)
         except InvalidProgram as error:
-            error.add_note(f"from node {node.name} ({node.operator}) of the model")
+            error.args = (f"{error}; it comes from node {node.name} ({node.operator}) of the model",)
             raise
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # Attributes of the wrong type or number: numpy and the arithmetic of shapes trip over them.

@@ -32,7 +32,7 @@ def translate_elementwise(translation: Translation, node: GraphNode) -> None:
         if done is not None:
             translation.values[node.outputs[0]] = done
             return
-    if not _is_scalar(translation, values):
+    if not _is_scalar(values):
         translation.values[node.outputs[0]] = _combine(translation, node)
         return
     for place, value in enumerate(values):
@@ -58,9 +58,8 @@ def _get_operand(value: Value | None) -> Array | None:
             return None
 
 
-def _is_scalar(translation: Translation, values: list[Value | None]) -> bool:
+def _is_scalar(values: list[Value | None]) -> bool:
     # Whether all constants among the operands are single numbers.
-    del translation
     return all(value.array.size == 1 for value in values if isinstance(value, (Constant, Packed)))
 
 

@@ -5,6 +5,7 @@ only these two operators are computed otherwise than there.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -15,6 +16,9 @@ from aivm.oracle.graph.run import compute_node
 from aivm.program.binding import BoundProgram, Tensor, verify_inputs
 from aivm.program.operators import Conv2d, Matmul
 from aivm.program.types import DTYPES
+
+UNFOLDED_MAX: Final = 2**24
+"""Most elements of an unfolded image at a time: 128 MiB of float64."""
 
 
 def run_quickly(bound: BoundProgram, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -61,10 +65,14 @@ def _convolve(operator: Conv2d, operands: tuple[Wide, ...]) -> Wide:
     windows = sliding_window_view(image.astype(np.float64), reach, axis=(2, 3))
     windows = windows[:, :, ::step_y, ::step_x, ::apart_y, ::apart_x]
     per_group = count // operator.groups
-    parts: list[Array] = []
-    for group in range(operator.groups):
-        chosen = windows[:, group * depth : (group + 1) * depth]
-        own = kernels[group * per_group : (group + 1) * per_group]
-        parts.append(np.tensordot(chosen, own, axes=((1, 4, 5), (1, 2, 3))))
-    sums = np.moveaxis(np.concatenate(parts, axis=3), 3, 1).astype(np.int64)
+    together = max(1, UNFOLDED_MAX // max(1, windows[0].size // operator.groups))
+    rows: list[Array] = []
+    for start in range(0, len(windows), together):
+        parts: list[Array] = []
+        for group in range(operator.groups):
+            chosen = windows[start : start + together, group * depth : (group + 1) * depth]
+            own = kernels[group * per_group : (group + 1) * per_group]
+            parts.append(np.tensordot(chosen, own, axes=((1, 4, 5), (1, 2, 3))))
+        rows.append(np.moveaxis(np.concatenate(parts, axis=3), 3, 1))
+    sums = np.concatenate(rows).astype(np.int64)
     return sums if len(operands) < 3 else sums + operands[2][0].reshape(1, -1, 1, 1)

@@ -97,6 +97,10 @@ class Translation:
                 parts = [self.bring(node, part, affine) for part in value.parts]
                 return self.builder.add(Concat(value.axis), *parts)
             case Shares():
+                if self.ranges is None:
+                    self.notes.append(
+                        f"{value.name!r}: onnxruntime computes this softmax in floats; a byte may differ"
+                    )
                 shares = Real(self._add_softmax(node, value), SHARE.get_levels(), SHARE)
                 return self.bring(node, shares, affine)
             case Constant() | Packed():

@@ -203,6 +203,7 @@ def test_sums_that_could_overflow() -> None:
     with pytest.raises(ProgramOverflow) as refused:
         import_onnx(make_stored(0.1, bias=2**24))
     assert refused.value.code == "program-overflow"
+    assert "node 4 (Gemm) of the model" in str(refused.value)
     with pytest.raises(ProgramTooLarge):
         import_onnx(make_stored(0.1, terms=65_537))
 
@@ -272,6 +273,15 @@ def test_weights_whose_bytes_do_not_fit_their_shape() -> None:
     model.graph.initializer[0].dims[:] = [64, 49]
     with pytest.raises(MalformedModel, match="do not fit"):
         read_onnx(model.SerializeToString())
+
+
+def test_numbers_do_not_become_integers_on_the_way() -> None:
+    nodes = [
+        NODE("Cast", ["x"], ["i"], to=TensorProto.INT64),
+        NODE("Cast", ["i"], ["y"], to=TensorProto.FLOAT),
+    ]
+    with pytest.raises(UnsupportedNode, match="by quantisation only"):
+        quantize_float(make_model(nodes, (4,), {}))
 
 
 def test_rows_cannot_be_mixed() -> None:

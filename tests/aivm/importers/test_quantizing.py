@@ -8,12 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aivm.importers.errors import InvalidCalibration, InvalidScale
+from aivm.importers.model_file import load_model, quantize_input
 from aivm.importers.pairs import compute_all_pairs, make_add
 from aivm.importers.pruning import measure_sparsity, prune_weights
 from aivm.importers.quantizing import compare, compute_model, import_quantized, quantize_graph
+from aivm.importers.quick import run_quickly
 from aivm.importers.reading import read_onnx
 from aivm.importers.scales import Affine, make_affine, split_scale
 from aivm.importers.values import Pair, Real
+from aivm.oracle.graph.run import run_program
 from aivm.program.building import Handle, make_input
 from aivm.program.operators import LayerNorm, Mode, Softmax, Table
 from aivm.program.types import DType
@@ -107,6 +110,18 @@ def test_operators_stay_within_a_few_steps(name: str) -> None:
     found = compute_model(imported.model, {"x": rows}, ignore)["y"]
 
     assert comparison.largest_difference < 0.04 * np.abs(found).max(), "more than a few 256ths of the range"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_quick_run_of_an_operator_is_the_definition(name: str) -> None:
+    nodes, shape, weights = CASES[name]
+    graph, rows = make_one(nodes, shape, **weights)
+    imported = quantize_graph(graph, {"x": rows}, ignore)
+    bound = load_model(imported.model)
+    inputs = [quantize_input(imported.model.inputs[0], bound.plan.input_types[0], rows[:8])]
+
+    for quick, defined in zip(run_quickly(bound, inputs), run_program(bound, inputs), strict=True):
+        np.testing.assert_array_equal(quick, defined)
 
 
 def test_softmax_inside_a_network_and_at_its_end() -> None:
