@@ -130,8 +130,12 @@ class Load:
 
     async def _send_forever(self, index: int, wallet: Wallet) -> None:
         options, chance = self._world.options, wallet.chance
+        due_s = anyio.current_time()
         while True:
-            await anyio.sleep(chance.expovariate(options.rate / options.wallets))
+            # Settled wallets keep to their times, whatever an answer takes: the rate is what was asked for.
+            begin_s = due_s if options.is_settled else anyio.current_time()
+            due_s = begin_s + chance.expovariate(options.rate / options.wallets)
+            await anyio.sleep_until(due_s)
             members = self._world.get_honest(self._shard)
             if options.is_settled:
                 members = [members[index % len(members)]]
