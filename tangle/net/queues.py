@@ -143,19 +143,22 @@ class Outbox:
 
     async def get_batch(self) -> tuple[list[bytes], bool]:
         """Wait for something to send; answers payloads in order of sending, and whether the last is final."""
-        while not len(self) and self._goodbye is None:
+        while not (batch := self._take_batch()) and self._goodbye is None:
             if self._arrival.is_set():
                 self._arrival = anyio.Event()
             await self._arrival.wait()
+        if self._goodbye is None or len(self):
+            return batch, False
+        return [*batch, self._goodbye], True
+
+    def _take_batch(self) -> list[bytes]:
         batch: list[bytes] = []
         size = 0
         for lane in self._lanes.values():
             while len(lane) and size < BATCH_BYTES:
                 batch.append(lane.get_nowait())
                 size += len(batch[-1])
-        if len(self) or self._goodbye is None:
-            return batch, False
-        return [*batch, self._goodbye], True
+        return batch
 
     def close(self) -> None:
         """Let everybody go who waits for room."""
