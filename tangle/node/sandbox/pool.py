@@ -234,6 +234,14 @@ async def open_program_pool(settings: PoolSettings) -> AsyncIterator[ProgramPool
         pool.close()
 
 
+async def run_once(
+    settings: PoolSettings, bound: BoundProgram, inputs: Sequence[Tensor], *, kind: Kind = Kind.OUTPUTS
+) -> Outcome:
+    """Run one program in a worker that is started for it and ended after it: for commands of one task."""
+    async with open_program_pool(settings) as pool:
+        return await pool.run(bound, inputs, kind=kind)
+
+
 async def _set_up(process: WorkerProcess, settings: PoolSettings, allowance: Allowance) -> Ready:
     limits = settings.limits
     setup = Setup(
