@@ -57,6 +57,9 @@ UNIT_PRICE_MAX: Final = 10**10
 DURATION_MAX_MS: Final = 30 * 24 * 3_600_000
 """Longest time that a job may stay open: a month."""
 
+PARTS_MAX: Final = 1_000
+"""Most places or items of a problem: any answer then fits in ``ANSWER_SIZE_MAX``, at 3 bytes a number."""
+
 INSTANCE_SIZE_MAX: Final = 3_072
 """Longest encoded optimisation problem in bytes; it travels in the operation, so every node can check."""
 

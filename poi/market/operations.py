@@ -234,13 +234,16 @@ class Moment(Struct, frozen=True):
     """Weight of each validator."""
 
 
-class _WrittenOperation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class WrittenOperation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An operation as it is sent: an array of one."""
+
     operation: Operation
+    """The operation."""
 
 
 def encode_operation(operation: Operation) -> bytes:
     """Canonical bytes: an array of one, the operation with its tag."""
-    return encode(_WrittenOperation(operation))
+    return encode(WrittenOperation(operation))
 
 
 def decode_operation(data: bytes) -> Operation:
@@ -248,7 +251,7 @@ def decode_operation(data: bytes) -> Operation:
 
     :raises OversizeEncoding, MalformedEncoding: no canonical encoding of one.
     """
-    return decode(_WrittenOperation, data, limit=OPERATION_SIZE_MAX).operation
+    return decode(WrittenOperation, data, limit=OPERATION_SIZE_MAX).operation
 
 
 def describe_program(encoded: bytes) -> RegisterProgram:

@@ -11,7 +11,7 @@ from typing import Annotated, Final, assert_never
 from msgspec import Meta, Struct
 
 from poi.market.errors import InfeasibleAnswer, InvalidProblem
-from poi.market.limits import ANSWER_SIZE_MAX, INSTANCE_SIZE_MAX
+from poi.market.limits import ANSWER_SIZE_MAX, INSTANCE_SIZE_MAX, PARTS_MAX
 from tangle.core.encoding import decode, encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.types import Natural
@@ -28,8 +28,8 @@ ITEM_SIZE_MAX: Final = 2**40
 Coordinate = Annotated[int, Meta(ge=0, le=COORDINATE_MAX)]
 """A coordinate."""
 
-Places = Annotated[tuple[Natural, ...], Meta(max_length=ANSWER_SIZE_MAX)]
-"""Numbers, each at least a byte long."""
+Places = Annotated[tuple[Natural, ...], Meta(max_length=PARTS_MAX)]
+"""One number for each part of a problem."""
 
 
 class Points(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1):
@@ -63,8 +63,11 @@ Problem = Points | Distances | Packing
 """What can be asked."""
 
 
-class _WrittenProblem(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class WrittenProblem(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A problem as it is sent and kept: an array of one."""
+
     problem: Problem
+    """The problem."""
 
 
 class Answer(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -76,7 +79,7 @@ class Answer(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 def encode_problem(problem: Problem) -> bytes:
     """Canonical bytes: an array of one, the problem with its tag."""
-    return encode(_WrittenProblem(problem))
+    return encode(WrittenProblem(problem))
 
 
 def decode_problem(data: bytes) -> Problem:
@@ -85,9 +88,11 @@ def decode_problem(data: bytes) -> Problem:
     :raises InvalidProblem: no canonical encoding, too long, or without an answer.
     """
     try:
-        problem = decode(_WrittenProblem, data, limit=INSTANCE_SIZE_MAX).problem
+        problem = decode(WrittenProblem, data, limit=INSTANCE_SIZE_MAX).problem
     except (MalformedEncoding, OversizeEncoding) as fault:
         raise InvalidProblem(str(fault)) from None
+    if count_parts(problem) > PARTS_MAX:
+        raise InvalidProblem(f"it has {count_parts(problem)} parts, more than {PARTS_MAX}")
     match problem:
         case Points(points=points):
             _verify_count(len(points), "points")
