@@ -95,6 +95,7 @@ class ProgramPool:
         self._idle: list[_Worker] = []
         self._all: set[WorkerProcess] = set()
         self._waiting = 0
+        self._is_closed = False
         self.replaced = 0
 
     @property
@@ -128,7 +129,10 @@ class ProgramPool:
         :raises SandboxBusy: too many tasks are waiting.
         """
         allowed = limits or TaskLimits()
-        refusal = examine_task(bound, inputs, kind, allowed)
+        if sum(tensor.nbytes for tensor in inputs) < LONG_BYTES:
+            refusal = examine_task(bound, inputs, kind, allowed)
+        else:
+            refusal = await anyio.to_thread.run_sync(examine_task, bound, inputs, kind, allowed)
         if refusal is not None:
             return refusal
         await self._wait_turn()
@@ -141,10 +145,14 @@ class ProgramPool:
             self._turns.release()
 
     def close(self) -> None:
-        """End all workers, whatever they are doing."""
-        while self._all:
-            self._all.pop().abandon()
+        """End all workers, whatever they are doing: their tasks fail, and none starts any more."""
+        self._is_closed = True
+        for worker in self._idle:
+            self._all.discard(worker.process)
+            worker.process.abandon()
         self._idle.clear()
+        for process in self._all:
+            process.kill()  # the task that has it hears of it, and lets go of it
 
     async def _wait_turn(self) -> None:
         if self._waiting >= self._settings.waiting:
@@ -171,7 +179,7 @@ class ProgramPool:
         except Stopped as stopped:
             outcome = stopped.failure
         finally:
-            if is_kept:
+            if is_kept and not self._is_closed:
                 self._idle.append(worker)
             else:
                 await self._end(worker.process)
@@ -193,11 +201,12 @@ class ProgramPool:
 
     async def _end(self, process: WorkerProcess) -> None:
         self.replaced += 1
-        if process in self._all:  # else the pool was closed meanwhile
-            self._all.discard(process)
-            await process.end()
+        self._all.discard(process)
+        await process.end()
 
     async def _start(self) -> _Worker:
+        if self._is_closed:
+            raise Stopped(outcomes.NotStarted("the pool is closed"))
         settings = self._settings
         limits = settings.limits
         late = outcomes.NotStarted(f"not ready within {limits.start_s:g} s")

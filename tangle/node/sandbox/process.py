@@ -132,34 +132,38 @@ class WorkerProcess:
         except (MalformedEncoding, OversizeEncoding) as error:
             raise Stopped(outcomes.AnswerInvalid(str(error))) from None
 
+    def kill(self) -> None:
+        """End it and its descendants, whatever they are doing; ``end`` or ``abandon`` still has to follow."""
+        # Until it is waited for, its id is taken: nobody else is hit.
+        if self._process.returncode is None:
+            self._kill_descendants()
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
+
     async def end(self) -> None:
         """Kill it and wait until it is gone, also while the caller is being cancelled."""
-        self._kill()
+        self.kill()
         with anyio.CancelScope(shield=True), anyio.move_on_after(LEAVE_SECONDS_MAX):
             await anyio.wait_readable(self._handle)
         self._let_go()
 
     def abandon(self) -> None:
         """Kill it without an event loop."""
-        self._kill()
+        self.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(LEAVE_SECONDS_MAX)
         self._let_go()
-
-    def _kill(self) -> None:
-        # Until it is waited for, its id is taken: nobody else is hit.
-        if self._process.returncode is None:
-            for descendant in measure(self._process.pid).processes[1:]:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(descendant, signal.SIGKILL)
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.kill()
 
     def _let_go(self) -> None:
         self._process.poll()
         self._socket.close()
         os.close(self._handle)
+
+    def _kill_descendants(self) -> None:
+        for descendant in self.measure().processes[1:]:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(descendant, signal.SIGKILL)
 
     async def _read(self, size: int, allowance: Allowance) -> bytes:
         data = bytearray()
@@ -194,9 +198,7 @@ class WorkerProcess:
         # The socket is closed, so the process is ending; it keeps its id until it is asked how it ended.
         with anyio.move_on_after(LEAVE_SECONDS_MAX):
             await anyio.wait_readable(self._handle)
-        for descendant in measure(self._process.pid).processes[1:]:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(descendant, signal.SIGKILL)
+        self._kill_descendants()
         status = self._process.poll()
         if status is None:
             raise Stopped(outcomes.AnswerInvalid("it hung up and went on"))

@@ -236,6 +236,20 @@ async def test_a_cancelled_task_is_killed(tmp_path: Path) -> None:
         verify_honest(await do(pool, Trick.HONEST))
 
 
+async def test_a_pool_that_closes_under_a_task_ends_it(tmp_path: Path) -> None:
+    found: list[outcomes.Outcome] = []
+    async with anyio.create_task_group() as tasks, open_pool(tmp_path) as pool:
+
+        async def run() -> None:
+            found.append(await do(pool, Trick.WAIT))
+            found.append(await do(pool, Trick.HONEST))
+
+        tasks.start_soon(run)
+        await wait_for_file(tmp_path / "waiting")
+    assert found == [outcomes.Crashed(signal.SIGKILL), outcomes.NotStarted("the pool is closed")]
+    assert pool.process_ids == ()
+
+
 async def test_the_queue_is_bounded_and_a_cancelled_waiter_leaves_it(tmp_path: Path) -> None:
     async with open_pool(tmp_path, waiting=2) as pool, anyio.create_task_group() as tasks:
         tasks.start_soon(do, pool, Trick.WAIT)
