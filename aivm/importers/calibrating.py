@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from aivm.importers.errors import InvalidCalibration
+from aivm.importers.errors import InvalidCalibration, UnsupportedNode
 from aivm.importers.evaluating import evaluate_graph
 from aivm.importers.graph import Array, Graph
 
@@ -98,7 +98,7 @@ def calibrate(graph: Graph, feeds: Mapping[str, Array], on_progress: Progress) -
     for start, chunk in iterate_chunks(feeds):
         for name, array in chunk.items():
             note(name, array)
-        outputs = evaluate_graph(graph, chunk, note)
+        outputs = _verify_rows(evaluate_graph(graph, chunk, note), chunk)
         for name, array in outputs.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise InvalidCalibration(name, f"the model gives no number for a row from {start} on")
@@ -117,9 +117,17 @@ def compute_outputs(graph: Graph, feeds: Mapping[str, Array], on_progress: Progr
     chunks = []
     total = len(next(iter(feeds.values())))
     for start, chunk in iterate_chunks(feeds):
-        chunks.append(evaluate_graph(graph, chunk))
+        chunks.append(_verify_rows(evaluate_graph(graph, chunk), chunk))
         on_progress("float model", min(start + CHUNK_ROWS, total), total)
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in graph.outputs}
+
+
+def _verify_rows(outputs: dict[str, Array], chunk: Mapping[str, Array]) -> dict[str, Array]:
+    rows = len(next(iter(chunk.values())))
+    for name, array in outputs.items():
+        if not array.ndim or len(array) != rows or not array.size:
+            raise UnsupportedNode("output", name, f"shape {array.shape} has not one row for each of {rows}")
+    return outputs
 
 
 def iterate_chunks(feeds: Mapping[str, Array]) -> Iterator[tuple[int, dict[str, Array]]]:

@@ -5,7 +5,7 @@ because the reference takes seconds for what numpy does in milliseconds. Nothing
 must agree on: it only makes programs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from aivm.importers.errors import MalformedModel, OversizeModel, UnsupportedNode
+from aivm.importers.errors import ImportRefused, MalformedModel, OversizeModel, UnsupportedNode
 from aivm.importers.graph import Array, Graph, GraphNode
 from aivm.importers.reading import load_library
 from aivm.program.limits import ELEMENTS_MAX
@@ -51,33 +51,38 @@ def evaluate_node(node: GraphNode, opset: int, operands: list[Array | None]) -> 
     if node.operator in RANDOM:
         raise UnsupportedNode(node.name, node.operator, "its results are random")
     _verify_growth(node, operands)
-    if node.operator == "MatMul":
-        return (_multiply(node, operands),)
-    if node.attributes.get("is_single"):
-        return (_normalize(node, operands),)
-    if node.operator == "GlobalMaxPool" and operands[0] is not None:  # the reference drops dimensions
-        image = operands[0]
-        return (image.max(axis=tuple(range(2, image.ndim)), keepdims=True),)
-    quick = _POOLS.get(node.operator)
-    if quick is not None and operands[0] is not None and operands[0].ndim == 4:
-        results = quick(node, operands[0])
-        if results is not None:
-            return (results,)
-    onnx = load_library()
-    names = tuple(f"operand{place}" if operand is not None else "" for place, operand in enumerate(operands))
-    feeds = {name: operand for name, operand in zip(names, operands, strict=True) if name}
     try:
-        evaluator = _make_evaluator(onnx, node, opset, names)
-        given = evaluator.run(None, feeds)
+        given = _compute(node, opset, operands)
+    except ImportRefused:
+        raise
     except Exception as error:  # numpy's and the package's errors for operands that do not fit
-        raise UnsupportedNode(
-            node.name, node.operator, f"{type(error).__name__}: {str(error)[:120]}"
-        ) from None
+        reason = f"{type(error).__name__}: {str(error)[:120]}"
+        raise UnsupportedNode(node.name, node.operator, reason) from None
     arrays = tuple(np.asarray(array) for array in given)
     for array in arrays:
         if array.size > EVALUATED_ELEMENTS_MAX:
             raise OversizeModel(f"the result of node {node.name}", array.size, EVALUATED_ELEMENTS_MAX)
     return arrays
+
+
+def _compute(node: GraphNode, opset: int, operands: list[Array | None]) -> Sequence[Array]:
+    if node.operator == "MatMul":
+        return (_multiply(node, operands),)
+    if node.attributes.get("is_single"):
+        return (_normalize(node, operands),)
+    first = operands[0] if operands else None
+    if node.operator == "GlobalMaxPool" and first is not None:  # the reference drops dimensions
+        return (first.max(axis=tuple(range(2, first.ndim)), keepdims=True),)
+    quick = _POOLS.get(node.operator)
+    if quick is not None and first is not None and first.ndim == 4:
+        result = quick(node, first)
+        if result is not None:
+            return (result,)
+    onnx = load_library()
+    names = tuple(f"operand{place}" if operand is not None else "" for place, operand in enumerate(operands))
+    feeds = {name: operand for name, operand in zip(names, operands, strict=True) if name}
+    given: Sequence[Array] = _make_evaluator(onnx, node, opset, names).run(None, feeds)
+    return given
 
 
 def fold_constants(graph: Graph) -> Graph:

@@ -20,6 +20,8 @@ from aivm.importers.errors import (
     UnsupportedNode,
 )
 from aivm.importers.graph import FILE_SIZE_MAX, GRAPH_NODES_MAX, Array, Graph, GraphInput, GraphNode
+from aivm.importers.rows import free_rows
+from aivm.importers.schemas import verify_node
 from aivm.program.limits import ELEMENTS_MAX, INPUTS_MAX
 
 KIND: Final = "ONNX"
@@ -61,6 +63,7 @@ def read_onnx(data: bytes) -> Graph:
     except Exception as error:  # protobuf's DecodeError, or whatever its back ends leak on hostile bytes
         raise MalformedModel(KIND, f"its bytes cannot be parsed ({type(error).__name__})") from None
     graph = model.graph
+    _verify_texts(graph)
     if not graph.node or not graph.output:
         raise MalformedModel(KIND, "it has no nodes or no outputs")
     if len(graph.node) > GRAPH_NODES_MAX:
@@ -74,13 +77,32 @@ def read_onnx(data: bytes) -> Graph:
         raise MalformedModel(KIND, f"it has {len(inputs)} inputs")
     nodes = []
     for place, proto in enumerate(graph.node):
-        node = _read_node(onnx, proto, place)
+        node = _read_node(onnx, proto, place, opset)
         if node.operator == "Constant":
             constants[node.outputs[0]] = _read_constant(node)
         else:
             nodes.append(node)
     outputs = tuple(value.name for value in graph.output)
-    return _verify_order(Graph(opset, tuple(nodes), constants, inputs, outputs))
+    checked = _verify_order(Graph(opset, tuple(nodes), constants, inputs, outputs))
+    fixed = _get_fixed_rows(graph, constants)
+    return checked if fixed is None else free_rows(checked, fixed)
+
+
+def _get_fixed_rows(graph: Any, constants: dict[str, Array]) -> int | None:
+    # How many rows the model was exported for, where it says a number.
+    first = next(value for value in graph.input if value.name not in constants)
+    dimension = first.type.tensor_type.shape.dim[0]
+    return int(dimension.dim_value) if dimension.HasField("dim_value") else None
+
+
+def _verify_texts(graph: Any) -> None:
+    # Protobuf hands text that is no UTF-8 out as bytes.
+    texts = [entry.name for group in (graph.input, graph.output, graph.initializer) for entry in group]
+    for node in graph.node:
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [attribute.name for attribute in node.attribute]
+    if not all(isinstance(text, str) for text in texts):
+        raise MalformedModel(KIND, "a name in it is no text")
 
 
 def _read_opset(model: Any) -> int:
@@ -140,12 +162,13 @@ def _read_input(onnx: Any, value: Any) -> GraphInput:
     return GraphInput(value.name, dtype, tuple(shape))
 
 
-def _read_node(onnx: Any, proto: Any, place: int) -> GraphNode:
+def _read_node(onnx: Any, proto: Any, place: int, opset: int) -> GraphNode:
     name = repr(proto.name) if proto.name else str(place)
     if proto.domain not in DOMAINS:
         raise CustomOperator(
             name, f"{proto.domain}:{proto.op_type}", "the meaning of its domain is not known"
         )
+    verify_node(onnx, proto, name, opset)
     attributes: dict[str, Any] = {}
     for attribute in proto.attribute:
         if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
@@ -156,8 +179,6 @@ def _read_node(onnx: Any, proto: Any, place: int) -> GraphNode:
         elif attribute.type == onnx.AttributeProto.STRING:
             value = value.decode(errors="replace")
         attributes[attribute.name] = value
-    if not proto.output:
-        raise MalformedModel(KIND, f"node {name} gives nothing")
     return GraphNode(name, proto.op_type, tuple(proto.input), tuple(proto.output), attributes)
 
 
@@ -195,6 +216,6 @@ def _verify_order(graph: Graph) -> Graph:
             raise CyclicModel(node.name, missing)
         known.update(node.outputs)
     for name in graph.outputs:
-        if name not in known:
+        if not name or name not in known:
             raise MalformedModel(KIND, f"output {name!r} is given by no node")
     return graph

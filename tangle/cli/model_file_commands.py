@@ -65,6 +65,8 @@ def quantize(
     bar = ProgressBar(context)
     with bar:
         if is_quantized(graph):
+            if calibration is not None or pruned_share:
+                context.say("the model is quantised already and keeps its own scales and weights")
             imported = import_quantized(graph)
         else:
             if calibration is None:

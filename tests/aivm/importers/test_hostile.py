@@ -26,7 +26,7 @@ from aivm.importers.quantizing import import_onnx, import_quantized, quantize_gr
 from aivm.importers.reading import read_onnx
 from aivm.program.errors import ProgramOverflow, ProgramTooLarge
 from tangle.core.errors import TangleError
-from tests.aivm.importers.networks import NODE, draw, make_dense, make_model
+from tests.aivm.importers.networks import NETWORKS, NODE, draw, make_dense, make_model
 
 ROWS = np.random.default_rng(5).normal(size=(16, 64)).astype(np.float32)
 
@@ -73,6 +73,52 @@ def test_bytes_changed_anywhere_end_in_a_refusal_or_a_program() -> None:
             changed[place] = int(source.integers(0, 256))
         with suppress(TangleError):
             import_onnx(bytes(changed))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_float_models_changed_anywhere_end_in_a_refusal_or_a_program(name: str) -> None:
+    whole = NETWORKS[name]().SerializeToString()
+    source = np.random.default_rng(21)
+    outcomes = {"made": 0, "refused": 0}
+    for _ in range(60):
+        changed = bytearray(whole)
+        for place in source.integers(
+            0, min(len(whole), 500), 2
+        ):  # names, operators and attributes come first
+            changed[place] = int(source.integers(0, 256))
+        try:
+            graph = read_onnx(bytes(changed))
+            shapes = {
+                entry.name: entry.shape if np.prod(entry.shape) < 2**16 else () for entry in graph.inputs
+            }
+            rows = {entry: np.ones((4, *shape), np.float32) for entry, shape in shapes.items()}
+            quantize_graph(graph, rows, ignore)
+            outcomes["made"] += 1
+        except TangleError:
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > 10
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        (NODE("Add", ["x"], ["y"]), "has 1 operands"),
+        (NODE("Relu", [""], ["y"]), "has 1 operands"),
+        (NODE("MaxPool", ["x"], ["y"]), "lacks its attribute 'kernel_shape'"),
+        (NODE("LeakyRelu", ["x"], ["y"], alpha=3), "of another type"),
+        (NODE("Relu", ["x"], ["y"], beta=3.0), "has no attribute 'beta'"),
+        (NODE("Relu", ["x"], ["y", "z"]), "has 2 results"),
+    ],
+    ids=["few", "empty", "incomplete", "mistyped", "strange", "many"],
+)
+def test_nodes_that_are_not_what_onnx_describes(node: Any, reason: str) -> None:
+    with pytest.raises(MalformedModel, match=reason):
+        read_onnx(make_model([node], (4,), {}).SerializeToString())
+
+
+def test_an_operator_that_the_opset_has_not() -> None:
+    with pytest.raises(UnsupportedNode, match="opset 9 has no such operator"):
+        read_onnx(make_model([NODE("Gelu", ["x"], ["y"])], (4,), {}, opset=9).SerializeToString())
 
 
 def test_a_cycle() -> None:
@@ -286,7 +332,7 @@ def test_numbers_do_not_become_integers_on_the_way() -> None:
 
 def test_rows_cannot_be_mixed() -> None:
     nodes = [NODE("ReduceSum", ["x", "a"], ["y"], keepdims=1)]
-    with pytest.raises(UnsupportedNode, match="mixes rows"):
+    with pytest.raises(UnsupportedNode, match="one row for each"):
         quantize_float(make_model(nodes, (4,), {"a": np.array([0], np.int64)}))
 
 

@@ -172,6 +172,18 @@ def test_a_function_in_many_nodes_is_one_table() -> None:
     assert [type(node.operator) for node in imported.model.program.nodes] == [Table]
 
 
+def test_a_model_exported_for_one_row_takes_any_number() -> None:
+    nodes = [NODE("Reshape", ["x", "s"], ["f"]), NODE("MatMul", ["f", "w"], ["y"])]
+    model = make_model(nodes, (2, 2), {"s": np.array([1, 4]), "w": W["w"]})
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    graph = read_onnx(model.SerializeToString())
+    rows = np.random.default_rng(4).normal(size=(40, 2, 2)).astype(np.float32)
+
+    imported = quantize_graph(graph, {"x": rows}, ignore)
+
+    assert compare(graph, imported.model, {"x": rows}, None, ignore).largest_difference < 0.05
+
+
 def test_pruning_sets_the_smallest_weights_to_zero() -> None:
     graph = read_onnx(NETWORKS["dense"]().SerializeToString())
 
