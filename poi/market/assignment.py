@@ -5,7 +5,7 @@ The draw takes randomness from after the job was ordered, so neither customer no
 
 from collections.abc import Callable, Iterable
 
-from poi.market.limits import MarketRules
+from poi.market.limits import DRAWS_FIRST, DRAWS_OTHERS, MarketRules
 from poi.market.operations import Moment
 from poi.market.pricing import compute_bond
 from poi.market.records import Capacity, Job, Waiting, get_kind
@@ -16,10 +16,18 @@ StakeReader = Callable[[PublicKey], Grains]
 """Stake of an account as of this moment."""
 
 
-def list_queue(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs that wait, in the order in which they are served: most stake of the customer, then oldest."""
-    waiting = [job for job in jobs if isinstance(job.phase, Waiting)]
-    return sorted(waiting, key=lambda job: (-job.stake, job.order))
+def list_draws(jobs: Iterable[Job], index: CheckpointIndex) -> list[tuple[Job, Waiting]]:
+    """Jobs that a worker is sought for at a checkpoint, in this order, with their phases.
+
+    The queue: jobs that wait since an earlier checkpoint, most stake of the customer first, then oldest. Its
+    first ``DRAWS_FIRST`` are tried, and ``DRAWS_OTHERS`` of those behind, from place ``index * DRAWS_OTHERS``
+    modulo their number on, around the end.
+    """
+    waiting = [(job, job.phase) for job in jobs if isinstance(job.phase, Waiting) and job.phase.since < index]
+    waiting.sort(key=lambda each: (-each[0].stake, each[0].order))
+    first, others = waiting[:DRAWS_FIRST], waiting[DRAWS_FIRST:]
+    start = index * DRAWS_OTHERS % len(others) if others else 0
+    return first + (others[start:] + others[:start])[:DRAWS_OTHERS]
 
 
 def is_eligible(
@@ -67,10 +75,10 @@ def draw_worker(
     :param capacities: all announced workers, in any order.
     """
     attempt = len(waiting.failed)
+    able = [each for each in capacities if is_eligible(each, job, waiting, moment.index, rules)]
     offers = [
         (each, compute_draw_weight(each, job.units, read_stake(each.worker), rules))
-        for each in sorted(capacities, key=lambda each: each.worker)
-        if is_eligible(each, job, waiting, moment.index, rules)
+        for each in sorted(able, key=lambda each: each.worker)
     ]
     total = sum(weight for _, weight in offers)
     if not total:

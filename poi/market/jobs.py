@@ -5,7 +5,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from aivm.verification.trace import Commitment
-from poi.market.assignment import StakeReader, draw_worker, list_queue
+from poi.market.assignment import StakeReader, draw_worker, list_draws
 from poi.market.book import Book, get_job_kind
 from poi.market.errors import (
     AttemptOver,
@@ -20,7 +20,6 @@ from poi.market.errors import (
     WrongWorker,
 )
 from poi.market.limits import (
-    ASSIGNMENTS_MAX,
     ATTEMPTS_MAX,
     DURATION_MAX_MS,
     JOBS_MAX,
@@ -116,17 +115,11 @@ def cancel_job(book: Book, operation: CancelJob, caller: Caller) -> None:
 
 
 def assign_jobs(book: Book, moment: Moment, read_stake: StakeReader) -> None:
-    """Draw workers for the jobs that wait, at most ``ASSIGNMENTS_MAX``."""
-    left = ASSIGNMENTS_MAX
-    for job in list_queue(book.jobs.values()):
-        if not left:
-            return
-        if not isinstance(job.phase, Waiting) or job.phase.since >= moment.index:
-            continue
-        drawn = draw_worker(job, job.phase, book.capacities.values(), moment, read_stake, book.rules)
+    """Draw workers for the jobs whose turn it is."""
+    for job, phase in list_draws(book.jobs.values(), moment.index):
+        drawn = draw_worker(job, phase, book.capacities.values(), moment, read_stake, book.rules)
         if drawn is not None:
-            _assign(book, job, job.phase, drawn, moment)
-            left -= 1
+            _assign(book, job, phase, drawn, moment)
 
 
 def submit_result(book: Book, operation: SubmitResult, caller: Caller, moment: Moment) -> None:

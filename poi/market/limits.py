@@ -17,8 +17,11 @@ CAPACITIES_MAX: Final = 1_024
 JOBS_MAX: Final = 1_024
 """Most live jobs: a checkpoint walks all of them, and its draws all workers for each."""
 
-ASSIGNMENTS_MAX: Final = 64
-"""Most jobs assigned at one checkpoint: each costs a walk over all workers."""
+DRAWS_FIRST: Final = 64
+"""Jobs at the head of the queue that are tried at every checkpoint: each costs a walk over all workers."""
+
+DRAWS_OTHERS: Final = 64
+"""Jobs behind them that are tried, others at each checkpoint: a head that nobody can do blocks nobody."""
 
 JOBS_PER_CUSTOMER_MAX: Final = 64
 """Most live jobs of one customer, so that nobody fills the list alone with little money."""

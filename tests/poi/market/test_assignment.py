@@ -7,7 +7,7 @@ import cbor2
 import pytest
 from msgspec.structs import replace
 
-from poi.market.assignment import compute_draw_weight, draw_worker, is_eligible, list_queue
+from poi.market.assignment import compute_draw_weight, draw_worker, is_eligible, list_draws
 from poi.market.operations import Moment
 from poi.market.records import Capacity, Job, Kind, Waiting
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, PublicKey
@@ -162,7 +162,21 @@ def test_another_attempt_is_another_draw() -> None:
 
 def test_stake_is_served_first_and_then_age() -> None:
     jobs = [replace(JOB, order=order, stake=Grains(stake)) for order, stake in enumerate((0, 5, 0, 9, 5))]
-    assert [job.order for job in list_queue(jobs)] == [3, 1, 4, 0, 2]
+    assert [job.order for job, _ in list_draws(jobs, CheckpointIndex(4))] == [3, 1, 4, 0, 2]
+    assert not list_draws(jobs, CheckpointIndex(3))
+
+
+def test_a_head_of_the_queue_that_nobody_can_do_blocks_nobody() -> None:
+    jobs = [replace(JOB, order=order) for order in range(300)]
+    tried: Counter[int] = Counter()
+    for index in range(4, 12):
+        drawn = [job.order for job, _ in list_draws(jobs, CheckpointIndex(index))]
+        assert drawn[:64] == list(range(64))
+        assert len(drawn) == len(set(drawn)) == 128
+        tried.update(drawn)
+    assert set(tried) == set(range(300))
+    assert {tried[order] for order in range(64, 300)} <= {2, 3}
+    assert len(list_draws(jobs[:70], CheckpointIndex(4))) == 70
 
 
 def test_the_only_slot_goes_to_the_customer_with_stake() -> None:
