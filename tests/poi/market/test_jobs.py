@@ -20,7 +20,7 @@ from poi.market.errors import (
     WrongResult,
     WrongWorker,
 )
-from poi.market.judging import make_terms
+from poi.market.judging import is_rejected, make_terms
 from poi.market.operations import (
     CancelJob,
     ChallengeResult,
@@ -229,6 +229,28 @@ def test_a_single_vote_of_four_does_not_and_a_late_vote_does_not_count() -> None
     scene.now_ms += RULES.challenge_window_ms + 1
     scene.refuse_finding(InvalidFinding, RejectVote(job, WORKER, 1))
     assert JobEnded(job, Ending.PAID, 150) in scene.advance()  # type: ignore[arg-type] # a plain integer
+
+
+def test_votes_of_exactly_a_third_do_not_withhold_pay() -> None:
+    scene = start()
+    phase = scene.market.get_job(claim(scene)).phase
+    assert isinstance(phase, Claimed)
+    rejected = replace(phase, rejects=(1,))
+    moment = scene.moment
+    assert not is_rejected(rejected, replace(moment, weights=(1, 1, 1)))
+    assert is_rejected(rejected, replace(moment, weights=(1, 2, 2)))
+    assert not is_rejected(replace(phase, rejects=(7,)), moment), "a validator that is gone weighs nothing"
+
+
+def test_the_last_moment_for_a_result_is_in_time() -> None:
+    scene = start()
+    job = assign(scene)
+    phase = scene.market.get_job(job).phase
+    assert isinstance(phase, Assigned)
+    scene.now_ms = phase.due_ms
+    assert not scene.advance(0)
+    scene.apply(WORKER, SubmitResult(job, make_commitment(scene, job)))
+    assert isinstance(scene.market.get_job(job).phase, Claimed)
 
 
 def test_who_may_challenge_and_when() -> None:

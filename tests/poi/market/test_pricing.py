@@ -56,6 +56,11 @@ def test_one_interval(units: int, price: int) -> None:
     assert compute_unit_price(800, units, RULES) == price
 
 
+def test_the_least_price_leaves_the_floor() -> None:
+    assert compute_unit_price(10, 101, RULES) == 11
+    assert compute_unit_price(10, 100, RULES) == 10
+
+
 @given(st.integers(10, UNIT_PRICE_MAX), st.integers(0, 2**40))
 def test_a_price_stays_in_its_range_and_moves_with_demand(price: int, units: int) -> None:
     moved = compute_unit_price(price, units, RULES)
