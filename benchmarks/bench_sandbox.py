@@ -76,10 +76,7 @@ async def run(device: str, cache: Path) -> None:
     print(ready)
     backend = open_program_backend(device, os.environ, cache)
     cases = [("network 64-32-10", make_network(), 1)]
-    cases += [
-        (f"copy {rows} x {width}", make_copy(width), rows)
-        for rows, width in ((1, 64), (1, 1 << 20))
-    ]
+    cases += [(f"copy {rows} x {width}", make_copy(width), rows) for rows, width in ((1, 64), (1, 1 << 20))]
     async with open_program_pool(settings) as pool:
         await pool.warm()
         for name, bound, rows in cases:
