@@ -1,19 +1,21 @@
 """The last-signed guard: a validator never signs two blocks for one slot, whatever its database forgets.
 
 The record lives in a small file of its own, synced before a block is sent; this module is its format and
-its one rule. Source: protocol 4, architecture 7.
+its one rule. It holds the block too: one that nobody has could never be signed again, and with a third of the
+committee silent the others would wait for that slot for ever. Source: protocol 4, architecture 7.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from shards.blocks import BLOCK_SIZE_MAX
 from shards.errors import WouldEquivocate
 from tangle.core.encoding import decode, encode
 from tangle.core.types import ChainId, Digest, Natural, Shard
 
-LAST_SIGNED_SIZE_MAX: Final = 128
-"""Longest encoded record in bytes; its fields need at most 73."""
+LAST_SIGNED_SIZE_MAX: Final = BLOCK_SIZE_MAX + 128
+"""Longest encoded record in bytes; its other fields need at most 78."""
 
 
 class LastSigned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -34,22 +36,26 @@ class LastSigned(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     digest: Digest
     """Digest of the block; all zero before the first."""
 
+    block: Annotated[bytes, Meta(max_length=BLOCK_SIZE_MAX)]
+    """Its encoding; empty before the first."""
+
 
 def make_last_signed(chain: ChainId, epoch: Natural, shard: Shard) -> LastSigned:
     """The record of a validator that has signed nothing yet."""
-    return LastSigned(chain, epoch, shard, 0, Digest(bytes(32)))
+    return LastSigned(chain, epoch, shard, 0, Digest(bytes(32)), b"")
 
 
-def advance(record: LastSigned, round_number: int, digest: Digest) -> LastSigned:
+def advance(record: LastSigned, round_number: int, digest: Digest, block: bytes) -> LastSigned:
     """The record after signing a block; unchanged for the block that it names, which may be sent again.
 
+    :param block: its encoding.
     :raises WouldEquivocate: the round is not above the last one, and it is another block.
     """
     if (round_number, digest) == (record.round, record.digest):
         return record
     if round_number <= record.round:
         raise WouldEquivocate(round_number, record.round)
-    return LastSigned(record.chain, record.epoch, record.shard, round_number, digest)
+    return LastSigned(record.chain, record.epoch, record.shard, round_number, digest, block)
 
 
 def encode_last_signed(record: LastSigned) -> bytes:

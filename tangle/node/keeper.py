@@ -91,7 +91,10 @@ class Keeper:
         :raises WouldEquivocate: another block of that round, or a later one, was signed before.
         """
         record = advance(
-            decode_last_signed(self._guard.record), block.reference.round, block.reference.digest
+            decode_last_signed(self._guard.record),
+            block.reference.round,
+            block.reference.digest,
+            block.encoded,
         )
         await self._guard.save(encode_last_signed(record))
 

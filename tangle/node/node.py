@@ -40,7 +40,7 @@ from tangle.node.ledgerbook import LedgerBook
 from tangle.node.missing import MissingTransactions
 from tangle.node.parts import EPOCH, PROTOCOL_VERSION, NodeParts
 from tangle.node.peer import Peer
-from tangle.node.recovery import Recovered, found, recover
+from tangle.node.recovery import Recovered, found, recover, restore_last_block
 from tangle.node.responder import Responder
 from tangle.node.views import TransactionStatus
 from tangle.node.workboard import WorkBoard
@@ -346,6 +346,7 @@ async def open_node(parts: NodeParts) -> Node:
     if not parts.guard.record:
         await parts.guard.save(encode_last_signed(make_last_signed(chain, EPOCH, shard)))
     last_signed = decode_last_signed(parts.guard.record)
+    await restore_last_block(archive, last_signed)
     last_events = archive.get_last_event_row()
     certified = 0 if last_events is None else last_events.checkpoint
     return Node(parts, recover(archive, parts.genesis, certified, last_signed.round), archive)

@@ -13,8 +13,10 @@ from aivm.backends.protocol import Backend
 from poi.evolution import open_job
 from poi.job import decode_job
 from poi.state import JobState
+from shards.blocks import decode_block
 from shards.checkpoints import compute_checkpoint_digest
 from shards.events import RecoveredState
+from shards.guard import LastSigned
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.types import ChainId, JobId, PublicKey, Shard
@@ -90,6 +92,17 @@ async def found(archive: Archive, genesis: Genesis, chain: ChainId, shard: Shard
         archive.put_generation(batch, first, checkpoint.index)
     archive.put_ledger_state(batch, link_checkpoint(state, compute_checkpoint_digest(checkpoint)))
     await archive.commit(batch)
+
+
+async def restore_last_block(archive: Archive, last_signed: LastSigned) -> None:
+    """Put the last own block back where the database lost it: if it was never sent, nobody else has it."""
+    if not last_signed.block:
+        return
+    block = decode_block(last_signed.block)
+    if archive.get_block(block.reference) is None:
+        batch = WriteBatch()
+        archive.put_blocks(batch, [block])
+        await archive.commit(batch)
 
 
 def recover(archive: Archive, genesis: Genesis, certified: int, last_signed_round: int) -> Recovered:

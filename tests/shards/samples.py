@@ -127,7 +127,9 @@ def make_encodings() -> dict[str, Any]:
         blocks=(block.reference,),
     )
     genesis = compute_genesis_references(committee, CHAIN, SHARD)
-    signed = advance(make_last_signed(CHAIN, 0, SHARD), block.reference.round, block.reference.digest)
+    signed = advance(
+        make_last_signed(CHAIN, 0, SHARD), block.reference.round, block.reference.digest, block.encoded
+    )
     return {
         "genesis_references": [encode(reference).hex() for reference in genesis],
         "block": block.encoded.hex(),
