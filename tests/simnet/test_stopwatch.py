@@ -67,7 +67,7 @@ def test_a_run_reports_order_before_finality_and_settled_wallets_do_not_conflict
     assert report.block_p50_ms is not None
     assert report.order_p50_ms is not None
     assert report.finality_p50_ms is not None
-    # Blocks are not compared with transactions: a block that its successor's leader passes over waits a round longer,
-    # and few of these carry anything, so either median may be the larger one.
+    # Blocks are not compared with transactions: one that a leader passes over waits a round longer, and few
+    # of these carry anything, so either median may be the larger one.
     assert report.block_p50_ms > 0
     assert 0 < report.order_p50_ms < report.finality_p50_ms
