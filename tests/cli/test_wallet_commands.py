@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 from pathlib import Path
 
@@ -173,6 +174,8 @@ class Typist:
             environment = {**os.environ, "TANGLE_HOME": str(home), "TERM": "dumb"}
             environment.pop("TANGLE_PASSWORD_FILE", None)
             command = [sys.executable, "-m", "tangle.cli", *arguments]
+            # What a shell runs in the background inherits an ignored interrupt; what a person runs does not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(sys.executable, command, environment)  # noqa: S606 -- the child of a pseudo-terminal
 
     def wait(self, pattern: str) -> re.Match[str]:
