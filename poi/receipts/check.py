@@ -26,6 +26,7 @@ from aivm.verification.trace import (
     verify_outputs,
 )
 from aivm.verification.traced import TracedProgram, find_rows, get_bytes
+from poi.countersigning import compute_result_digest, verify_shown
 from poi.disputes.game import apply_move, apply_time, open_game
 from poi.disputes.moves import decode_move
 from poi.disputes.outcomes import is_claim_upheld
@@ -34,6 +35,7 @@ from poi.receipts.errors import MissingMaterial, UnrecordedFact, UnsupportedClai
 from poi.receipts.record import (
     Admitted,
     Bound,
+    Countersigned,
     Disputed,
     Level,
     Projected,
@@ -46,7 +48,7 @@ from poi.receipts.record import (
 from poi.replication import Agreed, compute_seal, judge_replicas
 from tangle.core.encoding import encode
 from tangle.core.hashing import TRACE, compute_hash, compute_record_hash
-from tangle.core.types import Digest
+from tangle.core.types import ChainId, Digest, PublicKey
 
 
 class Facts(Struct, frozen=True):
@@ -60,6 +62,12 @@ class Facts(Struct, frozen=True):
 
     disputes: frozenset[Digest] = frozenset()
     """``compute_dispute_id`` of disputes: their terms, moves and times stand in the ledger."""
+
+    chain: ChainId | None = None
+    """The chain that workers sign for; needed where a receipt holds signatures."""
+
+    committee: frozenset[PublicKey] = frozenset()
+    """Validators of the claim's epoch: whom the reader takes for different parties."""
 
 
 class Materials(Struct, frozen=True, eq=False):
@@ -183,19 +191,6 @@ def compute_dispute_id(disputed: Disputed) -> Digest:
     return compute_record_hash(TRACE, DISPUTE_KIND, compute_hash(TRACE, encode(disputed)))
 
 
-def compute_result_digest(commitment: Commitment) -> Digest:
-    """What replicas of one task have in common: everything in a commitment but worker and epoch."""
-    return compute_record_hash(
-        TRACE,
-        commitment.context.task,
-        commitment.program_id,
-        commitment.rows,
-        commitment.inputs,
-        commitment.outputs,
-        commitment.root,
-    )
-
-
 def _verify_given(program: TracedProgram, commitment: Commitment, materials: Materials) -> None:
     for what, given, numbers, ids in (
         ("the input", materials.inputs, program.inputs, commitment.inputs),
@@ -228,6 +223,8 @@ def _verify_evidence(receipt: Receipt, materials: Materials) -> tuple[ErrorBound
             return Negligible(error_bits, report.judged, not beacon), report.check_macs
         case Replicated():
             return _verify_replicas(evidence, commitment, materials.facts), 0
+        case Countersigned():
+            return _verify_countersigned(evidence, commitment, materials.facts), 0
         case Disputed():
             return _verify_dispute(evidence, commitment, materials), 0
         case Proven(proofs):
@@ -280,10 +277,34 @@ def _verify_replicas(evidence: Replicated, commitment: Commitment, facts: Facts)
         results[worker] = result
     if commitment not in [replica.commitment for replica in evidence.replicas]:
         raise UnsupportedClaim("the claim itself is not among the replicas")
-    verdict = judge_replicas(frozenset(evidence.assigned), evidence.needed, results)
+    return _judge(frozenset(evidence.assigned), evidence.needed, results, commitment)
+
+
+def _verify_countersigned(evidence: Countersigned, commitment: Commitment, facts: Facts) -> ErrorBound:
+    if facts.chain is None:
+        raise MissingMaterial("the chain that its workers signed for")
+    results = {}
+    for replica in evidence.replicas:
+        worker = replica.commitment.context.worker
+        if worker in results:
+            raise UnsupportedClaim("a worker is counted twice")
+        verify_shown(evidence.seals, replica.commitment, replica.salt, facts.chain, replica.signature)
+        results[worker] = compute_result_digest(replica.commitment)
+    assigned = frozenset(each.worker for each in evidence.seals)
+    for worker in sorted(assigned - facts.committee):
+        raise UnrecordedFact(f"{worker.hex()} as a validator")
+    if commitment not in [replica.commitment for replica in evidence.replicas]:
+        raise UnsupportedClaim("the claim itself is not among the replicas")
+    return _judge(assigned, evidence.needed, results, commitment)
+
+
+def _judge(
+    assigned: frozenset[PublicKey], needed: int, results: dict[PublicKey, Digest], commitment: Commitment
+) -> Agreement:
+    verdict = judge_replicas(assigned, needed, results)
     if not isinstance(verdict, Agreed) or verdict.result != compute_result_digest(commitment):
         raise UnsupportedClaim("the replicas do not agree on it")
-    return Agreement(len(verdict.agreeing), len(evidence.assigned))
+    return Agreement(len(verdict.agreeing), len(assigned))
 
 
 def _verify_dispute(evidence: Disputed, commitment: Commitment, materials: Materials) -> ErrorBound:

@@ -1,7 +1,8 @@
 """The format of a receipt: a claim, and evidence of one level.
 
-The tag of the evidence is the level, so a receipt has one level and one encoding. Evidence holds what
-cannot be had elsewhere; the program, its inputs and served tensors are fetched by the ids in the claim.
+The tag of the evidence is the level (but for a second form of level 4, whose tag is 8), so a receipt has one
+level and one encoding. Evidence holds what cannot be had elsewhere; the program, its inputs and served
+tensors are fetched by the ids in the claim.
 """
 
 from enum import IntEnum
@@ -14,12 +15,13 @@ from aivm.verification.field import ZERO_BITS
 from aivm.verification.proving import RunProof
 from aivm.verification.spot import DRAWN_MAX
 from aivm.verification.trace import Commitment, TensorOpening
+from poi.countersigning import PANEL_MAX, Seals
 from poi.disputes.moves import MOVE_SIZE_MAX
 from poi.disputes.record import Side, Terms
 from poi.receipts.errors import ReservedLevel
 from tangle.core.encoding import decode, encode
 from tangle.core.errors import MalformedEncoding
-from tangle.core.types import Digest, Milliseconds, PublicKey
+from tangle.core.types import Digest, Milliseconds, PublicKey, Signature
 
 VERSION: Final = 1
 """Version of this format."""
@@ -140,14 +142,41 @@ class Proven(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, t
     """The proofs."""
 
 
-Evidence = Admitted | Bound | SpotChecked | Projected | Replicated | Disputed | Proven
-"""What supports a claim; the tag is the level."""
+class SignedReplica(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A worker's result with its own word for it."""
+
+    commitment: Commitment
+    """Its claim."""
+
+    salt: Digest
+    """With which it had sealed it."""
+
+    signature: Signature
+    """Over all seals, commitment id and salt (``poi.countersigning``)."""
+
+
+class Countersigned(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=8):
+    """V4 without a ledger's record: workers sealed towards each other, and signed what they showed."""
+
+    seals: Seals
+    """Whose results were fixed before any was shown, in rising order of workers."""
+
+    needed: Annotated[int, Meta(ge=1, le=PANEL_MAX)]
+    """How many equal results are enough."""
+
+    replicas: Annotated[tuple[SignedReplica, ...], Meta(min_length=1, max_length=PANEL_MAX)]
+    """What they showed, in rising order of workers; this receipt's own claim is among them."""
+
+
+Evidence = Admitted | Bound | SpotChecked | Projected | Replicated | Disputed | Proven | Countersigned
+"""What supports a claim."""
 
 
 LEVELS: Final[dict[type[Evidence], Level]] = {
-    kind: Level(kind.__struct_config__.tag) for kind in get_args(Evidence)
+    **{kind: Level(kind.__struct_config__.tag) for kind in get_args(Evidence) if kind is not Countersigned},
+    Countersigned: Level.REPLICATED,
 }
-"""The level of every kind of evidence: its tag."""
+"""The level of every kind of evidence: its tag, but for the second form of level 4."""
 
 
 class Receipt(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

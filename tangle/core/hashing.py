@@ -39,6 +39,7 @@ TRACE: Final = b"tangle/trace"
 CHALLENGE: Final = b"tangle/challenge"
 REPLICA: Final = b"tangle/replica"
 MARKET: Final = b"tangle/market"
+ANSWER: Final = b"tangle/answer"
 
 HASH_SIZE: Final = 32
 """Bytes of every hash."""

@@ -10,11 +10,12 @@ from aivm.verification.chain import select_served
 from aivm.verification.proving import prove_run
 from aivm.verification.spot import answer_spot_check, draw_chunks
 from aivm.verification.trace import Context, Trace, compute_commitment_id
+from poi.countersigning import compute_result_digest
 from poi.disputes.game import apply_move, apply_time, get_deadline, get_waited_for, open_game
 from poi.disputes.moves import encode_move
 from poi.disputes.player import choose_move
 from poi.disputes.record import Decided, Side, Terms
-from poi.receipts.check import Facts, Materials, compute_dispute_id, compute_result_digest
+from poi.receipts.check import Facts, Materials, compute_dispute_id
 from poi.receipts.record import (
     Admitted,
     Bound,
