@@ -17,6 +17,8 @@ CURSOR_SIZE_MAX: Final = 128
 HISTORY: Final = 1
 LINEAGE: Final = 2
 EARNINGS: Final = 3
+CHECKPOINTS: Final = 4
+CONTENTS: Final = 5
 
 
 class _Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from tangle.api.problems import make_problem_response
 from tangle.api.registry import JSON, Call, RawReply, Reply, Result, Route
 from tangle.api.requests import read_body, read_inputs
 from tangle.api.schemas.common import AnswerMeta, Envelope
+from tangle.api.web_files import DOCUMENT, make_file_response
 from tangle.api.wire import HexBytes, encode_json
 from tangle.core.errors import TangleError
 
@@ -26,7 +27,7 @@ log: Final = structlog.get_logger(__name__)
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SAFETY_FIELDS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""Answers are of the moment and are what their type says."""
+"""Answers are of the moment, unless they say otherwise, and are what their type says."""
 
 PATH_FIELDS: Final = web.RequestKey("path_fields", Mapping[str, str])
 """Under this name a request carries the fields of its path to the endpoint."""
@@ -47,6 +48,9 @@ class Dispatcher:
             self._router.add_route(route.method, route.path, endpoint)
             if route.method == "GET" and not route.is_long:
                 self._router.add_route("HEAD", route.path, endpoint)
+        for path in ("/", "/web/{name:.+}"):
+            self._router.add_route("GET", path, _answer_with_file)
+            self._router.add_route("HEAD", path, _answer_with_file)
         self._router.freeze()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -69,7 +73,8 @@ class Dispatcher:
             log.exception("api.internal", method=request.method, path=request.path)
             response = make_problem_response(InternalFault(), request.path)
         if not response.prepared:
-            response.headers.update(SAFETY_FIELDS)
+            for name, value in SAFETY_FIELDS.items():
+                response.headers.setdefault(name, value)
             response.headers.update(fields)
         elapsed_s = anyio.current_time() - started_s
         self._meters.on_answer(request.method, template, response.status, elapsed_s)
@@ -120,3 +125,7 @@ class Dispatcher:
                 return web.Response(status=status, body=content, content_type=media_type, headers=headers)
             case _:
                 return result
+
+
+async def _answer_with_file(request: web.Request) -> web.StreamResponse:
+    return make_file_response(request, request[PATH_FIELDS].get("name", DOCUMENT))

@@ -11,6 +11,7 @@ from msgspec import Struct
 from tangle.api import (
     routes_blobs,
     routes_events,
+    routes_explorer,
     routes_ledger,
     routes_meta,
     routes_models,
@@ -38,6 +39,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         routes_blobs,
         routes_network,
         routes_events,
+        routes_explorer,
         routes_meta,
     )
     for route in module.routes.routes

@@ -33,6 +33,7 @@ from tangle.ledger.fees import compute_weight
 from tangle.node.archive import EarningRow
 from tangle.node.blobs import BlobRoom, make_idle_room
 from tangle.node.earning_views import EarningsPage, EarningView
+from tangle.node.explorer import NodeExplorer
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
@@ -85,6 +86,7 @@ class Service:
         self.shard = node.shard
         self.metrics = metrics
         self.has_faucet = faucet_key is not None
+        self.explorer = NodeExplorer(node, self.get_transaction)
         self._panorama = panorama
         self._learning = LearningQueries(node)
         self._faucet_key = faucet_key

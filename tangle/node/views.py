@@ -8,7 +8,7 @@ milliseconds.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
@@ -21,6 +21,9 @@ from tangle.core.transactions import Transaction, Work
 from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard, TransactionId
 from tangle.node.blobs import BlobRoom
 from tangle.node.earning_views import EarningsPage
+
+if TYPE_CHECKING:
+    from tangle.node.explorer import Explorer  # it shows views, and is one of the parts named below
 
 
 class TransactionStatus(StrEnum):
@@ -355,6 +358,7 @@ class NodeService(Protocol):
     metrics: CollectorRegistry
     has_faucet: bool
     blobs: BlobRoom
+    explorer: "Explorer"
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
         """Take encoded transactions in; answers once each is attached or waiting and on disk, or refused.

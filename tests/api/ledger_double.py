@@ -65,6 +65,7 @@ from tangle.core.types import (
 )
 from tangle.node.blobs import BlobRoom
 from tangle.node.earning_views import EarningsPage, EarningView
+from tangle.node.explorer import Explorer
 from tangle.node.peer import Peer
 from tangle.node.views import (
     AccountView,
@@ -91,6 +92,7 @@ from tangle.node.views import (
 )
 from tangle.store.blob_files import MemoryBlobFiles
 from tangle.store.blob_store import BlobStore
+from tests.api.explorer_double import ExplorerDouble
 
 VALIDATOR: Final = SigningKey(b"v" * 32)
 FAUCET: Final = SigningKey(b"f" * 32)
@@ -145,6 +147,7 @@ class LedgerDouble:
         self.metrics = CollectorRegistry()
         self.has_faucet = True
         self.blobs = BlobRoom(BlobStore(MemoryBlobFiles(), lambda: 1, quota_bytes=2_000_000), NoPeers())
+        self.explorer: Explorer = ExplorerDouble(self, VALIDATOR, SHARD)
         self.is_automatic = is_automatic
         self.is_synced = True
         self.intake_max = intake_max

@@ -11,15 +11,7 @@ from msgspec.structs import fields
 from poi import job as standing_job
 from poi.presets import DIGITS
 from shards import blocks, certificates, checkpoints, commit_rule, commits, proofs
-from tangle.api import (
-    routes_blobs,
-    routes_events,
-    routes_ledger,
-    routes_meta,
-    routes_models,
-    routes_network,
-    routes_transactions,
-)
+from tangle.api.server import ROUTES
 from tangle.core import blob_id, chunk_tree, genesis, hashing, parameters, transactions
 from tangle.ledger import effects, fees
 from tangle.net import messages
@@ -126,16 +118,7 @@ def test_requests_are_answered_as_in_the_code() -> None:
 
 
 def test_routes_are_those_of_the_code() -> None:
-    modules = (
-        routes_transactions,
-        routes_ledger,
-        routes_models,
-        routes_blobs,
-        routes_network,
-        routes_events,
-        routes_meta,
-    )
-    served = {f"{route.method} {route.path}" for module in modules for route in module.routes.routes}
+    served = {f"{route.method} {route.path}" for route in ROUTES}
     assert {find_codes(row[0])[0] for row in find_table(PROTOCOL, "route")} == served
 
 

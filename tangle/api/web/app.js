@@ -1,0 +1,1 @@
+// Placeholder of the first commit of this page; see the shell that follows.

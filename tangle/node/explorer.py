@@ -1,0 +1,98 @@
+"""What explorers look up beside transactions: blocks of the committee, and what checkpoints hold.
+
+Everything is read from disk, so an explorer that asks for old things costs the node reads and no memory.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from shards.blocks import Block, decode_block
+from shards.checkpoints import compute_checkpoint_digest
+from tangle.core.types import TransactionId
+from tangle.node.node import Node
+from tangle.node.views import CheckpointView, NotFound, TransactionView
+
+LATEST_ROUNDS: Final = 16
+"""Rounds of blocks that are shown to who names none."""
+
+TWINS_MAX: Final = 64
+"""Most blocks of one slot that are read: an honest author signs one, a faulty one any number."""
+
+
+class Explorer(Protocol):
+    """The explorer's half of a node."""
+
+    def get_blocks(self, shard: int, first_round: int | None, limit: int) -> tuple[Block, ...]:
+        """Accepted blocks by round and author, from ``first_round`` on; the latest rounds for none."""
+
+    def get_slot(self, shard: int, round_number: int, author: int) -> tuple[Block, ...]:
+        """The blocks that a validator signed for a round: one, or more where it broke the rules.
+
+        :raises NotFound: there is none.
+        """
+
+    def get_checkpoints(self, shard: int, before: int | None, limit: int) -> tuple[CheckpointView, ...]:
+        """Executed checkpoints, newest first, below ``before``."""
+
+    def get_contents(self, shard: int, index: int, first: int, limit: int) -> tuple[TransactionView, ...]:
+        """Transactions that a checkpoint ordered, in order, from place ``first`` of the checkpoint on.
+
+        :raises NotFound: there is no such checkpoint.
+        """
+
+
+class NodeExplorer:
+    """``Explorer`` over a running node."""
+
+    def __init__(self, node: Node, get_transaction: Callable[[TransactionId], TransactionView]) -> None:
+        """:param get_transaction: the node's view of one transaction."""
+        self._node = node
+        self._get_transaction = get_transaction
+
+    def get_blocks(self, shard: int, first_round: int | None, limit: int) -> tuple[Block, ...]:
+        """Accepted blocks by round and author."""
+        self._check_shard(shard)
+        highest = self._node.driver.core.highest_round
+        first = max(1, highest - LATEST_ROUNDS + 1) if first_round is None else first_round
+        return tuple(map(decode_block, self._node.archive.get_blocks(first, max(first, highest), limit)))
+
+    def get_slot(self, shard: int, round_number: int, author: int) -> tuple[Block, ...]:
+        """The blocks that a validator signed for a round."""
+        self._check_shard(shard)
+        room = TWINS_MAX * len(self._node.committee)
+        held = map(decode_block, self._node.archive.get_blocks(round_number, round_number, room))
+        found = tuple(block for block in held if block.reference.author == author)[:TWINS_MAX]
+        if not found:
+            raise NotFound("block", f"of round {round_number} by validator {author}")
+        return found
+
+    def get_checkpoints(self, shard: int, before: int | None, limit: int) -> tuple[CheckpointView, ...]:
+        """Executed checkpoints, newest first."""
+        self._check_shard(shard)
+        stop = self._node.finality.executed + 1
+        if before is not None:
+            stop = min(stop, before)
+        return tuple(self._get_checkpoint(index) for index in range(stop - 1, max(-1, stop - 1 - limit), -1))
+
+    def get_contents(self, shard: int, index: int, first: int, limit: int) -> tuple[TransactionView, ...]:
+        """Transactions that a checkpoint ordered."""
+        self._check_shard(shard)
+        if index > self._node.finality.executed:
+            raise NotFound("checkpoint", str(index))
+        checkpoint = self._get_checkpoint(index).checkpoint
+        begin = checkpoint.ordered_total - checkpoint.ordered_count + first
+        rows = self._node.archive.get_ordered_range(begin, min(begin + limit, checkpoint.ordered_total))
+        return tuple(self._get_transaction(row.effect.transaction) for row in rows)
+
+    def _get_checkpoint(self, index: int) -> CheckpointView:
+        archive = self._node.archive
+        checkpoint = archive.get_checkpoint(index)
+        if checkpoint is None:
+            raise NotFound("checkpoint", str(index))
+        return CheckpointView(
+            checkpoint, compute_checkpoint_digest(checkpoint), archive.get_certificate(index)
+        )
+
+    def _check_shard(self, shard: int) -> None:
+        if shard != self._node.shard:
+            raise NotFound("shard", str(shard))

@@ -1,0 +1,86 @@
+"""The explorer's half of the node in memory: a committee of one, whose blocks are really signed."""
+
+from typing import Final, Protocol
+
+from shards.blocks import Block, BlockBody, compute_genesis_references, sign_block
+from shards.checkpoints import sign_attestation
+from shards.committee import Committee
+from tangle.core.genesis import Genesis
+from tangle.core.signing import SigningKey
+from tangle.core.types import ChainId, Milliseconds, Shard, TransactionId
+from tangle.node.explorer import LATEST_ROUNDS
+from tangle.node.views import CheckpointView, NotFound, TransactionView
+
+ROUNDS: Final = 40
+"""Rounds of the committee of one."""
+
+
+class Explored(Protocol):
+    """What the double reads of the node that it belongs to."""
+
+    chain: ChainId
+    genesis: Genesis
+    checkpoints: list[CheckpointView]
+    ordered: list[TransactionId]
+
+    def get_transaction(self, identity: TransactionId) -> TransactionView: ...
+
+
+class ExplorerDouble:
+    """Explores a node in memory."""
+
+    def __init__(self, node: Explored, key: SigningKey, shard: Shard) -> None:
+        self._node = node
+        self._key = key
+        self._shard = shard
+
+    def get_blocks(self, shard: int, first_round: int | None, limit: int) -> tuple[Block, ...]:
+        self._check_shard(shard)
+        first = ROUNDS - LATEST_ROUNDS + 1 if first_round is None else first_round
+        return tuple(block for block in self._make_blocks() if block.reference.round >= first)[:limit]
+
+    def get_slot(self, shard: int, round_number: int, author: int) -> tuple[Block, ...]:
+        self._check_shard(shard)
+        wanted = (round_number, author)
+        blocks = self._make_blocks()
+        found = [block for block in blocks if (block.reference.round, block.reference.author) == wanted]
+        if not found:
+            raise NotFound("block", f"{round_number}/{author}")
+        return tuple(found)
+
+    def get_checkpoints(self, shard: int, before: int | None, limit: int) -> tuple[CheckpointView, ...]:
+        self._check_shard(shard)
+        return tuple(self._node.checkpoints[:before][::-1][:limit])
+
+    def get_contents(self, shard: int, index: int, first: int, limit: int) -> tuple[TransactionView, ...]:
+        self._check_shard(shard)
+        if index >= len(self._node.checkpoints):
+            raise NotFound("checkpoint", str(index))
+        checkpoint = self._node.checkpoints[index].checkpoint
+        begin = checkpoint.ordered_total - checkpoint.ordered_count
+        held = self._node.ordered[begin : checkpoint.ordered_total]
+        return tuple(map(self._node.get_transaction, held[first:][:limit]))
+
+    def _make_blocks(self) -> list[Block]:
+        node = self._node
+        committee = Committee(0, node.genesis.validators)
+        ancestors = compute_genesis_references(committee, node.chain, self._shard)
+        attested = node.checkpoints[0]
+        said = sign_attestation(
+            attested.digest, attested.checkpoint.index, self._shard, self._key, node.chain
+        )
+        blocks = []
+        for number in range(1, ROUNDS + 1):
+            time_ms = Milliseconds(node.genesis.timestamp_ms + number)
+            tips = tuple(node.ordered[number - 1 : number])
+            attestations = (said,) if number == 1 else ()
+            body = BlockBody(
+                1, node.chain, 0, self._shard, number, 0, time_ms, ancestors, tips, attestations, ()
+            )
+            blocks.append(sign_block(body, self._key))
+            ancestors = (blocks[-1].reference,)
+        return blocks
+
+    def _check_shard(self, shard: int) -> None:
+        if shard != self._shard:
+            raise NotFound("shard", str(shard))
