@@ -102,8 +102,8 @@ def make_settings() -> str:
         for name, field in get_settings().items()
     ]
     head = (
-        f"In `config.toml`; in capitals after `{ENVIRONMENT_PREFIX}` as variables, which outrank the file.\n"
-        "Options outrank both. `tangle config show` tells what holds and where it comes from.\n"
+        f"In `config.toml`, those with a dot in the table before it; in capitals after `{ENVIRONMENT_PREFIX}`, with\n"
+        "`_` for a dot, as variables, which outrank the file. Options outrank both. `tangle config show` tells what holds and where it comes from.\n"
     )
     return (
         "\n".join(["## A node's settings\n", head, "| name | default | what |", "|---|---|---|", *lines])

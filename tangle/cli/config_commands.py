@@ -3,7 +3,7 @@
 import click
 from rich.console import Console
 
-from tangle.cli.config_file import format_value, get_settings, load_config, render_template
+from tangle.cli.config_file import format_value, get_settings, get_value, load_config, render_template
 from tangle.cli.context import CommandContext, get_environment, pass_context
 from tangle.cli.groups import TangleGroup
 
@@ -24,7 +24,7 @@ def show_default() -> None:
 def show_config(context: CommandContext) -> None:
     """Print the settings in force, and where each comes from."""
     loaded = load_config(context.home / "config.toml", get_environment(), {})
-    values = {name: getattr(loaded.config, name) for name in get_settings()}
+    values = {name: get_value(loaded.config, name) for name in get_settings()}
 
     def render(console: Console) -> None:
         lines = {name: f"{name} = {format_value(value)}" for name, value in values.items()}

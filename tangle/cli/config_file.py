@@ -2,7 +2,8 @@
 
 Each layer is checked on its own, so that a refusal names the very line, variable or option that is wrong.
 The commented template is made from the fields of ``NodeConfig`` and the sentences under them, so it cannot
-fall behind.
+fall behind. A field that is a record of its own is a table of the file; its settings have the table's name in
+front: ``jobs.worker`` is ``worker`` under ``[jobs]``, and ``TANGLE_JOBS_WORKER``.
 """
 
 import ast
@@ -21,6 +22,10 @@ from msgspec.structs import fields
 
 from tangle.cli.errors import InvalidConfig
 from tangle.node.config import NodeConfig
+from tangle.node.jobs.settings import JobsConfig
+
+TABLES: Final[dict[str, type[msgspec.Struct]]] = {"jobs": JobsConfig}
+"""Tables of the file and the records that they are."""
 
 CONFIG_SIZE_MAX: Final = 65_536
 """Longest configuration file in bytes; a full one has under 4 KiB."""
@@ -62,39 +67,65 @@ def load_config(
     :raises OSError: the file is there and cannot be read.
     """
     values: dict[str, Any] = {}
+    tables: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
     origins = dict.fromkeys(get_settings(), DEFAULT_ORIGIN)
     layers = (_read_file(path), _read_environment(environment), _read_options(options))
     for layer in layers:
         for name, (source, value) in layer.items():
-            values[name] = value
+            table, _, key = name.rpartition(".")
+            (tables[table] if table else values)[key] = value
             origins[name] = source
-    return ConfigWithOrigins(NodeConfig(**values), origins)
+    records = {table: kind(**tables[table]) for table, kind in TABLES.items()}
+    return ConfigWithOrigins(NodeConfig(**values, **records), origins)
 
 
 def render_template(changes: Mapping[str, object]) -> str:
     """A ``config.toml`` with every setting commented; ``changes`` stand uncommented."""
     blocks = [TEMPLATE_HEAD]
     docs = read_field_docs()
+    within = ""
     for name, field in get_settings().items():
+        table, _, key = name.rpartition(".")
+        if table != within:
+            blocks.append(f"[{table}]\n")
+            within = table
         comment = textwrap.fill(
             docs[name].replace("``", ""), TEMPLATE_WIDTH, initial_indent="# ", subsequent_indent="# "
         )
         mark = "" if name in changes else "# "
         value = changes.get(name, field.default)
-        blocks.append(f"{comment}\n{mark}{name} = {format_value(value)}\n")
+        blocks.append(f"{comment}\n{mark}{key} = {format_value(value)}\n")
     return "\n".join(blocks)
+
+
+def get_value(config: NodeConfig, name: str) -> object:
+    """A setting by its name."""
+    value: object = config
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
 
 
 @cache
 def get_settings() -> dict[str, msgspec.structs.FieldInfo]:
-    """Every setting by its name, in order."""
-    return {field.name: field for field in fields(NodeConfig)}
+    """Every setting by its name, in order; those of tables last, as TOML wants it."""
+    settings = {field.name: field for field in fields(NodeConfig) if field.name not in TABLES}
+    for table, kind in TABLES.items():
+        settings |= {f"{table}.{field.name}": field for field in fields(kind)}
+    return settings
 
 
 @cache
 def read_field_docs() -> dict[str, str]:
-    """The sentence under each field of ``NodeConfig``, by the field's name."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(NodeConfig))).body
+    """The sentence under each field of ``NodeConfig`` and of its tables, by the setting's name."""
+    docs = {name: text for name, text in _read_docs(NodeConfig).items() if name not in TABLES}
+    for table, kind in TABLES.items():
+        docs |= {f"{table}.{name}": text for name, text in _read_docs(kind).items()}
+    return docs
+
+
+def _read_docs(kind: type[msgspec.Struct]) -> dict[str, str]:
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(tree, ast.ClassDef)
     docs = {}
     for statement, following in zip(tree.body, tree.body[1:], strict=False):
@@ -120,6 +151,11 @@ def format_value(value: object) -> str:
             return msgspec.json.encode(str(value)).decode()
 
 
+def get_variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return ENVIRONMENT_PREFIX + name.upper().replace(".", "_")
+
+
 Layer = dict[str, tuple[str, Any]]
 """Source and checked value by a setting's name."""
 
@@ -141,6 +177,12 @@ def _read_file(path: Path) -> Layer:
         raise InvalidConfig(str(path), f"it is not TOML: {error}") from None
     layer = {}
     for name, value in table.items():
+        if name in TABLES and isinstance(value, dict):
+            first = _find_line(text, name)
+            for key, inner in value.items():
+                source = f"{path} line {_find_line(text, key, first)}"
+                layer[f"{name}.{key}"] = (source, _check(source, f"{name}.{key}", inner, is_text=False))
+            continue
         source = f"{path} line {_find_line(text, name)}"
         layer[name] = (source, _check(source, name, value, is_text=False))
     return layer
@@ -149,7 +191,7 @@ def _read_file(path: Path) -> Layer:
 def _read_environment(environment: Mapping[str, str]) -> Layer:
     layer = {}
     for name in get_settings():
-        variable = ENVIRONMENT_PREFIX + name.upper()
+        variable = get_variable(name)
         if variable in environment:
             layer[name] = (variable, _check(variable, name, environment[variable], is_text=True))
     return layer
@@ -159,7 +201,7 @@ def _read_options(options: Mapping[str, object]) -> Layer:
     layer = {}
     for name, value in options.items():
         if value is not None:
-            source = "--" + name.replace("_", "-")
+            source = "--" + name.replace("_", "-").replace(".", "-")
             layer[name] = (source, _check(source, name, value, is_text=False))
     return layer
 
@@ -179,7 +221,10 @@ def _check(source: str, name: str, value: object, *, is_text: bool) -> object:
         raise InvalidConfig(source, f"{name}: {reason[:1].lower()}{reason[1:]}") from None
 
 
-def _find_line(text: str, name: str) -> int:
-    """Line of a key, or of the table of that name; 1 where an exotic spelling hides it."""
+def _find_line(text: str, name: str, first: int = 1) -> int:
+    """Line of a key, or of the table of that name, from line ``first`` on; that one where an exotic spelling
+    hides it.
+    """
     pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(name)}[\"']?\s*[\].=]")
-    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+    lines = enumerate(text.splitlines(), 1)
+    return next((number for number, line in lines if number >= first and pattern.match(line)), first)

@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from tangle.node.jobs.settings import JobsConfig
+
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
 API_PORT: Final = 14_265
@@ -88,6 +90,9 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     faucet: bool = False
     """Serve the faucet (devnet only; needs the faucet's key in the home)."""
+
+    jobs: JobsConfig = JobsConfig()
+    """What this node does for the job market."""
 
     def get_workers(self) -> int:
         """Worker processes to start."""

@@ -32,12 +32,14 @@ def test_without_file_variables_and_options_the_defaults_hold(path: Path) -> Non
 
 def test_the_template_is_all_comment_and_explains_every_setting() -> None:
     text = render_template({})
-    assert tomllib.loads(text) == {}
+    assert tomllib.loads(text) == {"jobs": {}}
     assert set(read_field_docs()) == set(get_settings())
     uncommented = "\n".join(
         line.removeprefix("# ") for line in text.splitlines() if " = " in line and line[0] == "#"
     )
-    assert tomllib.loads(uncommented).keys() == get_settings().keys()
+    named = [name.rpartition(".")[2] for name in get_settings()]
+    assert len(set(named)) == len(named), "or the line above would hide one"
+    assert set(tomllib.loads(uncommented)) == set(named)
 
 
 def test_the_template_uncommented_is_the_default_configuration(path: Path) -> None:
@@ -52,6 +54,23 @@ def test_changes_stand_uncommented(path: Path) -> None:
     path.write_text(render_template({"name": 'say "hi" \\ \n', "peers": ("a:1", "b:2"), "faucet": True}))
     config = load_config(path, {}, {}).config
     assert (config.name, config.peers, config.faucet) == ('say "hi" \\ \n', ("a:1", "b:2"), True)
+
+
+def test_a_table_has_settings_of_its_own(path: Path) -> None:
+    path.write_text(render_template({"jobs.worker": True, "jobs.speed": 7}))
+    loaded = load_config(path, {"TANGLE_JOBS_SLOTS": "3"}, {"jobs.speed": 9})
+    jobs = loaded.config.jobs
+    assert (jobs.worker, jobs.speed, jobs.slots) == (True, 9, 3)
+    assert loaded.origins["jobs.worker"] == f"{path} line {find_line(path, 'worker = true')}"
+    assert (loaded.origins["jobs.slots"], loaded.origins["jobs.speed"]) == (
+        "TANGLE_JOBS_SLOTS",
+        "--jobs-speed",
+    )
+    assert loaded.origins["jobs.bond"] == "default"
+
+
+def find_line(path: Path, line: str) -> int:
+    return path.read_text().splitlines().index(line) + 1
 
 
 def test_options_go_before_variables_and_variables_before_the_file(path: Path) -> None:
@@ -79,6 +98,9 @@ def test_variables_of_every_type(path: Path) -> None:
         ("# x\napi_port = '1'\n", r"line 2: api_port: expected int, got str"),
         ("peers = 'a:1'\n", r"line 1: peers: expected array, got str"),
         ("faucet = 1\n", r"line 1: faucet: expected bool, got int"),
+        ("[jobs]\n\nspede = 1\n", r"line 3: there is no setting jobs\.spede; did you mean jobs\.speed\?"),
+        ("name = 'x'\n[jobs]\nspeed = 0\n", r"line 3: jobs\.speed: expected int >= 1"),
+        ("jobs = 1\n", r"line 1: there is no setting jobs"),
         ("name = ''\n", r"line 1: name: expected str of length >= 1"),
         ("api_port = \n", r"config\.toml: it is not TOML: .*line 1"),
         ("name = 'a'\nname = 'b'\n", r"it is not TOML"),
