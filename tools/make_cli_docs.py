@@ -102,8 +102,9 @@ def make_settings() -> str:
         for name, field in get_settings().items()
     ]
     head = (
-        f"In `config.toml`, those with a dot in the table before it; in capitals after `{ENVIRONMENT_PREFIX}`, with\n"
-        "`_` for a dot, as variables, which outrank the file. Options outrank both. `tangle config show` tells what holds and where it comes from.\n"
+        "In `config.toml`, those with a dot in the table that stands before it; in capitals after\n"
+        f"`{ENVIRONMENT_PREFIX}`, with `_` for a dot, as variables, which outrank the file. Options outrank both.\n"
+        "`tangle config show` tells what holds and where it comes from.\n"
     )
     return (
         "\n".join(["## A node's settings\n", head, "| name | default | what |", "|---|---|---|", *lines])

@@ -75,7 +75,7 @@ def load_config(
             table, _, key = name.rpartition(".")
             (tables[table] if table else values)[key] = value
             origins[name] = source
-    records = {table: kind(**tables[table]) for table, kind in TABLES.items()}
+    records: dict[str, Any] = {table: kind(**tables[table]) for table, kind in TABLES.items()}
     return ConfigWithOrigins(NodeConfig(**values, **records), origins)
 
 
