@@ -6,7 +6,7 @@ own size limit, checked before decoding, and its own limits on items, checked wh
 - news: sent without being asked (``Transactions``, ``Blocks``, ``Announce``, ``PeerList``, ...),
 - requests: carry a number that the session chooses, and are answered by exactly one response,
 - responses: ``TransactionItems``, ``BlockItems``, ``OrderedItems``, ``OwnLatest``, ``BlobHoldings``,
-  ``BlobRange``, ``Refused``.
+  ``BlobRange``, ``ReplicaSealed``, ``ReplicaShown``, ``Refused``.
 
 A response never exceeds one frame. Where more exists than fits, ``is_last`` is false (or the items end early)
 and the asker asks again from where it stands: the asker sets the pace, and nobody buffers a whole catch-up.
@@ -22,11 +22,19 @@ from tangle.core.blob_download import RUNS_MAX, PieceRun
 from tangle.core.blob_id import BlobId
 from tangle.core.chunk_tree import BLOB_SIZE_MAX, NODES_MAX, PIECE_SIZE, Level
 from tangle.core.encoding import decode, encode
-from tangle.core.transactions import TRANSACTION_SIZE_MAX
 from tangle.core.types import Digest, Natural, PublicKey, Shard, Signature, TransactionId
 from tangle.net.addresses import Address
 from tangle.net.errors import UnknownMessage
 from tangle.net.frames import PAYLOAD_SIZE_MAX
+from tangle.net.replica_messages import (
+    AskReplica,
+    ReplicaRequest,
+    ReplicaSealed,
+    ReplicaShown,
+    RequestId,
+    ShowReplica,
+    TransactionBytes,
+)
 
 TRANSACTIONS_MAX: Final = 240
 """Most transactions of one message: at their largest they fit into one frame."""
@@ -54,12 +62,6 @@ BLOB_PATH_MAX: Final = 20
 
 CODE_SIZE_MAX: Final = 64
 """Longest code of a refusal or goodbye."""
-
-RequestId = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
-"""Number that pairs a response with its request, chosen by the asker; the session fills it in."""
-
-TransactionBytes = Annotated[bytes, Meta(min_length=1, max_length=TRANSACTION_SIZE_MAX)]
-"""An encoded transaction."""
 
 BlockBytes = Annotated[bytes, Meta(min_length=1, max_length=BLOCK_SIZE_MAX)]
 """An encoded, signed committee block."""
@@ -359,10 +361,11 @@ LedgerRequest = GetTransactions | GetBlocks | GetRounds | GetOrdered | GetOwnLat
 BlobRequest = GetBlobHoldings | GetBlobRange
 """What is answered from the blobs."""
 
-Request = LedgerRequest | BlobRequest
+Request = LedgerRequest | BlobRequest | ReplicaRequest
 """What expects a response."""
 
-Response = TransactionItems | BlockItems | OrderedItems | OwnLatest | BlobHoldings | BlobRange | Refused
+LedgerResponse = TransactionItems | BlockItems | OrderedItems | OwnLatest
+Response = LedgerResponse | BlobHoldings | BlobRange | ReplicaSealed | ReplicaShown | Refused
 """What answers a request."""
 
 Message = News | Request | Response | Ping | Pong | Goodbye
@@ -376,6 +379,8 @@ EXPECTED_RESPONSE: Final[dict[type[Request], type[Response]]] = {
     GetOwnLatest: OwnLatest,
     GetBlobHoldings: BlobHoldings,
     GetBlobRange: BlobRange,
+    AskReplica: ReplicaSealed,
+    ShowReplica: ReplicaShown,
 }
 """The kind of response that each request gets, unless it is refused."""
 
@@ -405,6 +410,10 @@ SIZE_MAX: Final[dict[type[Message], int]] = {
     GetBlobRange: SMALL,
     BlobHoldings: 561_152,
     BlobRange: 263_168,
+    AskReplica: 73_728,
+    ShowReplica: 2_048,
+    ReplicaSealed: 256,
+    ReplicaShown: 94_208,
 }
 """Longest encoding of each type, a little above what its item limits allow, and never above one frame."""
 
@@ -425,12 +434,17 @@ _LANES: Final[dict[type[Message], Lane]] = {
     OrderedItems: Lane.BULK,
     BlobHoldings: Lane.BULK,
     BlobRange: Lane.BULK,
+    AskReplica: Lane.BULK,
+    ReplicaShown: Lane.BULK,
     Blocks: Lane.BLOCKS,
     BlockItems: Lane.BLOCKS,
 }
 
 _ARRAY_HEADS: Final = range(0x81, 0x98)
-"""CBOR heads of arrays of 1 to 23 items; every message is one, with its tag in the byte that follows."""
+"""CBOR heads of arrays of 1 to 23 items; every message is one, its tag follows in one byte or two."""
+
+_TWO_BYTES: Final = 0x18
+"""CBOR head of an integer from 24 on that stands in the byte behind."""
 
 _BY_TAG: Final[dict[int, type[Message]]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
 
@@ -465,11 +479,19 @@ def decode_message(data: bytes) -> Message:
     :raises UnknownMessage: it does not start like any message of this version.
     :raises OversizeEncoding, MalformedEncoding: over its type's limit, or not canonical; both name the type.
     """
-    kind = _BY_TAG.get(data[1]) if len(data) >= 2 and data[0] in _ARRAY_HEADS else None
+    kind = _find_kind(data)
     if kind is None:
         raise UnknownMessage(data[:2])
     message: Any = decode(kind, data, limit=SIZE_MAX[kind])
     return message  # type: ignore[no-any-return]  # `kind` is one of the union's members, which a dict cannot say
+
+
+def _find_kind(data: bytes) -> type[Message] | None:
+    if len(data) < 2 or data[0] not in _ARRAY_HEADS:
+        return None
+    if data[1] < _TWO_BYTES:
+        return _BY_TAG.get(data[1])
+    return _BY_TAG.get(data[2]) if data[1] == _TWO_BYTES and len(data) > 2 and data[2] >= _TWO_BYTES else None
 
 
 for _kind in get_args(Message):

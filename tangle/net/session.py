@@ -78,6 +78,7 @@ from tangle.net.messages import (
     prepare_message,
 )
 from tangle.net.queues import INBOX, BoundedQueue, Outbox
+from tangle.net.replica_messages import AskReplica, ReplicaSealed, ReplicaShown, ShowReplica
 from tangle.net.requests import PendingRequests
 
 RECEIVE_SIZE: Final = 65_536
@@ -244,6 +245,10 @@ class Session:
     async def request(self, message: GetBlobHoldings, *, timeout_s: float | None = ...) -> BlobHoldings: ...
     @overload
     async def request(self, message: GetBlobRange, *, timeout_s: float | None = ...) -> BlobRange: ...
+    @overload
+    async def request(self, message: AskReplica, *, timeout_s: float | None = ...) -> ReplicaSealed: ...
+    @overload
+    async def request(self, message: ShowReplica, *, timeout_s: float | None = ...) -> ReplicaShown: ...
 
     async def request(self, message: Request, *, timeout_s: float | None = None) -> Response:
         """Ask, and wait for the answer. The number in ``message`` is filled in here.
@@ -329,13 +334,13 @@ class Session:
                 raise PeerSaidGoodbye(code)
             case TransactionItems() | BlockItems() | OrderedItems() | OwnLatest() | Refused():
                 self._pending.resolve(message)
-            case BlobHoldings() | BlobRange():
+            case BlobHoldings() | BlobRange() | ReplicaSealed() | ReplicaShown():
                 self._pending.resolve(message)
             case Hello() | Transactions() | Announce() | Blocks() | PeerList():
                 await self._deliver(message, size)
             case GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest():
                 await self._deliver(message, size)
-            case GetBlobHoldings() | GetBlobRange():
+            case GetBlobHoldings() | GetBlobRange() | AskReplica() | ShowReplica():
                 await self._deliver(message, size)
             case _:
                 assert_never(message)

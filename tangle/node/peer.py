@@ -26,6 +26,7 @@ from tangle.net.messages import (
     Response,
     Transactions,
 )
+from tangle.net.replica_messages import AskReplica, ShowReplica
 from tangle.net.session import Session
 from tangle.net.throttle import Rate, TokenBucket
 
@@ -37,6 +38,10 @@ BLOCKS_RATE: Final = Rate(per_second=500, burst=4_000)
 
 REQUEST_RATE: Final = Rate(per_second=500, burst=1_000)
 """Requests and small news from one peer: an honest one has a few under way and waits for the answers."""
+
+REPLICA_COST: Final = 10
+"""What a request about a paid run takes of that: it is decoded and its signature checked before it can be
+refused, and an honest node asks for some dozens a second."""
 
 
 class Peer:
@@ -117,6 +122,8 @@ class Peer:
                 self._requests.take(1, now_ms)
             case GetRounds() | GetOrdered() | GetOwnLatest() | GetBlobHoldings() | GetBlobRange():
                 self._requests.take(1, now_ms)
+            case AskReplica() | ShowReplica():
+                self._requests.take(REPLICA_COST, now_ms)
 
     async def wait_allowance(self, message: News | Request) -> Throttled | None:
         """Wait until the peer may have ``message`` looked at; answers why, if it had to wait.

@@ -44,6 +44,7 @@ from tangle.net.messages import (
 )
 from tangle.net.network import Network, get_remote_host
 from tangle.net.peers import Banned
+from tangle.net.replica_messages import AskReplica, ReplicaRequest, ShowReplica
 from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
 from tangle.node.admission import Admission
 from tangle.node.dialling import AddressStore, Dialler, DiallingConfig
@@ -95,6 +96,13 @@ class BlobHooks(Protocol):
         """Answer later, from a task: the disk may take its time."""
 
 
+class ReplicaHooks(Protocol):
+    """Who runs programs for others."""
+
+    def on_request(self, request: ReplicaRequest, peer: "Peer") -> None:
+        """Answer later, from a task."""
+
+
 class PeeringConfig(Struct, frozen=True):
     """How this node meets others."""
 
@@ -134,6 +142,8 @@ class Peering:
         self._hooks = hooks
         self.blobs: BlobHooks | None = None
         """Answers for the blobs; nobody does while it is none."""
+        self.replicas: ReplicaHooks | None = None
+        """Runs programs for others; nobody does while it is none."""
         self._peers: dict[PublicKey, Peer] = {}
         self._ordered: list[Peer] = []
         self._admission = Admission(config.peers_max)
@@ -301,6 +311,11 @@ class Peering:
                     self.blobs.on_request(message, peer)
                 else:
                     peer.send(prepare_message(Refused(message.request, b"blob-unknown")))
+            case AskReplica() | ShowReplica():
+                if self.replicas is not None:
+                    self.replicas.on_request(message, peer)
+                else:
+                    peer.send(prepare_message(Refused(message.request, b"replica-not-offered")))
 
     def _answer(self, request: LedgerRequest, peer: Peer) -> None:
         try:

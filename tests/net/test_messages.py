@@ -6,7 +6,10 @@ import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from aivm.verification.trace import Commitment, Context, TensorOpening
+from poi.countersigning import PANEL_MAX, Sealed
 from shards.blocks import BLOCK_SIZE_MAX, BlockReference
 from tangle.core.blob_download import RUNS_MAX, PieceRun
 from tangle.core.blob_id import BLOB_ID_SIZE_MAX, BlobId, make_blob_id
@@ -50,8 +53,27 @@ from tangle.net.messages import (
     get_lane,
     prepare_message,
 )
+from tangle.net.replica_messages import (
+    INLINE_MAX,
+    INLINE_TENSORS_MAX,
+    AskReplica,
+    ReplicaSealed,
+    ReplicaShown,
+    ShowReplica,
+)
 
 ID = TransactionId(b"\x07" * 32)
+COMMITMENT = Commitment(
+    1,
+    Context(Digest(bytes(32)), PublicKey(b"\x09" * 32), 0),
+    Digest(b"\x0e" * 32),
+    1,
+    (Digest(bytes(32)),),
+    (Digest(bytes(32)),),
+    3,
+    Digest(bytes(32)),
+)
+OPENING = TensorOpening(4, Digest(bytes(32)), (Digest(bytes(32)),), ())
 EXAMPLES: list[Message] = [
     Hello(1, (ShardStatus(Shard(0), 12, 345),), 15600, b"tangle/0.1.0", True),
     Transactions((b"a transaction", b"b")),
@@ -75,6 +97,12 @@ EXAMPLES: list[Message] = [
     GetBlobRange(12, make_blob_id(Digest(bytes(32))), 6, 16_383),
     BlobHoldings(13, 300_000, Digest(b"\x05" * 32), (Digest(b"\x06" * 32),) * 2, (PieceRun(0, 2),)),
     BlobRange(14, b"content", (Digest(b"\x07" * 32),)),
+    AskReplica(15, b"transaction", (b"first", b"second")),
+    ShowReplica(16, Digest(b"\x08" * 32), (Sealed(PublicKey(b"\x09" * 32), Digest(b"\x0a" * 32)),)),
+    ReplicaSealed(17, PublicKey(b"\x09" * 32), Digest(b"\x0a" * 32), Signature(b"\x0b" * 64)),
+    ReplicaShown(
+        18, COMMITMENT, Digest(b"\x0c" * 32), Signature(b"\x0d" * 64), (OPENING,), (b"first", b"second")
+    ),
 ]
 NAMES = [type(example).__name__ for example in EXAMPLES]
 
@@ -123,7 +151,19 @@ def test_random_bytes_are_refused_or_canonical(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x81", b"\x00\x01", b"\x80\x05", b"\x81\x00", b"\x81\x17", b"\x9f\x05\xff", b"\xa1\x05\x03"],
+    [
+        b"",
+        b"\x81",
+        b"\x00\x01",
+        b"\x80\x05",
+        b"\x81\x00",
+        b"\x81\x18",
+        b"\x81\x18\x1b",
+        b"\x81\x18\x17",
+        b"\x81\x19\x00\x18",
+        b"\x9f\x05\xff",
+        b"\xa1\x05\x03",
+    ],
 )
 def test_no_message_starts_like_this(data: bytes) -> None:
     with pytest.raises(UnknownMessage):
@@ -182,6 +222,15 @@ def test_malleable_and_mistyped_pings_are_refused(data: bytes) -> None:
         (BlobHoldings, [1, 0, bytes(32), [], [[0, 1]] * (RUNS_MAX + 1)]),
         (BlobHoldings, [1, 0, bytes(32), [], [[NODES_MAX, 1]]]),
         (BlobHoldings, [1, 0, bytes(32), [], [[0, 0]]]),
+        (AskReplica, [1, b"", [b""]]),
+        (AskReplica, [1, bytes(TRANSACTION_SIZE_MAX + 1), [b""]]),
+        (AskReplica, [1, b"x", []]),
+        (AskReplica, [1, b"x", [b""] * (INLINE_TENSORS_MAX + 1)]),
+        (AskReplica, [1, b"x", [bytes(INLINE_MAX + 1)]]),
+        (ShowReplica, [1, bytes(32), []]),
+        (ShowReplica, [1, bytes(32), [[bytes(32), bytes(32)]] * (PANEL_MAX + 1)]),
+        (ShowReplica, [1, bytes(32), [[bytes(32), bytes(31)]]]),
+        (ReplicaSealed, [1, bytes(32), bytes(32), bytes(63)]),
         (BlobRange, [1, bytes(PIECE_SIZE + 1), []]),
         (BlobRange, [1, b"", [bytes(32)] * (messages.BLOB_PATH_MAX + 1)]),
     ],
@@ -232,6 +281,19 @@ def test_the_largest_honest_batches_fit_into_a_frame() -> None:
             (PieceRun(NODES_MAX - 1, NODES_MAX),) * RUNS_MAX,
         ),
         BlobRange(2**32 - 1, bytes(PIECE_SIZE), (Digest(bytes(32)),) * messages.BLOB_PATH_MAX),
+        AskReplica(2**32 - 1, bytes(TRANSACTION_SIZE_MAX), (bytes(INLINE_MAX // 16),) * INLINE_TENSORS_MAX),
+        ShowReplica(
+            2**32 - 1, Digest(bytes(32)), (Sealed(PublicKey(bytes(32)), Digest(bytes(32))),) * PANEL_MAX
+        ),
+        ReplicaSealed(2**32 - 1, PublicKey(bytes(32)), Digest(bytes(32)), Signature(bytes(64))),
+        ReplicaShown(
+            2**32 - 1,
+            replace(COMMITMENT, inputs=(Digest(bytes(32)),) * 16, outputs=(Digest(bytes(32)),) * 16),
+            Digest(bytes(32)),
+            Signature(bytes(64)),
+            (replace(OPENING, path=(Digest(bytes(32)),) * 13),) * INLINE_TENSORS_MAX,
+            (bytes(INLINE_MAX // 16),) * INLINE_TENSORS_MAX,
+        ),
     ):
         data = encode_message(message)
         assert len(data) <= messages.SIZE_MAX[type(message)] <= PAYLOAD_SIZE_MAX
@@ -246,5 +308,5 @@ def test_blocks_go_before_transactions_and_requests_before_both() -> None:
 
 
 def test_tags_never_change() -> None:
-    """Tags are on the wire: a new message takes the next number."""
-    assert [encode(example)[1] for example in EXAMPLES] == list(range(1, 23))
+    """Tags are on the wire: a new message takes the next number; from 24 on it stands in the byte behind."""
+    assert [encode(example)[1] for example in EXAMPLES] == [*range(1, 24), 0x18, 0x18, 0x18]
