@@ -46,13 +46,16 @@ BLOCK_VERSION: Final = 1
 """The only version so far."""
 
 BLOCK_SIZE_MAX: Final = 65_536
-"""Longest encoded block in bytes: 768 ancestors, 512 tips and 64 attestations fit."""
+"""Longest encoded block in bytes: 768 ancestors, 512 tips, 64 attestations and 64 votes fit."""
 
 TIPS_MAX: Final = 512
 """Most tips in any preset; the decoder's bound. The preset's own limit is checked after it."""
 
 ATTESTATIONS_MAX: Final = 64
 """Most attestations in any preset; the decoder's bound."""
+
+VOTES_MAX: Final = 64
+"""Most votes of a block; at 44 bytes each they take a twentieth of it."""
 
 GENESIS_ROUND: Final = 0
 """Round of the fixed blocks that the first real blocks build on."""
@@ -91,6 +94,18 @@ class Attestation(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     """Over shard, index and digest, for the purpose of attesting."""
 
 
+class Vote(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A validator's verdict on one matter of the job market; the validator is the author of the block around
+    it. What a subject is and what a verdict means is the market's affair.
+    """
+
+    subject: Digest
+    """What it is about."""
+
+    verdict: Natural
+    """What the validator says of it."""
+
+
 class BlockBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The signed fields."""
 
@@ -127,8 +142,8 @@ class BlockBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     attestations: Annotated[tuple[Attestation, ...], Meta(max_length=ATTESTATIONS_MAX)]
     """The author's signatures under checkpoints, by ascending index."""
 
-    rejects: Annotated[tuple[bytes, ...], Meta(max_length=0)]
-    """Reserved for votes against job results; empty in version 1."""
+    votes: Annotated[tuple[Vote, ...], Meta(max_length=VOTES_MAX)]
+    """The author's verdicts on matters of the job market, one for each subject."""
 
 
 class Block(Struct, frozen=True, eq=False):
@@ -299,5 +314,5 @@ def _check_payload(body: BlockBody, parameters: Parameters) -> None:
     indices = [attestation.index for attestation in body.attestations]
     if any(left >= right for left, right in pairwise(indices)):
         raise InvalidPayload("attestations are not in ascending order of their checkpoints")
-    if body.rejects:
-        raise InvalidPayload("version 1 has no reject votes")
+    if len({vote.subject for vote in body.votes}) != len(body.votes):
+        raise InvalidPayload("a subject is voted on twice")

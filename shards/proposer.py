@@ -15,6 +15,7 @@ from shards.blocks import (
     Block,
     BlockBody,
     BlockReference,
+    Vote,
     compute_ancestors_max,
     compute_genesis_references,
 )
@@ -100,7 +101,11 @@ class Proposer:
         self._last_proposal_ms = now_ms
 
     def make_body(
-        self, now_ms: int, tips: Sequence[TransactionId], attestations: Sequence[Attestation]
+        self,
+        now_ms: int,
+        tips: Sequence[TransactionId],
+        attestations: Sequence[Attestation],
+        votes: Sequence[Vote] = (),
     ) -> BlockBody:
         """Fields of the block for the clock's round.
 
@@ -121,7 +126,7 @@ class Proposer:
             ancestors=ancestors,
             tips=tuple(tips) if is_whole else (),
             attestations=tuple(attestations),
-            rejects=(),
+            votes=tuple(votes),
         )
 
     def _collect_ancestors(self) -> tuple[tuple[BlockReference, ...], bool]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from aivm.verification.trace import VERSION, Commitment, Context
 from poi.disputes.outcomes import ChallengerWins, Reason
+from poi.disputes.outcomes import Outcome as DisputeResult
 from poi.market.contests import compute_answer_seal
 from poi.market.errors import MarketFault
 from poi.market.jobs import compute_job_name
@@ -21,15 +22,15 @@ from poi.market.operations import (
     AnnounceCapacity,
     Caller,
     CancelJob,
+    CastVote,
     ChallengeResult,
-    DisputeDecision,
     Finding,
     GenerationClosed,
+    MakeMove,
     Moment,
     OpenJob,
     Operation,
     RegisterProgram,
-    RejectVote,
     SealAnswer,
     ShowAnswer,
     SubmitResult,
@@ -46,8 +47,26 @@ from poi.market.problems import (
     encode_answer,
     encode_problem,
 )
-from poi.market.records import Assigned, Inference, Kind, Optimisation, Task, Training, encode_market
+from poi.market.records import (
+    Assigned,
+    Disputed,
+    Inference,
+    Kind,
+    Optimisation,
+    Task,
+    Training,
+    encode_market,
+)
+from poi.market.votes import (
+    Verdict,
+    compute_claim_subject,
+    compute_data_subject,
+    compute_dispute_subject,
+    compute_program_subject,
+    get_dispute_verdict,
+)
 from poi.presets import DIGITS
+from tangle.core.blob_id import make_blob_id
 from tangle.core.encoding import encode
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, PublicKey
 
@@ -69,6 +88,8 @@ CUSTOMER, FIRST, SECOND, CHALLENGER = (PublicKey(bytes([number]) * 32) for numbe
 STAKES: Final = {FIRST: Grains(10**12), SECOND: Grains(3 * 10**12), CUSTOMER: Grains(5)}
 PROGRAM: Final = Digest(b"\x0a" * 32)
 INPUTS: Final = (Digest(b"\x0b" * 32),)
+SOURCES: Final = (Digest(b"\x10" * 32),)
+PACKAGE: Final = make_blob_id(Digest(b"\x11" * 32))
 SALT: Final = Digest(b"\x0c" * 32)
 RIVAL: Final = Digest(b"\x0d" * 32)
 
@@ -131,7 +152,7 @@ class Recorder:
         context = Context(job, phase.worker, phase.epoch)
         outputs = (Digest(b"\x0e" * 32),)
         commitment = Commitment(VERSION, context, PROGRAM, 7, INPUTS, outputs, 3, Digest(b"\x0f" * 32))
-        self.ask(phase.worker, SubmitResult(job, commitment))
+        self.ask(phase.worker, SubmitResult(job, commitment, SOURCES, PACKAGE))
         return phase.worker
 
     def find(self, finding: Finding) -> None:
@@ -139,6 +160,23 @@ class Recorder:
         fields = encode([getattr(finding, each) for each in finding.__struct_fields__])
         outcome = self.market.take_finding(finding, self.moment)
         self.steps.append({"finding": type(finding).__name__, "fields": fields.hex()} | describe(outcome))
+
+    def vote(self, subject: Digest, verdict: int, *validators: int) -> None:
+        """Record the same verdict of several validators."""
+        for validator in validators:
+            self.find(CastVote(subject, verdict, validator))
+
+    def confirm(self, program: Digest) -> None:
+        """Record how a quorum confirms a program."""
+        entry = self.market.get_program(program)
+        assert entry is not None
+        self.vote(compute_program_subject(entry), Verdict.RIGHT, 0, 1, 3)
+
+    def decide(self, job: Digest, result: DisputeResult) -> None:
+        """Record how a quorum ends a dispute."""
+        phase = self.market.get_job(job).phase
+        assert isinstance(phase, Disputed)
+        self.vote(compute_dispute_subject(job, phase), get_dispute_verdict(result), 0, 1, 3)
 
     def close(self) -> None:
         """Record the end of the checkpoint."""
@@ -176,29 +214,34 @@ def record_market() -> list[dict[str, Any]]:
     """The checkpoints of the file."""
     recorder = Recorder()
     kinds = (Kind.INFERENCE, Kind.TRANSFORMATION)
-    recorder.ask(FIRST, RegisterProgram(PROGRAM, 700_000, 1_234, 99_999))
+    recorder.ask(FIRST, RegisterProgram(PROGRAM, 700_000, 1_234, 99_999, PACKAGE))
+    recorder.confirm(PROGRAM)
     for worker, speed in ((FIRST, 400), (SECOND, 100)):
         recorder.ask(worker, AnnounceCapacity(kinds, speed, 2**20, 1, 4, Grains(2 * 10**9)))
     recorder.close()
-    paid, slashed = (recorder.open(Inference(PROGRAM, INPUTS, 7, level), 10**6, 1_500) for level in (2, 3))
+    paid, slashed = (
+        recorder.open(Inference(PROGRAM, INPUTS, 7, level, SOURCES), 10**6, 1_500) for level in (2, 3)
+    )
     contest = recorder.open(Optimisation(encode_problem(TOUR)), 10**6)
-    training = recorder.open(Training(encode(DIGITS), 2), 10**6)
-    recorder.open(Inference(PROGRAM, INPUTS, 7, 2), 1, 1_500)
+    training = recorder.open(Training(encode(DIGITS), 2, PACKAGE), 10**6)
+    recorder.open(Inference(PROGRAM, INPUTS, 7, 2, SOURCES), 1, 1_500)
     recorder.ask(CHALLENGER, CancelJob(paid))
     recorder.close()
     answers = {FIRST: (0, 1, 2, 3), SECOND: (0, 1, 3, 2), CHALLENGER: (2, 3, 1, 0)}
     for worker, places in answers.items():
         answer = encode_answer(Answer(places))
         recorder.ask(worker, SealAnswer(contest, compute_answer_seal(contest, worker, answer, SALT)))
+    recorder.vote(compute_data_subject(training), Verdict.RIGHT, 0, 1, 2)
     recorder.find(GenerationClosed(training, 0, ((FIRST, 3), (SECOND, 4))))
     recorder.close()
     recorder.submit(paid)
     liar = recorder.submit(slashed)
-    recorder.find(RejectVote(slashed, liar, 2))
+    recorder.vote(compute_claim_subject(slashed, liar), Verdict.WRONG, 2)
     recorder.close()
     recorder.ask(CHALLENGER, ChallengeResult(slashed, RIVAL))
     recorder.close()
-    recorder.find(DisputeDecision(slashed, CHALLENGER, ChallengerWins(Reason.RECOMPUTED)))
+    recorder.ask(liar, MakeMove(slashed, b"", PACKAGE))
+    recorder.decide(slashed, ChallengerWins(Reason.RECOMPUTED))
     recorder.close()
     for _ in range(5):
         recorder.close()

@@ -15,7 +15,7 @@ from poi.market.errors import (
 from poi.market.jobs import get_phase_name, pay
 from poi.market.limits import GENERATION_WORKERS_MAX, SEALS_MAX
 from poi.market.operations import Caller, GenerationClosed, Moment, SealAnswer, ShowAnswer
-from poi.market.outcomes import AnswerShown, Ending, GenerationPaid, Purpose
+from poi.market.outcomes import AnswerSealed, AnswerShown, DataConfirmed, Ending, GenerationPaid, Purpose
 from poi.market.problems import Problem, compute_value, decode_problem
 from poi.market.records import Best, Collecting, Job, Learning, Optimisation, Seal, Training
 from poi.replication import compute_seal, verify_seal
@@ -45,7 +45,8 @@ def seal_answer(book: Book, operation: SealAnswer, caller: Caller, moment: Momen
         raise ListFull("answers", SEALS_MAX)
     book.debit(caller, book.rules.answer_bond, Purpose.ANSWER)
     seals = (*phase.seals, Seal(caller.account, operation.seal, phase.sealed))
-    book.jobs[job.id] = replace(job, phase=replace(phase, sealed=phase.sealed + 1, seals=seals))
+    book.tell(AnswerSealed(job.id, caller.account))
+    book.put_job(replace(job, phase=replace(phase, sealed=phase.sealed + 1, seals=seals)))
 
 
 def show_answer(book: Book, operation: ShowAnswer, caller: Caller, moment: Moment) -> None:
@@ -76,7 +77,7 @@ def show_answer(book: Book, operation: ShowAnswer, caller: Caller, moment: Momen
         key=lambda each: (each.value, each.place),
     )
     seals = tuple(each for each in phase.seals if each != seal)
-    book.jobs[job.id] = replace(job, phase=Collecting(phase.sealed, seals, (best,)))
+    book.put_job(replace(job, phase=Collecting(phase.sealed, seals, (best,))))
     book.credit(caller.account, book.rules.answer_bond, Purpose.ANSWER)
     book.tell(AnswerShown(job.id, caller.account, value))
 
@@ -122,9 +123,15 @@ def pay_generation(book: Book, closed: GenerationClosed, moment: Moment) -> None
     book.sell(get_job_kind(job), job.units // task.generations)
     book.tell(GenerationPaid(job.id, closed.generation, Grains(each * count)))
     job = replace(job, escrow=Grains(job.escrow - burned - each * count), phase=Learning(phase.closed + 1))
-    book.jobs[job.id] = job
+    book.put_job(job)
     if phase.closed + 1 == task.generations:
         book.end_job(job, Ending.PAID)
+
+
+def confirm_data(book: Book, job: Job) -> None:
+    """A quorum has the data: the job is trained from the next generations on."""
+    book.put_job(replace(job, phase=Learning(0)))
+    book.tell(DataConfirmed(job.id))
 
 
 def close_learning(book: Book, job: Job, moment: Moment) -> None:

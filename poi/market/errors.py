@@ -20,6 +20,16 @@ class UnknownProgram(MarketFault):
         super().__init__(f"program {program.hex()} is not registered")
 
 
+class ProgramUnconfirmed(MarketFault):
+    """A program of which validators have not yet said that they have it and that it is as described."""
+
+    code = "program-unconfirmed"
+
+    def __init__(self, program: Digest) -> None:
+        self.program = program
+        super().__init__(f"program {program.hex()} is not confirmed yet; try again later")
+
+
 class ProgramTaken(MarketFault):
     """A program that is registered already."""
 
@@ -290,6 +300,58 @@ class InfeasibleAnswer(MarketFault):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"the answer is refused: {reason}")
+
+
+class InvalidBlob(MarketFault):
+    """A content id that names nothing this network can verify."""
+
+    code = "blob-invalid"
+
+    def __init__(self, blob: bytes, reason: str) -> None:
+        self.blob = blob
+        self.reason = reason
+        super().__init__(f"the content id {blob.hex()} cannot be used: {reason}")
+
+
+class NotAParty(MarketFault):
+    """A move by somebody who is no party of the dispute."""
+
+    code = "move-party"
+
+    def __init__(self, account: PublicKey) -> None:
+        self.account = account
+        super().__init__(f"{account.hex()} is neither the worker nor the challenger")
+
+
+class InvalidMove(MarketFault):
+    """A move that is neither here nor in a blob, or both."""
+
+    code = "move-invalid"
+
+    def __init__(self) -> None:
+        super().__init__("a move is either in the operation or in a blob")
+
+
+class MoveLate(MarketFault):
+    """A move after both clocks of the dispute have run out."""
+
+    code = "move-late"
+
+    def __init__(self, now_ms: Milliseconds, end_ms: Milliseconds) -> None:
+        self.now_ms = now_ms
+        self.end_ms = end_ms
+        super().__init__(f"moves were taken until {end_ms} ms, it is {now_ms} ms")
+
+
+class TooManyMoves(MarketFault):
+    """More moves than a party may make."""
+
+    code = "moves-too-many"
+
+    def __init__(self, account: PublicKey, limit: int) -> None:
+        self.account = account
+        self.limit = limit
+        super().__init__(f"{account.hex()} has made {limit} moves, which is the limit")
 
 
 class InvalidFinding(MarketFault):

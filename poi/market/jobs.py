@@ -4,7 +4,6 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from aivm.verification.trace import Commitment
 from poi.market.assignment import StakeReader, draw_worker, list_draws
 from poi.market.book import Book, get_job_kind
 from poi.market.errors import (
@@ -12,6 +11,7 @@ from poi.market.errors import (
     InvalidTask,
     ListFull,
     NotTheOwner,
+    ProgramUnconfirmed,
     ResultLate,
     TooManyJobs,
     UnknownProgram,
@@ -41,9 +41,9 @@ from poi.market.records import (
     Capacity,
     Claimed,
     Collecting,
+    Gathering,
     Inference,
     Job,
-    Learning,
     Optimisation,
     Phase,
     ProgramEntry,
@@ -53,6 +53,7 @@ from poi.market.records import (
     Waiting,
     get_kind,
 )
+from poi.market.registry import verify_blob
 from tangle.core.hashing import MARKET, compute_record_hash
 from tangle.core.parameters import SHARE_WHOLE
 from tangle.core.types import Digest, Grains, Milliseconds, PublicKey
@@ -67,7 +68,8 @@ def open_job(book: Book, operation: OpenJob, caller: Caller, moment: Moment) -> 
     """Make a job live and hold its escrow.
 
     :raises ListFull, TooManyJobs: a limit is reached.
-    :raises InvalidTask, InvalidProblem, LevelNotOffered, UnknownProgram: it cannot be done.
+    :raises InvalidTask, InvalidProblem, InvalidBlob, LevelNotOffered: it cannot be done.
+    :raises UnknownProgram, ProgramUnconfirmed: nobody can run it, or not yet.
     :raises PriceAboveLimit, UnfundedJob, LacksFunds: it cannot be paid.
     """
     if len(book.jobs) >= JOBS_MAX:
@@ -79,9 +81,8 @@ def open_job(book: Book, operation: OpenJob, caller: Caller, moment: Moment) -> 
     _verify_times(operation, moment, is_assigned=program is not None)
     unit_price = book.prices[get_kind(task)].price
     quoted = quote(task, program, unit_price, operation.price_limit, operation.escrow)
-    book.debit(caller, operation.escrow, Purpose.ESCROW)
     name = compute_job_name(caller.account, caller.sequence)
-    book.jobs[name] = Job(
+    job = Job(
         id=name,
         customer=caller.account,
         order=book.opened,
@@ -95,6 +96,9 @@ def open_job(book: Book, operation: OpenJob, caller: Caller, moment: Moment) -> 
         result_ms=operation.result_ms,
         phase=phase,
     )
+    book.about = name
+    book.debit(caller, operation.escrow, Purpose.ESCROW)
+    book.put_job(job)
     book.opened += 1
     book.tell(JobOpened(name, quoted.units, quoted.price))
 
@@ -108,7 +112,7 @@ def cancel_job(book: Book, operation: CancelJob, caller: Caller) -> None:
     if job.customer != caller.account:
         raise NotTheOwner(caller.account, job.customer)
     match job.phase:
-        case Waiting() | Collecting(sealed=0):
+        case Waiting() | Gathering() | Collecting(sealed=0):
             book.end_job(job, Ending.CANCELLED)
         case _:
             raise WrongPhase(job.id, get_phase_name(job.phase), "a cancellation")
@@ -127,13 +131,23 @@ def submit_result(book: Book, operation: SubmitResult, caller: Caller, moment: M
 
     :raises UnknownJob: no live job. :raises WrongWorker, AttemptOver, ResultLate: not (or no longer) its job.
     :raises WrongPhase: nobody has it. :raises WrongResult: the claim is about something else.
+    :raises InvalidBlob: what it serves has no id that can be verified.
     """
     job = book.get_job(operation.job)
     phase = get_assignment(job, caller, moment, "a result")
-    _verify_claim(job, phase, operation.commitment)
+    _verify_claim(job, phase, operation)
     end_ms = Milliseconds(moment.now_ms + book.rules.challenge_window_ms)
-    claim = Claimed(phase.failed, phase.worker, phase.bond, operation.commitment, end_ms, ())
-    book.jobs[job.id] = replace(job, phase=claim)
+    claim = Claimed(
+        failed=phase.failed,
+        worker=phase.worker,
+        bond=phase.bond,
+        commitment=operation.commitment,
+        end_ms=end_ms,
+        votes=(),
+        sources=operation.sources,
+        served=operation.served,
+    )
+    book.put_job(replace(job, phase=claim))
     book.tell(ResultClaimed(job.id, end_ms))
 
 
@@ -193,7 +207,7 @@ def fail_attempt(
     elif moment.now_ms + job.result_ms > job.deadline_ms:
         book.end_job(job, Ending.EXPIRED)
     else:
-        book.jobs[job.id] = replace(job, phase=Waiting(moment.index, failed))
+        book.put_job(replace(job, phase=Waiting(moment.index, failed)))
 
 
 def pay_result(book: Book, job: Job, claim: Claimed) -> None:
@@ -221,11 +235,15 @@ def _prepare(book: Book, task: Task, moment: Moment) -> tuple[ProgramEntry | Non
             entry = book.programs.get(program)
             if entry is None:
                 raise UnknownProgram(program)
+            if not entry.confirmed:
+                raise ProgramUnconfirmed(program)
+            _verify_sources(task)
             return entry, Waiting(moment.index, ())
         case Optimisation():
             return None, Collecting(0, (), ())
-        case Training():
-            return None, Learning(0)
+        case Training(data=data):
+            verify_blob(data)
+            return None, Gathering(moment.index, ())
         case _:
             assert_never(task)
 
@@ -242,17 +260,20 @@ def _verify_times(operation: OpenJob, moment: Moment, *, is_assigned: bool) -> N
 def _assign(book: Book, job: Job, phase: Waiting, capacity: Capacity, moment: Moment) -> None:
     bond = compute_bond(job.price, book.rules)
     due_ms = Milliseconds(moment.now_ms + job.result_ms)
-    book.capacities[capacity.worker] = replace(
-        capacity, locked=Grains(capacity.locked + bond), used=capacity.used + 1
-    )
+    book.put_capacity(replace(capacity, locked=Grains(capacity.locked + bond), used=capacity.used + 1))
     assigned = Assigned(phase.failed, capacity.worker, bond, moment.epoch, due_ms)
-    book.jobs[job.id] = replace(job, phase=assigned)
+    book.put_job(replace(job, phase=assigned))
     book.sell(get_job_kind(job), job.units)
     book.tell(JobAssigned(job.id, capacity.worker, due_ms))
 
 
-def _verify_claim(job: Job, phase: Assigned, commitment: Commitment) -> None:
-    task = job.task
+def _verify_sources(task: Inference | Transformation) -> None:
+    if len(task.sources) != len(task.inputs):
+        raise InvalidTask(f"it has {len(task.inputs)} inputs and sources of {len(task.sources)}")
+
+
+def _verify_claim(job: Job, phase: Assigned, operation: SubmitResult) -> None:
+    task, commitment = job.task, operation.commitment
     if not isinstance(task, Inference | Transformation):
         raise WrongPhase(job.id, get_phase_name(phase), "a commitment")
     context = commitment.context
@@ -263,7 +284,10 @@ def _verify_claim(job: Job, phase: Assigned, commitment: Commitment) -> None:
         "another program": commitment.program_id == task.program,
         "another number of rows": commitment.rows == task.rows,
         "other inputs": commitment.inputs == task.inputs,
+        "other outputs than it has sources of": len(operation.sources) == len(commitment.outputs),
     }
     for reason, is_right in expected.items():
         if not is_right:
             raise WrongResult(f"it is about {reason}")
+    if operation.served:
+        verify_blob(operation.served)

@@ -9,14 +9,24 @@ from msgspec.structs import replace
 
 from poi.disputes.outcomes import BothSilent, compute_settlement, is_claim_upheld
 from poi.disputes.outcomes import Outcome as DisputeResult
-from poi.disputes.record import Terms
+from poi.disputes.record import Side, Terms
 from poi.market.book import Book
-from poi.market.errors import ChallengeEmpty, ChallengeLate, InvalidFinding, WrongPhase
+from poi.market.errors import (
+    ChallengeEmpty,
+    ChallengeLate,
+    InvalidMove,
+    MoveLate,
+    NotAParty,
+    TooManyMoves,
+    WrongPhase,
+)
 from poi.market.jobs import fail_attempt, get_phase_name, pay_result
-from poi.market.limits import VERIFIERS_MAX, MarketRules
-from poi.market.operations import Caller, ChallengeResult, DisputeDecision, Moment, RejectVote
-from poi.market.outcomes import DisputeSettled, Fault, Purpose, ResultChallenged, ResultRejected
+from poi.market.limits import MOVES_MAX, MarketRules
+from poi.market.operations import Caller, ChallengeResult, MakeMove, Moment
+from poi.market.outcomes import DisputeSettled, Fault, MoveMade, Purpose, ResultChallenged
 from poi.market.records import Claimed, Disputed, Job
+from poi.market.registry import verify_blob
+from poi.market.votes import is_refused
 from tangle.core.types import Milliseconds
 
 
@@ -35,8 +45,18 @@ def challenge_result(book: Book, operation: ChallengeResult, caller: Caller, mom
     if operation.rival_root == claim.commitment.root:
         raise ChallengeEmpty
     book.debit(caller, claim.bond, Purpose.CHALLENGE)
-    end_ms = Milliseconds(moment.now_ms + 2 * book.rules.dispute_clock_ms)
-    book.jobs[job.id] = replace(job, phase=Disputed(claim, caller.account, operation.rival_root, end_ms))
+    rules = book.rules
+    end_ms = Milliseconds(moment.now_ms + 2 * rules.dispute_clock_ms + rules.verdict_ms)
+    phase = Disputed(
+        claim=claim,
+        challenger=caller.account,
+        rival_root=operation.rival_root,
+        end_ms=end_ms,
+        since=moment.index,
+        moves=(0, 0),
+        votes=(),
+    )
+    book.put_job(replace(job, phase=phase))
     book.tell(ResultChallenged(job.id, caller.account, claim.bond))
 
 
@@ -59,68 +79,53 @@ def make_terms(job: Job, rules: MarketRules) -> Terms:
     )
 
 
-def count_reject(book: Book, vote: RejectVote, moment: Moment) -> None:
-    """Count a validator's vote against a result. Nothing moves before the window ends.
+def make_move(book: Book, operation: MakeMove, caller: Caller, moment: Moment) -> None:
+    """Order a party's move. Whether it is a right one is the referee's affair, and validators' to vote on.
 
-    :raises UnknownJob: no live job.
-    :raises InvalidFinding: no such result or validator, a second vote, or a late one.
+    :raises UnknownJob, WrongPhase: no disputed job. :raises NotAParty: neither worker nor challenger.
+    :raises InvalidMove, InvalidBlob: a move neither here nor in a blob, or both. :raises MoveLate: too late.
+    :raises TooManyMoves: more than a party may make.
     """
-    job = book.get_job(vote.job)
+    job = book.get_job(operation.job)
     phase = job.phase
-    claim = phase.claim if isinstance(phase, Disputed) else phase
-    if not isinstance(claim, Claimed) or claim.worker != vote.worker:
-        raise InvalidFinding("there is no result of this worker to reject")
-    if vote.validator >= min(len(moment.weights), VERIFIERS_MAX):
-        raise InvalidFinding(f"there is no validator {vote.validator}")
-    if vote.validator in claim.rejects:
-        raise InvalidFinding(f"validator {vote.validator} has rejected it before")
-    if isinstance(phase, Claimed) and moment.now_ms > phase.end_ms:
-        raise InvalidFinding("its window is over")
-    claim = replace(claim, rejects=tuple(sorted((*claim.rejects, vote.validator))))
-    changed = replace(phase, claim=claim) if isinstance(phase, Disputed) else claim
-    book.jobs[job.id] = replace(job, phase=changed)
-    book.tell(ResultRejected(job.id, vote.validator))
-
-
-def is_rejected(claim: Claimed, moment: Moment) -> bool:
-    """Whether validators of more than a third of the weight are against a result.
-
-    Fewer than a third are faulty, so one honest validator is among them; work is in integers, so one honest
-    recomputation is right.
-    """
-    against = sum(moment.weights[validator] for validator in claim.rejects if validator < len(moment.weights))
-    return 3 * against > sum(moment.weights)
+    if not isinstance(phase, Disputed):
+        raise WrongPhase(job.id, get_phase_name(phase), "a move")
+    sides = {phase.claim.worker: Side.DEFENDER, phase.challenger: Side.CHALLENGER}
+    side = sides.get(caller.account)
+    if side is None:
+        raise NotAParty(caller.account)
+    if bool(operation.move) == bool(operation.blob):
+        raise InvalidMove
+    if operation.blob:
+        verify_blob(operation.blob)
+    if moment.now_ms > phase.end_ms:
+        raise MoveLate(moment.now_ms, phase.end_ms)
+    made = list(phase.moves)
+    if made[side] >= MOVES_MAX:
+        raise TooManyMoves(caller.account, MOVES_MAX)
+    made[side] += 1
+    book.put_job(replace(job, phase=replace(phase, moves=(made[0], made[1]))))
+    book.tell(MoveMade(job.id, side, operation.move, operation.blob))
 
 
 def close_window(book: Book, job: Job, claim: Claimed, moment: Moment) -> None:
     """Pay a result, or set it aside, once its window is over."""
     if moment.now_ms <= claim.end_ms:
         return
-    if is_rejected(claim, moment):
+    if is_refused(claim.votes, moment.weights):
         fail_attempt(book, job, claim, Fault.REJECTED, moment)
     else:
         pay_result(book, job, claim)
 
 
-def decide_dispute(book: Book, decision: DisputeDecision, moment: Moment) -> None:
-    """Take the referee's word.
-
-    :raises UnknownJob: no live job. :raises InvalidFinding: it is not disputed by this challenger.
-    """
-    job = book.get_job(decision.job)
-    phase = job.phase
-    if not isinstance(phase, Disputed) or phase.challenger != decision.challenger:
-        raise InvalidFinding("this challenger disputes no result of the job")
-    _settle(book, job, phase, decision.result, moment)
-
-
 def expire_dispute(book: Book, job: Job, phase: Disputed, moment: Moment) -> None:
-    """End a dispute about which nobody heard when both clocks had run out: as if both were silent."""
+    """End a dispute on which no quorum agreed in time: as if both parties had been silent."""
     if moment.now_ms > phase.end_ms:
-        _settle(book, job, phase, BothSilent(), moment)
+        settle_dispute(book, job, phase, BothSilent(), moment)
 
 
-def _settle(book: Book, job: Job, phase: Disputed, result: DisputeResult, moment: Moment) -> None:
+def settle_dispute(book: Book, job: Job, phase: Disputed, result: DisputeResult, moment: Moment) -> None:
+    """Take the referee's word: divide the bonds, and go on with the claim or with another worker."""
     claim = phase.claim
     shares = compute_settlement(result, claim.bond, claim.bond, book.rules.winner_share)
     book.tell(DisputeSettled(job.id, result))
@@ -130,6 +135,6 @@ def _settle(book: Book, job: Job, phase: Disputed, result: DisputeResult, moment
         # The worker's own bond never left its capacity; what it won beyond that is paid out.
         book.credit(claim.worker, shares.defender - claim.bond, Purpose.DISPUTE)
         end_ms = Milliseconds(moment.now_ms + book.rules.challenge_window_ms)
-        book.jobs[job.id] = replace(job, phase=replace(claim, end_ms=end_ms))
+        book.put_job(replace(job, phase=replace(claim, end_ms=end_ms)))
     else:
         fail_attempt(book, job, claim, Fault.REFUTED, moment, lost=claim.bond)

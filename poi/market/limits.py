@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from tangle.core.errors import InvalidParameters
 from tangle.core.parameters import SHARE_WHOLE
+from tangle.core.transactions import MARKET_CALL_SIZE_MAX
 from tangle.core.types import Grains, Milliseconds, Natural
 
 PROGRAMS_MAX: Final = 4_096
@@ -63,17 +64,26 @@ DURATION_MAX_MS: Final = 30 * 24 * 3_600_000
 PARTS_MAX: Final = 1_000
 """Most places or items of a problem: any answer then fits in ``ANSWER_SIZE_MAX``, at 3 bytes a number."""
 
-INSTANCE_SIZE_MAX: Final = 3_072
+INSTANCE_SIZE_MAX: Final = 2_944
 """Longest encoded optimisation problem in bytes; it travels in the operation, so every node can check."""
 
-ANSWER_SIZE_MAX: Final = 3_072
+ANSWER_SIZE_MAX: Final = 2_944
 """Longest encoded answer in bytes; it travels in the operation as well."""
 
 PRICE_STEPS_MAX: Final = 64
 """Most price steps at one checkpoint: a factor of 1,000, and a bound on the work after a long silence."""
 
-OPERATION_SIZE_MAX: Final = 8_192
-"""Longest encoded operation in bytes: a commitment with 128 tensor ids is the longest."""
+OPERATION_SIZE_MAX: Final = MARKET_CALL_SIZE_MAX
+"""Longest encoded operation in bytes: what a transaction has room for; a result with 30 outputs fits."""
+
+MOVE_SIZE_MAX: Final = 2_048
+"""Longest move of a dispute in bytes that travels in the operation; longer ones are blobs."""
+
+MOVES_MAX: Final = 32
+"""Most moves of one party of a dispute: a game over the largest trace and tensor takes fewer than 20."""
+
+VERDICT_MAX: Final = 15
+"""Largest verdict of any subject, with room for one more reason of a dispute's end."""
 
 SNAPSHOT_SIZE_MAX: Final = 2**25
 """Longest encoded state in bytes: 1,024 jobs of at most 11 KB each, and the other lists, take about 12 MB."""
@@ -118,6 +128,12 @@ class MarketRules(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     dispute_clock_ms: Milliseconds
     """Time that each party of a dispute has for all its moves."""
 
+    verdict_ms: Milliseconds
+    """Time that validators have for their verdicts once both clocks of a dispute have run out."""
+
+    confirm_ms: Milliseconds
+    """Time that validators have to confirm a registered program."""
+
     reveal_ms: Milliseconds
     """Time to show sealed answers, after the deadline."""
 
@@ -145,6 +161,8 @@ class MarketRules(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
             "bond_share",
             "challenge_window_ms",
             "dispute_clock_ms",
+            "verdict_ms",
+            "confirm_ms",
             "reveal_ms",
             "program_deposit",
             "capacity_bond_min",
@@ -171,6 +189,8 @@ DEVNET_RULES: Final = MarketRules(
     winner_share=500_000,
     challenge_window_ms=Milliseconds(10_000),
     dispute_clock_ms=Milliseconds(60_000),
+    verdict_ms=Milliseconds(30_000),
+    confirm_ms=Milliseconds(600_000),
     reveal_ms=Milliseconds(30_000),
     program_deposit=Grains(10**9),
     capacity_bond_min=Grains(10**9),

@@ -25,25 +25,24 @@ from poi.market.jobs import (
 from poi.market.judging import (
     challenge_result,
     close_window,
-    count_reject,
-    decide_dispute,
     expire_dispute,
+    make_move,
 )
 from poi.market.limits import MarketRules
 from poi.market.operations import (
     AnnounceCapacity,
     Caller,
     CancelJob,
+    CastVote,
     ChallengeResult,
     DeclineJob,
-    DisputeDecision,
     Finding,
     GenerationClosed,
+    MakeMove,
     Moment,
     OpenJob,
     Operation,
     RegisterProgram,
-    RejectVote,
     RetireProgram,
     SealAnswer,
     ShowAnswer,
@@ -56,9 +55,11 @@ from poi.market.records import (
     VERSION,
     Assigned,
     Capacity,
+    Change,
     Claimed,
     Collecting,
     Disputed,
+    Gathering,
     Job,
     Kind,
     KindPrice,
@@ -67,7 +68,14 @@ from poi.market.records import (
     ProgramEntry,
     Waiting,
 )
-from poi.market.registry import announce_capacity, register_program, retire_program, withdraw_capacity
+from poi.market.registry import (
+    announce_capacity,
+    expire_programs,
+    register_program,
+    retire_program,
+    withdraw_capacity,
+)
+from poi.market.voting import count_vote
 from tangle.core.types import Digest, Grains, Milliseconds, PublicKey
 
 
@@ -113,6 +121,22 @@ class Market:
         """An announced worker."""
         return self._book.capacities.get(worker)
 
+    def list_jobs(self) -> tuple[Job, ...]:
+        """All live jobs, in the order in which they were opened."""
+        return tuple(self._book.jobs.values())
+
+    def list_programs(self) -> tuple[ProgramEntry, ...]:
+        """All registered programs, in the order in which they came."""
+        return tuple(self._book.programs.values())
+
+    def list_capacities(self) -> tuple[Capacity, ...]:
+        """All announced workers, in the order in which they came."""
+        return tuple(self._book.capacities.values())
+
+    def take_changes(self) -> tuple[Change, ...]:
+        """Entries of the lists that are not what they were at the last call."""
+        return self._book.take_changes()
+
     def apply(self, operation: Operation, caller: Caller, moment: Moment) -> Outcome:
         """Do what an account asks.
 
@@ -120,15 +144,10 @@ class Market:
         :raises WrongSeal: another answer than the one that was sealed.
         """
         book = self._book
+        book.about = _get_about(operation)
         match operation:
-            case RegisterProgram():
-                register_program(book, operation, caller)
-            case RetireProgram():
-                retire_program(book, operation, caller)
-            case AnnounceCapacity():
-                announce_capacity(book, operation, caller, moment)
-            case WithdrawCapacity():
-                withdraw_capacity(book, caller)
+            case RegisterProgram() | RetireProgram() | AnnounceCapacity() | WithdrawCapacity():
+                _change_lists(book, operation, caller, moment)
             case OpenJob():
                 open_job(book, operation, caller, moment)
             case CancelJob():
@@ -143,6 +162,8 @@ class Market:
                 seal_answer(book, operation, caller, moment)
             case ShowAnswer():
                 show_answer(book, operation, caller, moment)
+            case MakeMove():
+                make_move(book, operation, caller, moment)
             case _:
                 assert_never(operation)
         return book.take_outcome()
@@ -154,11 +175,10 @@ class Market:
         """
         book = self._book
         match finding:
-            case RejectVote():
-                count_reject(book, finding, moment)
-            case DisputeDecision():
-                decide_dispute(book, finding, moment)
+            case CastVote():
+                count_vote(book, finding, moment)
             case GenerationClosed():
+                book.about = finding.job
                 pay_generation(book, finding, moment)
             case _:
                 assert_never(finding)
@@ -170,7 +190,9 @@ class Market:
         :param read_stake: stakes as of this checkpoint.
         """
         book = self._book
+        expire_programs(book, moment)
         for job in list(book.jobs.values()):
+            book.about = job.id
             self._expire(job, moment)
         assign_jobs(book, moment, read_stake)
         for kind in Kind:
@@ -190,7 +212,36 @@ class Market:
                 expire_dispute(book, job, phase, moment)
             case Collecting():
                 close_contest(book, job, phase, moment)
-            case Learning():
+            case Learning() | Gathering():
                 close_learning(book, job, moment)
             case _:
                 assert_never(phase)
+
+
+def _change_lists(
+    book: Book,
+    operation: RegisterProgram | RetireProgram | AnnounceCapacity | WithdrawCapacity,
+    caller: Caller,
+    moment: Moment,
+) -> None:
+    match operation:
+        case RegisterProgram():
+            register_program(book, operation, caller, moment)
+        case RetireProgram():
+            retire_program(book, operation, caller)
+        case AnnounceCapacity():
+            announce_capacity(book, operation, caller, moment)
+        case WithdrawCapacity():
+            withdraw_capacity(book, caller)
+        case _:
+            assert_never(operation)
+
+
+def _get_about(operation: Operation) -> Digest | None:
+    match operation:
+        case RegisterProgram() | RetireProgram():
+            return operation.program
+        case AnnounceCapacity() | WithdrawCapacity() | OpenJob():
+            return None
+        case _:
+            return operation.job

@@ -8,9 +8,15 @@ from msgspec import Meta, Struct
 from aivm.program.planning import plan_program
 from aivm.program.record import compute_program_id, decode_program
 from aivm.verification.trace import Commitment
-from poi.disputes.outcomes import Outcome as DisputeResult
-from poi.market.limits import ANSWER_SIZE_MAX, GENERATION_WORKERS_MAX, OPERATION_SIZE_MAX, SLOTS_MAX
-from poi.market.records import Kind, Task
+from poi.market.limits import (
+    ANSWER_SIZE_MAX,
+    GENERATION_WORKERS_MAX,
+    MOVE_SIZE_MAX,
+    OPERATION_SIZE_MAX,
+    SLOTS_MAX,
+)
+from poi.market.records import Blob, BlobOrNone, Kind, Task
+from tangle.core.blob_id import BlobId
 from tangle.core.encoding import decode, encode
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Natural, PublicKey
 
@@ -29,6 +35,9 @@ class RegisterProgram(Struct, frozen=True, array_like=True, forbid_unknown_field
 
     bytes_moved: Natural
     """Bytes that its operators read and write for one row."""
+
+    package: Blob
+    """The blob that holds the program with all its constants."""
 
 
 class RetireProgram(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2):
@@ -99,6 +108,12 @@ class SubmitResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     commitment: Commitment
     """The claim."""
 
+    sources: Annotated[tuple[Digest, ...], Meta(min_length=1, max_length=64)]
+    """Chunk roots of the outputs, in their order."""
+
+    served: BlobOrNone
+    """The blob with the tensors of the trace that a verifier may ask for; empty where none is served."""
+
 
 class DeclineJob(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=8):
     """Gives an assigned job back in time: inputs cannot be had, a program does not run."""
@@ -140,6 +155,19 @@ class ShowAnswer(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     """With which it was sealed."""
 
 
+class MakeMove(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=12):
+    """A move of a party in the dispute about a result; the ledger orders and times it and judges nothing."""
+
+    job: Digest
+    """The job."""
+
+    move: Annotated[bytes, Meta(max_length=MOVE_SIZE_MAX)]
+    """The encoded move (``poi.disputes.moves``); empty if it is a blob."""
+
+    blob: BlobOrNone
+    """The blob that holds a longer move; empty if it is here."""
+
+
 Operation = (
     RegisterProgram
     | RetireProgram
@@ -152,34 +180,22 @@ Operation = (
     | ChallengeResult
     | SealAnswer
     | ShowAnswer
+    | MakeMove
 )
 """Whatever an account may ask."""
 
 
-class RejectVote(Struct, frozen=True):
-    """A validator's block says that a result is wrong or cannot be fetched."""
+class CastVote(Struct, frozen=True):
+    """A validator's verdict on one subject, as a committed block carries it."""
 
-    job: Digest
-    """The job."""
+    subject: Digest
+    """What it is about; ``poi.market.votes`` computes it."""
 
-    worker: PublicKey
-    """Whose result: a vote about an earlier attempt must not count."""
+    verdict: Natural
+    """What it says."""
 
     validator: Natural
     """Number of the validator in the committee."""
-
-
-class DisputeDecision(Struct, frozen=True):
-    """The referee has decided."""
-
-    job: Digest
-    """The job."""
-
-    challenger: PublicKey
-    """Whose challenge: a late word on an earlier one must not count."""
-
-    result: DisputeResult
-    """How the game ended."""
 
 
 class GenerationClosed(Struct, frozen=True):
@@ -195,7 +211,7 @@ class GenerationClosed(Struct, frozen=True):
     """Counted evaluations of each worker, in rising order of workers."""
 
 
-Finding = RejectVote | DisputeDecision | GenerationClosed
+Finding = CastVote | GenerationClosed
 """What follows from the ledger's own prefix; nobody sends it as an operation."""
 
 
@@ -254,11 +270,12 @@ def decode_operation(data: bytes) -> Operation:
     return decode(WrittenOperation, data, limit=OPERATION_SIZE_MAX).operation
 
 
-def describe_program(encoded: bytes) -> RegisterProgram:
+def describe_program(encoded: bytes, package: BlobId) -> RegisterProgram:
     """The one true registration of a program. Whoever judges one compares it with this.
 
+    :param package: the blob that holds it with its constants.
     :raises TangleError: the program cannot be read or planned; the subclasses say why.
     """
     program = decode_program(encoded)
     cost = plan_program(program).cost
-    return RegisterProgram(compute_program_id(program), cost.macs, cost.steps, cost.bytes_moved)
+    return RegisterProgram(compute_program_id(program), cost.macs, cost.steps, cost.bytes_moved, package)

@@ -1,10 +1,15 @@
 """What a step of the market moves and tells: movements for accounts, events for people and history."""
 
 from enum import IntEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from poi.disputes.outcomes import Outcome as DisputeResult
+from poi.disputes.record import Side
+from poi.market.limits import MOVE_SIZE_MAX
+from poi.market.records import Job
+from tangle.core.blob_id import BLOB_ID_SIZE_MAX
 from tangle.core.types import Digest, Grains, Milliseconds, Natural, PublicKey
 
 
@@ -36,6 +41,35 @@ class Purpose(IntEnum):
     """What the loser of a dispute loses."""
 
 
+class Topic(IntEnum):
+    """What validators vote on. Codes are part of the record."""
+
+    PROGRAM = 1
+    """Whether a registered program can be had and is as described."""
+
+    CLAIM = 2
+    """Whether a result is right."""
+
+    DISPUTE = 3
+    """How the game about a result ended."""
+
+    DATA = 4
+    """Whether training data can be had and is what the job names."""
+
+
+class Removal(IntEnum):
+    """Why a program is no longer on the list. Codes are part of the record."""
+
+    RETIRED = 1
+    """Its owner took it off."""
+
+    REJECTED = 2
+    """Validators of more than a third of the weight voted against it."""
+
+    UNCONFIRMED = 3
+    """No quorum confirmed it in time."""
+
+
 class Debit(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1):
     """Taken from an account and held by the market."""
 
@@ -47,6 +81,9 @@ class Debit(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, ta
 
     purpose: Purpose
     """What for."""
+
+    about: Annotated[bytes, Meta(max_length=32)]
+    """The job or program that it is about, or nothing: a worker's own comings and goings."""
 
 
 class Credit(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2):
@@ -61,6 +98,9 @@ class Credit(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, t
     purpose: Purpose
     """What for."""
 
+    about: Annotated[bytes, Meta(max_length=32)]
+    """The job or program that it is about, or nothing: a worker's own comings and goings."""
+
 
 class Burn(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
     """Destroyed out of what the market held."""
@@ -70,6 +110,9 @@ class Burn(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag
 
     purpose: Purpose
     """What for."""
+
+    about: Annotated[bytes, Meta(max_length=32)]
+    """The job or program that it is about, or nothing: a worker's own comings and goings."""
 
 
 Movement = Debit | Credit | Burn
@@ -144,14 +187,20 @@ class ResultClaimed(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """Last moment for a challenge."""
 
 
-class ResultRejected(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
-    """A validator rejected a result."""
+class VoteCounted(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
+    """A validator's first verdict on something."""
 
-    job: Digest
-    """The job."""
+    about: Digest
+    """The job or program."""
+
+    topic: Topic
+    """What of it."""
 
     validator: Natural
-    """Which one."""
+    """Which validator."""
+
+    verdict: Natural
+    """What it said."""
 
 
 class ResultChallenged(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=5):
@@ -229,19 +278,96 @@ class JobEnded(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
     """What the customer got back now."""
 
 
+class AnswerSealed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=11):
+    """Somebody sealed an answer."""
+
+    job: Digest
+    """The job."""
+
+    worker: PublicKey
+    """Whose it is."""
+
+
+class MoveMade(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=12):
+    """A party of a dispute moved. The referee plays these in order, at the times of their checkpoints."""
+
+    job: Digest
+    """The job."""
+
+    side: Side
+    """Who moved."""
+
+    move: Annotated[bytes, Meta(max_length=MOVE_SIZE_MAX)]
+    """The encoded move; empty if it is a blob."""
+
+    blob: Annotated[bytes, Meta(max_length=BLOB_ID_SIZE_MAX)]
+    """The blob that holds it; empty if it is here."""
+
+
+class DataConfirmed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=13):
+    """A quorum of validators has the training data; the job may join the board."""
+
+    job: Digest
+    """The job."""
+
+
+class ProgramRegistered(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=14):
+    """A program is on the list and waits for its confirmation."""
+
+    program: Digest
+    """The program."""
+
+    owner: PublicKey
+    """Who registered it."""
+
+
+class ProgramConfirmed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=15):
+    """A quorum of validators has the program and found it as described."""
+
+    program: Digest
+    """The program."""
+
+
+class ProgramRemoved(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=16):
+    """A program is off the list; its deposit went back."""
+
+    program: Digest
+    """The program."""
+
+    removal: Removal
+    """Why."""
+
+
 Event = (
     JobOpened
     | JobAssigned
     | ResultClaimed
-    | ResultRejected
+    | VoteCounted
     | ResultChallenged
     | DisputeSettled
     | AttemptFailed
     | AnswerShown
     | GenerationPaid
     | JobEnded
+    | AnswerSealed
+    | MoveMade
+    | DataConfirmed
+    | ProgramRegistered
+    | ProgramConfirmed
+    | ProgramRemoved
 )
 """Everything that the market tells."""
+
+
+def get_subject(event: Event) -> Digest:
+    """The job or program that an event is about."""
+    match event:
+        case VoteCounted():
+            return event.about
+        case ProgramRegistered() | ProgramConfirmed() | ProgramRemoved():
+            return event.program
+        case _:
+            return event.job
 
 
 class Outcome(Struct, frozen=True):
@@ -252,3 +378,6 @@ class Outcome(Struct, frozen=True):
 
     events: tuple[Event, ...]
     """What happened, in order."""
+
+    ended: tuple[Job, ...] = ()
+    """Jobs that ended, as they were just before."""

@@ -14,13 +14,16 @@ from poi.market.limits import (
     GENERATIONS_MAX,
     INSTANCE_SIZE_MAX,
     JOBS_MAX,
+    MOVES_MAX,
     PROGRAMS_MAX,
     ROWS_MAX,
     SEALS_MAX,
     SLOTS_MAX,
     SNAPSHOT_SIZE_MAX,
+    VERDICT_MAX,
     VERIFIERS_MAX,
 )
+from tangle.core.blob_id import BLOB_ID_SIZE_MAX
 from tangle.core.encoding import decode, encode
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Natural, PublicKey
 
@@ -44,8 +47,30 @@ class Kind(IntEnum):
     """A model trained on the customer's data by the evolution machinery."""
 
 
+class Ballot(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one validator said of one subject, once and for all."""
+
+    validator: Annotated[int, Meta(ge=0, lt=VERIFIERS_MAX)]
+    """Its number in the committee."""
+
+    verdict: Annotated[int, Meta(ge=1, le=VERDICT_MAX)]
+    """What it said; ``poi.market.votes`` has the table."""
+
+
+Ballots = Annotated[tuple[Ballot, ...], Meta(max_length=VERIFIERS_MAX)]
+"""What validators said of one subject, in rising order of validators."""
+
+Blob = Annotated[bytes, Meta(min_length=4, max_length=BLOB_ID_SIZE_MAX)]
+"""A content id (``tangle.core.blob_id``)."""
+
+BlobOrNone = Annotated[bytes, Meta(max_length=BLOB_ID_SIZE_MAX)]
+"""A content id, or nothing."""
+
 Inputs = Annotated[tuple[Digest, ...], Meta(min_length=1, max_length=16)]
 """Tensor ids of a program's inputs, in its order."""
+
+Sources = Annotated[tuple[Digest, ...], Meta(min_length=1, max_length=16)]
+"""Chunk roots of the inputs, in the same order: with a type one gives the tensor id, with a size the blob."""
 
 Rows = Annotated[int, Meta(ge=1, le=ROWS_MAX)]
 """Rows of a run."""
@@ -66,6 +91,9 @@ class Inference(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     level: Natural
     """Level of verification that is paid for."""
 
+    sources: Sources
+    """Where the inputs are."""
+
 
 class Transformation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2):
     """A program over a data set."""
@@ -81,6 +109,9 @@ class Transformation(Struct, frozen=True, array_like=True, forbid_unknown_fields
 
     level: Natural
     """Level of verification that is paid for."""
+
+    sources: Sources
+    """Where the inputs are."""
 
 
 class Optimisation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
@@ -98,6 +129,9 @@ class Training(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
 
     generations: Annotated[int, Meta(ge=1, le=GENERATIONS_MAX)]
     """How many generations are paid."""
+
+    data: Blob
+    """The blob that holds training rows, holdout rows and labels."""
 
 
 Task = Inference | Transformation | Optimisation | Training
@@ -124,6 +158,21 @@ class ProgramEntry(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
     bytes_moved: Natural
     """Bytes that its operators read and write for one row."""
+
+    package: Blob
+    """The blob that holds the program with all its constants."""
+
+    since: CheckpointIndex
+    """Checkpoint in which it was registered."""
+
+    end_ms: Milliseconds
+    """Last moment for its confirmation."""
+
+    confirmed: Annotated[int, Meta(ge=0, le=1)]
+    """1: a quorum of validators has it and found it as described; jobs may run it."""
+
+    votes: Ballots
+    """What validators said of it while it was not confirmed."""
 
 
 class Capacity(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -214,8 +263,18 @@ class Claimed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
     end_ms: Milliseconds
     """Last moment for a challenge."""
 
-    rejects: Annotated[tuple[Natural, ...], Meta(max_length=VERIFIERS_MAX)]
-    """Validators that rejected it, in rising order."""
+    votes: Ballots
+    """What validators said of it."""
+
+    sources: Annotated[tuple[Digest, ...], Meta(min_length=1, max_length=64)]
+    """Chunk roots of the outputs, in their order."""
+
+    served: BlobOrNone
+    """The blob with the tensors of the trace that a verifier may ask for, if there is one."""
+
+
+MoveCount = Annotated[int, Meta(ge=0, le=MOVES_MAX)]
+"""Moves that one party of a dispute has made."""
 
 
 class Disputed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
@@ -231,7 +290,16 @@ class Disputed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
     """Root of the challenger's trace."""
 
     end_ms: Milliseconds
-    """By then the clocks of both have run out."""
+    """By then the clocks of both have run out, and validators have had their time."""
+
+    since: CheckpointIndex
+    """Checkpoint of the challenge."""
+
+    moves: tuple[MoveCount, MoveCount]
+    """Moves made by the worker and by the challenger; the moves themselves are history."""
+
+    votes: Ballots
+    """What validators said of the game's end."""
 
 
 class Seal(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -283,7 +351,17 @@ class Learning(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
     """Generations paid."""
 
 
-Phase = Waiting | Assigned | Claimed | Disputed | Collecting | Learning
+class Gathering(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=7):
+    """Training data is being fetched; it is not known yet whether it can be had."""
+
+    since: CheckpointIndex
+    """Checkpoint in which the job was opened."""
+
+    votes: Ballots
+    """What validators said of the data."""
+
+
+Phase = Waiting | Assigned | Claimed | Disputed | Collecting | Learning | Gathering
 """Where a live job stands."""
 
 
@@ -325,6 +403,39 @@ class Job(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
     phase: Phase
     """Where it stands."""
+
+
+class Shelf(IntEnum):
+    """The lists of the market. Codes are part of the record."""
+
+    PROGRAM = 1
+    """Registered programs."""
+
+    CAPACITY = 2
+    """Announced workers."""
+
+    JOB = 3
+    """Live jobs."""
+
+
+Entry = ProgramEntry | Capacity | Job
+"""Whatever stands on a list."""
+
+
+class Change(Struct, frozen=True):
+    """An entry that came, went or became another."""
+
+    shelf: Shelf
+    """On which list."""
+
+    key: bytes
+    """Id of the program or job, or key of the worker."""
+
+    before: Entry | None
+    """What it was, if it was there."""
+
+    after: Entry | None
+    """What it is now, if it is there."""
 
 
 class KindPrice(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

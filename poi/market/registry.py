@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from poi.market.book import Book, get_program_id
 from poi.market.errors import (
     AlreadyAnnounced,
+    InvalidBlob,
     InvalidCapacity,
     ListFull,
     NoCapacity,
@@ -15,30 +16,60 @@ from poi.market.errors import (
 )
 from poi.market.limits import CAPACITIES_MAX, PROGRAMS_MAX
 from poi.market.operations import AnnounceCapacity, Caller, Moment, RegisterProgram, RetireProgram
-from poi.market.outcomes import Purpose
+from poi.market.outcomes import ProgramRegistered, Purpose, Removal
 from poi.market.records import Capacity, Kind, ProgramEntry
-from tangle.core.types import Grains
+from tangle.core.blob_errors import MalformedBlobId, UnsupportedBlobId
+from tangle.core.blob_id import BlobId, get_digest
+from tangle.core.types import Grains, Milliseconds
 
 
-def register_program(book: Book, operation: RegisterProgram, caller: Caller) -> None:
-    """Put a program on the list.
+def verify_blob(blob: bytes) -> None:
+    """See to it that a content id is one that nodes can verify.
 
+    :raises InvalidBlob: it is not.
+    """
+    try:
+        get_digest(BlobId(blob))
+    except (MalformedBlobId, UnsupportedBlobId) as fault:
+        raise InvalidBlob(blob, str(fault)) from None
+
+
+def expire_programs(book: Book, moment: Moment) -> None:
+    """Take programs off the list that nobody confirmed in time."""
+    late = [entry for entry in book.unconfirmed.values() if moment.now_ms > entry.end_ms]
+    for entry in sorted(late, key=lambda each: each.program):
+        book.about = entry.program
+        book.drop_program(entry, Removal.UNCONFIRMED)
+
+
+def register_program(book: Book, operation: RegisterProgram, caller: Caller, moment: Moment) -> None:
+    """Put a program on the list; jobs may run it once validators have confirmed it.
+
+    :raises InvalidBlob: its package has no id that can be verified.
     :raises ProgramTaken: it is there. :raises ListFull: too many. :raises LacksFunds: no deposit.
     """
+    verify_blob(operation.package)
     if operation.program in book.programs:
         raise ProgramTaken(operation.program)
     if len(book.programs) >= PROGRAMS_MAX:
         raise ListFull("programs", PROGRAMS_MAX)
     deposit = book.rules.program_deposit
     book.debit(caller, deposit, Purpose.PROGRAM)
-    book.programs[operation.program] = ProgramEntry(
-        operation.program,
-        caller.account,
-        deposit,
-        operation.macs,
-        operation.steps,
-        operation.bytes_moved,
+    entry = ProgramEntry(
+        program=operation.program,
+        owner=caller.account,
+        deposit=deposit,
+        macs=operation.macs,
+        steps=operation.steps,
+        bytes_moved=operation.bytes_moved,
+        package=operation.package,
+        since=moment.index,
+        end_ms=Milliseconds(moment.now_ms + book.rules.confirm_ms),
+        confirmed=0,
+        votes=(),
     )
+    book.put_program(entry)
+    book.tell(ProgramRegistered(entry.program, entry.owner))
 
 
 def retire_program(book: Book, operation: RetireProgram, caller: Caller) -> None:
@@ -53,8 +84,7 @@ def retire_program(book: Book, operation: RetireProgram, caller: Caller) -> None
         raise NotTheOwner(caller.account, entry.owner)
     if any(get_program_id(job) == operation.program for job in book.jobs.values()):
         raise ProgramInUse(operation.program)
-    del book.programs[operation.program]
-    book.credit(entry.owner, entry.deposit, Purpose.PROGRAM)
+    book.drop_program(entry, Removal.RETIRED)
 
 
 def announce_capacity(book: Book, operation: AnnounceCapacity, caller: Caller, moment: Moment) -> None:
@@ -74,7 +104,7 @@ def announce_capacity(book: Book, operation: AnnounceCapacity, caller: Caller, m
     if len(book.capacities) >= CAPACITIES_MAX:
         raise ListFull("workers", CAPACITIES_MAX)
     book.debit(caller, operation.bond, Purpose.CAPACITY)
-    book.capacities[caller.account] = Capacity(
+    capacity = Capacity(
         worker=caller.account,
         kinds=operation.kinds,
         speed=operation.speed,
@@ -87,6 +117,7 @@ def announce_capacity(book: Book, operation: AnnounceCapacity, caller: Caller, m
         retiring=0,
         since=moment.index,
     )
+    book.put_capacity(capacity)
 
 
 def withdraw_capacity(book: Book, caller: Caller) -> None:
@@ -97,5 +128,5 @@ def withdraw_capacity(book: Book, caller: Caller) -> None:
     capacity = book.capacities.get(caller.account)
     if capacity is None:
         raise NoCapacity(caller.account)
-    book.capacities[caller.account] = replace(capacity, retiring=1)
+    book.put_capacity(replace(capacity, retiring=1))
     book.close_if_idle(caller.account)

@@ -128,7 +128,7 @@ def make_block(key: SigningKey, chain: ChainId, ancestors: int, tips: int, attes
             Attestation(CheckpointIndex(90_000 + n), digests[0], Signature(bytes(64)))
             for n in range(attestations)
         ),
-        rejects=(),
+        votes=(),
     )
     return sign_block(body, key)
 
@@ -149,6 +149,6 @@ def make_next_block(
         ancestors=(latest[author], *others),
         tips=(),
         attestations=(),
-        rejects=(),
+        votes=(),
     )
     return sign_block(body, key)

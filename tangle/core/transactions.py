@@ -34,6 +34,10 @@ TRANSACTION_VERSION: Final = 1
 TRANSACTION_SIZE_MAX: Final = 4096
 """Longest encoded transaction in bytes; operations that carry blobs name them by content id instead."""
 
+MARKET_CALL_SIZE_MAX: Final = 3_072
+"""Longest operation of the job market in bytes: three quarters of a transaction, which leaves room for eight
+parents and sixteen results."""
+
 PARENTS_MAX: Final = 8
 """Most parents of a transaction: enough to merge a wide DAG, few enough to bound every traversal."""
 
@@ -54,7 +58,14 @@ class Transfer(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
     """Grains to move, at least 1."""
 
 
-Operation = Transfer
+class MarketCall(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2):
+    """Ask the job market for something."""
+
+    data: Annotated[bytes, Meta(min_length=1, max_length=MARKET_CALL_SIZE_MAX)]
+    """The market's own encoding of what is asked; a matter of the market, not of this module."""
+
+
+Operation = Transfer | MarketCall
 """The closed union of operations; it grows by version."""
 
 
@@ -203,7 +214,7 @@ def check_transaction(transaction: Transaction, chain: ChainId, shard_bits: int)
         raise InvalidTransaction(
             f"work kind {body.work.kind} is unknown; version 1 has kind {EVOLUTION_WORK}"
         )
-    if body.operation.amount < 1:
+    if isinstance(body.operation, Transfer) and body.operation.amount < 1:
         raise InvalidTransaction("a transfer moves at least 1 grain")
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from tangle.core.encoding import decode, encode
 from tangle.core.hashing import EFFECT, compute_hash
-from tangle.core.transactions import TransactionBody
+from tangle.core.transactions import TransactionBody, Transfer
 from tangle.core.types import Digest, Grains, Natural, PublicKey, Sequence, TransactionId
 
 EFFECT_SIZE_MAX: Final = 512
@@ -114,7 +114,7 @@ def describe_effect(effect: Effect, body: TransactionBody) -> str:
             kind = "was used before" if body.sequence < figures[0] else "leaves a gap"
             return f"sequence: {body.sequence} {kind}, the account's next is {figures[0]}"
         case Status.FUNDS:
-            amount = body.operation.amount
+            amount = body.operation.amount if isinstance(body.operation, Transfer) else 0
             return f"funds: balance {figures[0]} is under amount {amount} plus fee {figures[1]}"
         case Status.FEE:
             return f"fee: {figures[0]} is over the limit of {body.max_fee} that the issuer set"

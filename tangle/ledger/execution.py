@@ -15,7 +15,7 @@ from shards.checkpoints import SupplyTotals, check_supply
 from tangle.core.hashing import compute_home_shard
 from tangle.core.multiset import MultisetHash
 from tangle.core.parameters import Parameters
-from tangle.core.transactions import Transaction
+from tangle.core.transactions import Transaction, Transfer
 from tangle.core.types import (
     INTEGER_MAX,
     CheckpointIndex,
@@ -196,7 +196,8 @@ class _Run:
         self.weight += weight
         fee = weight * self._price
         issuer = self.changes.get(body.issuer) or self._read_account(body.issuer)
-        amount = body.operation.amount
+        operation = body.operation
+        amount = operation.amount if isinstance(operation, Transfer) else 0
         if context.checkpoint_index - body.anchor > context.parameters.expiry_gap:
             return _make_conflict(transaction, Status.EXPIRED, context.checkpoint_index)
         if body.sequence != issuer.sequence:
@@ -205,7 +206,9 @@ class _Run:
             return _make_conflict(transaction, Status.FUNDS, issuer.balance, min(fee, INTEGER_MAX))
         if fee > body.max_fee:
             return _make_conflict(transaction, Status.FEE, fee)
-        recipient = body.operation.recipient
+        if not isinstance(operation, Transfer):
+            return _make_conflict(transaction, Status.OPERATION)
+        recipient = operation.recipient
         if self._shard_bits and compute_home_shard(recipient, self._shard_bits) != context.shard:
             return _make_conflict(transaction, Status.OPERATION)
         self.fees += fee

@@ -21,11 +21,13 @@ from tangle.core.errors import (
 from tangle.core.hashing import compute_home_shard
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import (
+    MARKET_CALL_SIZE_MAX,
     PARENTS_MAX,
     RESULTS_MAX,
     TRANSACTION_SIZE_MAX,
     DuplicateParents,
     InvalidTransaction,
+    MarketCall,
     Transaction,
     TransactionBody,
     Transfer,
@@ -85,6 +87,7 @@ def test_published_transactions(vector: dict[str, Any]) -> None:
     assert transaction.id.hex() == vector["id"]
     assert transaction.body_encoded.hex() == vector["body"] == encode(body).hex()
     work = body.work
+    assert isinstance(body.operation, Transfer)
     fields = {
         "version": body.version,
         "chain": body.chain,
@@ -127,6 +130,32 @@ def test_each_refusal_names_what_it_found() -> None:
     refuse(DuplicateParents, parents=(BODY.parents[0],) * 2)
     refuse(InvalidTransaction, work=replace(BODY.work, kind=0))
     refuse(InvalidTransaction, operation=Transfer(PublicKey(bytes(32)), Grains(0)))
+
+
+def test_what_the_market_is_asked_for_travels_as_it_is() -> None:
+    for data in (b"x", bytes(MARKET_CALL_SIZE_MAX)):
+        body = replace(BODY, operation=MarketCall(data))
+        transaction = sign_transaction(body, KEY)
+        check_transaction(transaction, CHAIN, 0)
+        assert decode_transaction(transaction.encoded).body == body
+    for data in (b"", bytes(MARKET_CALL_SIZE_MAX + 1)):
+        with pytest.raises(MalformedEncoding):
+            decode_transaction(sign_transaction(replace(BODY, operation=MarketCall(data)), KEY).encoded)
+
+
+def test_the_largest_call_of_the_market_fits_with_all_parents_and_results() -> None:
+    full = replace(
+        BODY,
+        sequence=Sequence(INTEGER_MAX),
+        anchor=CheckpointIndex(INTEGER_MAX),
+        parents=tuple(TransactionId(bytes([number]) * 32) for number in range(PARENTS_MAX)),
+        operation=MarketCall(bytes(MARKET_CALL_SIZE_MAX)),
+        work=replace(BODY.work, generation=INTEGER_MAX, results=(-(2**63),) * RESULTS_MAX),
+        max_fee=Grains(INTEGER_MAX),
+    )
+    transaction = sign_transaction(full, KEY)
+    assert len(transaction.encoded) <= TRANSACTION_SIZE_MAX
+    assert decode_transaction(transaction.encoded).body == full
 
 
 @pytest.mark.parametrize("shard_bits", [0, 1, 3, 8])

@@ -47,7 +47,7 @@ def make_body(committee: Committee, author: int, ancestors: Sequence[BlockRefere
         ancestors=tuple(ancestors),
         tips=(),
         attestations=(),
-        rejects=(),
+        votes=(),
     )
 
 

@@ -83,7 +83,7 @@ def make_block(author: int, *attestations: Attestation) -> Block:
         ancestors=ANCESTORS,
         tips=(),
         attestations=attestations,
-        rejects=(),
+        votes=(),
     )
     return sign_block(body, KEYS[author])
 

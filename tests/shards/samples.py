@@ -90,7 +90,7 @@ def make_block(committee: Committee) -> Block:
         ancestors=compute_genesis_references(committee, CHAIN, SHARD),
         tips=TIPS,
         attestations=(sign_attestation(digest, CheckpointIndex(1), SHARD, key, CHAIN),),
-        rejects=(),
+        votes=(),
     )
     return sign_block(body, key)
 

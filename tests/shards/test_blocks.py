@@ -9,10 +9,12 @@ from msgspec.structs import replace
 
 from shards.blocks import (
     BLOCK_SIZE_MAX,
+    VOTES_MAX,
     Attestation,
     Block,
     BlockBody,
     BlockReference,
+    Vote,
     check_block,
     compute_genesis_references,
     decode_block,
@@ -38,7 +40,7 @@ from tangle.core.errors import (
     WrongChain,
     WrongShard,
 )
-from tangle.core.hashing import ATTESTATION, BLOCK
+from tangle.core.hashing import ATTESTATION, BLOCK, compute_hash
 from tangle.core.parameters import MINIMAL
 from tangle.core.signing import verify_signature
 from tangle.core.types import ChainId, CheckpointIndex, Digest, Shard, Signature, TransactionId
@@ -135,11 +137,15 @@ def test_an_own_block_of_an_older_round_can_come_first() -> None:
     check(replace(BODY, ancestors=(OLD_OWN, B, C, D)))
 
 
-def test_reject_votes_do_not_decode_in_version_1() -> None:
+def test_votes_are_one_for_each_subject_and_not_more_than_a_block_may_hold() -> None:
+    votes = tuple(Vote(compute_hash(BLOCK, bytes([number])), number) for number in range(VOTES_MAX + 1))
+    block = make_unsigned(replace(BODY, votes=votes[:-1]))
+    assert decode_block(block.encoded).body.votes == votes[:-1]
+    check(replace(BODY, votes=votes[:-1]))
     with pytest.raises(MalformedEncoding):
-        decode_block(make_unsigned(replace(BODY, rejects=(b"no",))).encoded)
-    with pytest.raises(InvalidPayload):
-        check(replace(BODY, rejects=(b"no",)))
+        decode_block(make_unsigned(replace(BODY, votes=votes)).encoded)
+    with pytest.raises(InvalidPayload, match="twice"):
+        check(replace(BODY, votes=(votes[1], replace(votes[1], verdict=7))))
 
 
 def test_weights_count_and_not_heads() -> None:

@@ -7,12 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from aivm.verification.trace import VERSION, Commitment, Context
+from poi.disputes.outcomes import Outcome as DisputeResult
 from poi.market.errors import MarketFault
 from poi.market.limits import DEVNET_RULES
 from poi.market.machine import Market
 from poi.market.operations import (
     AnnounceCapacity,
     Caller,
+    CastVote,
     Finding,
     Moment,
     OpenJob,
@@ -21,7 +23,15 @@ from poi.market.operations import (
     SubmitResult,
 )
 from poi.market.outcomes import Burn, Credit, Debit, Event, Outcome
-from poi.market.records import Assigned, Inference, Kind, Task
+from poi.market.records import Assigned, Disputed, Inference, Kind, Task
+from poi.market.votes import (
+    Verdict,
+    compute_claim_subject,
+    compute_dispute_subject,
+    compute_program_subject,
+    get_dispute_verdict,
+)
+from tangle.core.blob_id import make_blob_id
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, PublicKey
 
 RULES = replace(
@@ -30,6 +40,8 @@ RULES = replace(
     units_target=100,
     challenge_window_ms=Milliseconds(100),
     dispute_clock_ms=Milliseconds(200),
+    verdict_ms=Milliseconds(40),
+    confirm_ms=Milliseconds(300),
     reveal_ms=Milliseconds(50),
     program_deposit=Grains(1_000),
     capacity_bond_min=Grains(500),
@@ -40,6 +52,7 @@ RULES = replace(
 START_MS = 1_000
 FUNDS = 1_000_000
 WEIGHTS = (1, 1, 1, 1)
+QUORUM = (0, 2, 3)
 PROGRAM = Digest(b"p" * 32)
 INPUTS = (Digest(b"i" * 32),)
 
@@ -53,11 +66,14 @@ def make_beacon(index: int) -> Digest:
 
 
 CUSTOMER, WORKER, OTHER, CHALLENGER = (make_key(number) for number in range(1, 5))
-REGISTER = RegisterProgram(PROGRAM, macs=2**16, steps=0, bytes_moved=0)
+PACKAGE = make_blob_id(Digest(b"k" * 32))
+DATA = make_blob_id(Digest(b"d" * 32))
+SOURCES = (Digest(b"s" * 32),)
+REGISTER = RegisterProgram(PROGRAM, macs=2**16, steps=0, bytes_moved=0, package=PACKAGE)
 CAPACITY = AnnounceCapacity(
     (Kind.INFERENCE, Kind.TRANSFORMATION), speed=10, units_max=1_000, price_min=1, slots=2, bond=Grains(1_000)
 )
-INFERENCE = Inference(PROGRAM, INPUTS, rows=5, level=2)
+INFERENCE = Inference(PROGRAM, INPUTS, rows=5, level=2, sources=SOURCES)
 
 
 class Scene:
@@ -95,6 +111,26 @@ class Scene:
 
     def find(self, finding: Finding) -> tuple[Event, ...]:
         return self._book(self.market.take_finding(finding, self.moment))
+
+    def vote(self, subject: Digest, verdict: int, *validators: int) -> tuple[Event, ...]:
+        """Verdicts of several validators; what the last of them led to."""
+        events: tuple[Event, ...] = ()
+        for validator in validators:
+            events = self.find(CastVote(subject, verdict, validator))
+        return events
+
+    def confirm(self, program: Digest = PROGRAM) -> tuple[Event, ...]:
+        """A quorum has the program."""
+        entry = self.market.get_program(program)
+        assert entry is not None
+        return self.vote(compute_program_subject(entry), Verdict.RIGHT, *QUORUM)
+
+    def decide(self, job: Digest, result: DisputeResult) -> tuple[Event, ...]:
+        """A quorum saw the game end like this."""
+        phase = self.market.get_job(job).phase
+        assert isinstance(phase, Disputed)
+        subject = compute_dispute_subject(job, phase)
+        return self.vote(subject, get_dispute_verdict(result), *QUORUM)[1:]
 
     def advance(self, passed_ms: int = 10) -> tuple[Event, ...]:
         """Close the checkpoint; the next one comes some time later."""
@@ -144,6 +180,7 @@ def start(workers: tuple[PublicKey, ...] = (WORKER,)) -> Scene:
     """A registered program and announced workers; a new checkpoint has begun."""
     scene = Scene()
     scene.apply(make_key(9), REGISTER)
+    scene.confirm()
     for worker in workers:
         scene.apply(worker, CAPACITY)
     scene.advance()
@@ -178,9 +215,19 @@ def make_commitment(scene: Scene, job: Digest, root: bytes = b"r") -> Commitment
     )
 
 
+def make_reject(job: Digest, worker: PublicKey, validator: int) -> CastVote:
+    """A validator's word against a result."""
+    return CastVote(compute_claim_subject(job, worker), Verdict.WRONG, validator)
+
+
+def make_result(scene: Scene, job: Digest) -> SubmitResult:
+    """An honest result of the assigned worker."""
+    return SubmitResult(job, make_commitment(scene, job), SOURCES, b"")
+
+
 def claim(scene: Scene, change: Callable[[Commitment], Commitment] = lambda each: each) -> Digest:
     """A job with a result that may be challenged."""
     job = assign(scene)
     worker = get_worker(scene, job)
-    scene.apply(worker, SubmitResult(job, change(make_commitment(scene, job))))
+    scene.apply(worker, SubmitResult(job, change(make_commitment(scene, job)), SOURCES, b""))
     return job

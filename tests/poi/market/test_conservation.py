@@ -11,34 +11,44 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from poi.disputes.outcomes import BothSilent, BothWrong, ChallengerWins, DefenderWins, Outcome, Reason
 from poi.errors import WrongSeal
 from poi.market.book import compute_held
 from poi.market.contests import compute_answer_seal
-from poi.market.errors import MarketFault
+from poi.market.errors import InvalidFinding, MarketFault
 from poi.market.machine import Market
 from poi.market.operations import (
     CancelJob,
+    CastVote,
     ChallengeResult,
     DeclineJob,
-    DisputeDecision,
     GenerationClosed,
+    MakeMove,
     Operation,
-    RejectVote,
     RetireProgram,
     SealAnswer,
     ShowAnswer,
     SubmitResult,
     WithdrawCapacity,
 )
-from poi.market.outcomes import AttemptFailed, DisputeSettled, Event, Fault, GenerationPaid, JobEnded
+from poi.market.outcomes import (
+    AttemptFailed,
+    DisputeSettled,
+    Event,
+    Fault,
+    GenerationPaid,
+    JobEnded,
+    ProgramRemoved,
+)
 from poi.market.problems import Answer, Packing, encode_answer, encode_problem
 from poi.market.records import (
     Assigned,
     Claimed,
     Collecting,
     Disputed,
+    Gathering,
     Inference,
     Learning,
     Optimisation,
@@ -49,21 +59,30 @@ from poi.market.records import (
     decode_market,
     encode_market,
 )
+from poi.market.votes import (
+    compute_data_subject,
+    compute_dispute_subject,
+    compute_program_subject,
+    get_dispute_verdict,
+)
 from poi.presets import DIGITS
 from tangle.core.encoding import encode
 from tangle.core.types import Digest, Grains, PublicKey
 from tests.poi.market.builders import (
     CAPACITY,
     CUSTOMER,
+    DATA,
     FUNDS,
     INFERENCE,
-    INPUTS,
+    PACKAGE,
     PROGRAM,
     REGISTER,
     RULES,
+    SOURCES,
     Scene,
     make_commitment,
     make_key,
+    make_reject,
 )
 
 PEOPLE = [make_key(number) for number in range(1, 7)]
@@ -71,7 +90,12 @@ SALT = Digest(bytes(32))
 PACKING = Optimisation(encode_problem(Packing(10, (6, 5, 4, 3))))
 ANSWERS = [encode_answer(Answer(places)) for places in ((0, 1, 2, 3), (0, 1, 0, 1), (0, 0, 0, 0))]
 SPANS = [30, 900, 1_000, 3_000]
-TASKS: list[Task] = [INFERENCE, Inference(PROGRAM, INPUTS, 37, 3), PACKING, Training(encode(DIGITS), 3)]
+TASKS: list[Task] = [
+    INFERENCE,
+    replace(INFERENCE, rows=37, level=3),
+    PACKING,
+    Training(encode(DIGITS), 3, DATA),
+]
 RESULTS: list[Outcome] = [
     DefenderWins(Reason.RECOMPUTED),
     ChallengerWins(Reason.NOT_SHOWN),
@@ -103,10 +127,15 @@ class Books(RuleBasedStateMachine):
         for person in PEOPLE[3:]:
             self.do(person, CAPACITY)
         self.do(PEOPLE[5], REGISTER)
+        for validator in range(3):
+            self.look_at_program(validator, 1)
         self.prices: dict[Digest, int] = {}
         self.bonds_of_jobs: dict[Digest, int] = {}
         for task in TASKS:
             self.open_job(task, 8_001, 3_000)
+        (training,) = (job for job in self.scene.market.list_jobs() if isinstance(job.phase, Gathering))
+        for validator in range(3):
+            self.cast(CastVote(compute_data_subject(training.id), 1, validator))
         self.assign()
 
     def do(self, person: PublicKey, operation: Operation) -> bool:
@@ -122,8 +151,6 @@ class Books(RuleBasedStateMachine):
         match operation:
             case _ if operation == REGISTER:
                 self.deposits[PROGRAM] = RULES.program_deposit
-            case RetireProgram():
-                del self.deposits[PROGRAM]
             case _ if operation == CAPACITY:
                 self.bonds[person] = CAPACITY.bond
             case ChallengeResult(job=job):
@@ -153,6 +180,8 @@ class Books(RuleBasedStateMachine):
                     left = self.escrows.pop(job)
                     assert refunded in (left, left - self.prices[job])
                     self.seals.pop(job, None)
+                case ProgramRemoved(program=program):
+                    del self.deposits[program]
                 case _:
                     pass
         market = self.scene.market
@@ -197,10 +226,10 @@ class Books(RuleBasedStateMachine):
     def change_programs(self, is_new: bool) -> None:
         self.do(PEOPLE[5], REGISTER if is_new else RetireProgram(PROGRAM))
 
-    @precondition(is_any_in(Waiting, Collecting, Learning))
+    @precondition(is_any_in(Waiting, Collecting, Learning, Gathering))
     @rule(data=st.data(), person=st.sampled_from([CUSTOMER, PEOPLE[1]]))
     def cancel(self, data: st.DataObject, person: PublicKey) -> None:
-        job, _ = self.pick(data, Waiting, Collecting, Learning)
+        job, _ = self.pick(data, Waiting, Collecting, Learning, Gathering)
         self.do(person, CancelJob(job))
 
     @precondition(is_any_in(Assigned))
@@ -208,7 +237,7 @@ class Books(RuleBasedStateMachine):
     def work(self, data: st.DataObject, is_declined: bool) -> None:
         job, phase = self.pick(data, Assigned)
         commitment = make_commitment(self.scene, job)
-        self.do(phase.worker, DeclineJob(job) if is_declined else SubmitResult(job, commitment))
+        self.do(phase.worker, DeclineJob(job) if is_declined else SubmitResult(job, commitment, SOURCES, b""))
 
     @precondition(is_any_in(Claimed))
     @rule(data=st.data(), person=people)
@@ -220,16 +249,40 @@ class Books(RuleBasedStateMachine):
     def reject(self, data: st.DataObject, validator: int) -> None:
         job, phase = self.pick(data, Claimed, Disputed)
         claim = phase if isinstance(phase, Claimed) else phase.claim
+        self.cast(make_reject(job, claim.worker, validator))
+
+    def cast(self, vote: CastVote) -> None:
+        """A vote that counts, or that leaves nothing behind."""
+        before = encode_market(self.scene.market.make_state())
         try:
-            self.follow(self.scene.find(RejectVote(job, claim.worker, validator)))
-        except MarketFault:
-            return
+            self.follow(self.scene.find(vote))
+        except InvalidFinding:
+            assert encode_market(self.scene.market.make_state()) == before
+
+    @precondition(is_any_in(Gathering))
+    @rule(data=st.data(), validator=st.integers(0, 4), verdict=st.sampled_from([1, 1, 1, 2, 3]))
+    def look_at_data(self, data: st.DataObject, validator: int, verdict: int) -> None:
+        job, _ = self.pick(data, Gathering)
+        self.cast(CastVote(compute_data_subject(job), verdict, validator))
+
+    @rule(validator=st.integers(0, 4), verdict=st.sampled_from([1, 1, 1, 2, 3]))
+    def look_at_program(self, validator: int, verdict: int) -> None:
+        entry = self.scene.market.get_program(PROGRAM)
+        if entry is not None:
+            self.cast(CastVote(compute_program_subject(entry), verdict, validator))
 
     @precondition(is_any_in(Disputed))
-    @rule(data=st.data(), result=st.sampled_from(RESULTS))
-    def decide(self, data: st.DataObject, result: Outcome) -> None:
+    @rule(data=st.data(), person=people, is_blob=st.booleans())
+    def move(self, data: st.DataObject, person: PublicKey, is_blob: bool) -> None:
+        job, _ = self.pick(data, Disputed)
+        self.do(person, MakeMove(job, b"" if is_blob else b"move", PACKAGE if is_blob else b""))
+
+    @precondition(is_any_in(Disputed))
+    @rule(data=st.data(), result=st.sampled_from(RESULTS), validator=st.integers(0, 4))
+    def decide(self, data: st.DataObject, result: Outcome, validator: int) -> None:
         job, phase = self.pick(data, Disputed)
-        self.follow(self.scene.find(DisputeDecision(job, phase.challenger, result)))
+        said = CastVote(compute_dispute_subject(job, phase), get_dispute_verdict(result), validator)
+        self.cast(said)
 
     @precondition(is_any_in(Collecting))
     @rule(data=st.data(), person=people, salt=st.sampled_from([SALT, PROGRAM]))

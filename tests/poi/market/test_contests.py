@@ -21,26 +21,29 @@ from poi.market.operations import (
     ChallengeResult,
     DeclineJob,
     GenerationClosed,
-    RejectVote,
     SealAnswer,
     ShowAnswer,
 )
-from poi.market.outcomes import AnswerShown, Ending, GenerationPaid, JobEnded
+from poi.market.outcomes import AnswerShown, DataConfirmed, Ending, GenerationPaid, JobEnded
 from poi.market.pricing import count_generation
 from poi.market.problems import Answer, Points, encode_answer, encode_problem
 from poi.market.records import Collecting, Kind, Learning, Optimisation, Training
+from poi.market.votes import Verdict, compute_data_subject
 from poi.presets import DIGITS
 from tangle.core.encoding import encode
 from tangle.core.types import Digest, Grains, PublicKey
 from tests.poi.market.builders import (
     CHALLENGER,
     CUSTOMER,
+    DATA,
     FUNDS,
     OTHER,
+    QUORUM,
     RULES,
     WORKER,
     Scene,
     assign,
+    make_reject,
     start,
 )
 
@@ -123,7 +126,7 @@ def test_who_may_seal() -> None:
     scene.refuse(WrongPhase, CUSTOMER, CancelJob(job))
     scene.refuse(WrongPhase, WORKER, DeclineJob(job))
     scene.refuse(WrongPhase, WORKER, ChallengeResult(job, SALT))
-    scene.refuse_finding(InvalidFinding, RejectVote(job, WORKER, 0))
+    scene.refuse_finding(InvalidFinding, make_reject(job, WORKER, 0))
     other = assign(scene)
     scene.refuse(WrongPhase, CHALLENGER, SealAnswer(other, SALT))
     scene.refuse(WrongPhase, CHALLENGER, ShowAnswer(other, AROUND, SALT))
@@ -151,8 +154,10 @@ GENERATION_PRICE = 10 * count_generation(DIGITS)
 
 def open_training(generations: int = 2, spare: int = 5) -> tuple[Scene, Digest]:
     scene = start()
-    task = Training(encode(DIGITS), generations)
-    return scene, scene.open(task, result_ms=0, escrow=GENERATION_PRICE * generations + spare)
+    task = Training(encode(DIGITS), generations, DATA)
+    job = scene.open(task, result_ms=0, escrow=GENERATION_PRICE * generations + spare)
+    assert scene.vote(compute_data_subject(job), Verdict.RIGHT, *QUORUM)[1:] == (DataConfirmed(job),)
+    return scene, job
 
 
 def test_generations_are_paid_in_equal_parts_and_the_rest_comes_back() -> None:

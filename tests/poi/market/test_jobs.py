@@ -20,13 +20,11 @@ from poi.market.errors import (
     WrongResult,
     WrongWorker,
 )
-from poi.market.judging import is_rejected, make_terms
+from poi.market.judging import make_terms
 from poi.market.operations import (
     CancelJob,
     ChallengeResult,
     DeclineJob,
-    DisputeDecision,
-    RejectVote,
     SubmitResult,
     WithdrawCapacity,
 )
@@ -37,9 +35,11 @@ from poi.market.outcomes import (
     Fault,
     JobAssigned,
     JobEnded,
-    ResultRejected,
+    Topic,
+    VoteCounted,
 )
-from poi.market.records import Assigned, Claimed, Disputed, Waiting
+from poi.market.records import Assigned, Ballot, Claimed, Disputed, Waiting
+from poi.market.votes import Verdict, is_refused
 from tangle.core.types import Digest
 from tests.poi.market.builders import (
     CAPACITY,
@@ -48,6 +48,8 @@ from tests.poi.market.builders import (
     FUNDS,
     OTHER,
     RULES,
+    SOURCES,
+    WEIGHTS,
     WORKER,
     Scene,
     assign,
@@ -55,6 +57,8 @@ from tests.poi.market.builders import (
     get_worker,
     make_commitment,
     make_key,
+    make_reject,
+    make_result,
     start,
 )
 
@@ -87,7 +91,7 @@ def test_a_job_is_assigned_one_checkpoint_later_done_and_paid() -> None:
     assert scene.balances[CUSTOMER] == FUNDS - 200
     assert not scene.advance(), "nobody may know the randomness when a job is ordered"
     assert scene.advance(0) == (JobAssigned(job, WORKER, scene.market.get_job(job).phase.due_ms),)  # type: ignore[union-attr] # it is assigned
-    scene.apply(WORKER, SubmitResult(job, make_commitment(scene, job)))
+    scene.apply(WORKER, make_result(scene, job))
     scene.now_ms += RULES.challenge_window_ms
     assert not scene.advance(0), "the window's last moment belongs to it"
     scene.now_ms += 1
@@ -125,7 +129,7 @@ def test_a_late_worker_loses_part_of_its_bond_and_another_tries() -> None:
     job = assign(scene)
     late = get_worker(scene, job)
     scene.now_ms += RULES.challenge_window_ms + 1
-    scene.refuse(ResultLate, late, SubmitResult(job, make_commitment(scene, job)))
+    scene.refuse(ResultLate, late, make_result(scene, job))
     assert scene.advance() == (AttemptFailed(job, late, Fault.LATE),)
     assert scene.burned == BOND // 10
     assert scene.balances[late] == FUNDS - BOND // 10, "it retired with the rest of its bond"
@@ -168,9 +172,9 @@ def test_only_the_assigned_worker_gives_a_result() -> None:
     scene.advance()
     scene.advance()
     commitment = make_commitment(scene, job)
-    scene.refuse(WrongWorker, OTHER, SubmitResult(job, commitment))
-    scene.apply(WORKER, SubmitResult(job, commitment))
-    scene.refuse(WrongPhase, WORKER, SubmitResult(job, commitment))
+    scene.refuse(WrongWorker, OTHER, SubmitResult(job, commitment, SOURCES, b""))
+    scene.apply(WORKER, SubmitResult(job, commitment, SOURCES, b""))
+    scene.refuse(WrongPhase, WORKER, SubmitResult(job, commitment, SOURCES, b""))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +194,7 @@ def test_a_claim_about_something_else_is_refused(reason: str, change: object) ->
     assert callable(change)
     changed: Commitment = change(make_commitment(scene, job))
     with pytest.raises(WrongResult, match=reason):
-        scene.apply(WORKER, SubmitResult(job, changed))
+        scene.apply(WORKER, SubmitResult(job, changed, SOURCES, b""))
     assert isinstance(scene.market.get_job(job).phase, Assigned)
 
 
@@ -211,11 +215,11 @@ def test_a_worker_that_withdraws_keeps_its_job_and_its_bond_in_the_market() -> N
 def test_votes_of_more_than_a_third_withhold_pay_and_slash_nothing() -> None:
     scene = start()
     job = claim(scene)
-    assert scene.find(RejectVote(job, WORKER, 0)) == (ResultRejected(job, 0),)
-    scene.refuse_finding(InvalidFinding, RejectVote(job, WORKER, 0))
-    scene.refuse_finding(InvalidFinding, RejectVote(job, OTHER, 1))
-    scene.refuse_finding(InvalidFinding, RejectVote(job, WORKER, 4))
-    scene.find(RejectVote(job, WORKER, 3))
+    assert scene.find(make_reject(job, WORKER, 0)) == (VoteCounted(job, Topic.CLAIM, 0, Verdict.WRONG),)
+    scene.refuse_finding(InvalidFinding, make_reject(job, WORKER, 0))
+    scene.refuse_finding(InvalidFinding, make_reject(job, OTHER, 1))
+    scene.refuse_finding(InvalidFinding, make_reject(job, WORKER, 4))
+    scene.find(make_reject(job, WORKER, 3))
     assert AttemptFailed(job, WORKER, Fault.REJECTED) in finish_window(scene)
     assert scene.balances[WORKER] == FUNDS
     assert scene.burned == 0
@@ -225,21 +229,17 @@ def test_votes_of_more_than_a_third_withhold_pay_and_slash_nothing() -> None:
 def test_a_single_vote_of_four_does_not_and_a_late_vote_does_not_count() -> None:
     scene = start()
     job = claim(scene)
-    scene.find(RejectVote(job, WORKER, 2))
+    scene.find(make_reject(job, WORKER, 2))
     scene.now_ms += RULES.challenge_window_ms + 1
-    scene.refuse_finding(InvalidFinding, RejectVote(job, WORKER, 1))
+    scene.refuse_finding(InvalidFinding, make_reject(job, WORKER, 1))
     assert JobEnded(job, Ending.PAID, 150) in scene.advance()  # type: ignore[arg-type] # a plain integer
 
 
 def test_votes_of_exactly_a_third_do_not_withhold_pay() -> None:
-    scene = start()
-    phase = scene.market.get_job(claim(scene)).phase
-    assert isinstance(phase, Claimed)
-    rejected = replace(phase, rejects=(1,))
-    moment = scene.moment
-    assert not is_rejected(rejected, replace(moment, weights=(1, 1, 1)))
-    assert is_rejected(rejected, replace(moment, weights=(1, 2, 2)))
-    assert not is_rejected(replace(phase, rejects=(7,)), moment), "a validator that is gone weighs nothing"
+    rejected = (Ballot(1, Verdict.WRONG), Ballot(2, Verdict.RIGHT))
+    assert not is_refused(rejected, (1, 1, 1))
+    assert is_refused(rejected, (1, 2, 2))
+    assert not is_refused((Ballot(7, Verdict.WRONG),), WEIGHTS), "a validator that is gone weighs nothing"
 
 
 def test_the_last_moment_for_a_result_is_in_time() -> None:
@@ -249,7 +249,7 @@ def test_the_last_moment_for_a_result_is_in_time() -> None:
     assert isinstance(phase, Assigned)
     scene.now_ms = phase.due_ms
     assert not scene.advance(0)
-    scene.apply(WORKER, SubmitResult(job, make_commitment(scene, job)))
+    scene.apply(WORKER, make_result(scene, job))
     assert isinstance(scene.market.get_job(job).phase, Claimed)
 
 
@@ -273,7 +273,6 @@ def test_who_may_challenge_and_when() -> None:
     terms = make_terms(scene.market.get_job(job), RULES)
     assert (terms.challenger, terms.rival_root) == (CHALLENGER, RIVAL)
     assert terms.defender_bond == terms.challenger_bond == BOND
-    scene.refuse_finding(InvalidFinding, DisputeDecision(job, OTHER, BothSilent()))
 
 
 @pytest.mark.parametrize(
@@ -287,9 +286,9 @@ def test_a_refuted_worker_is_slashed_and_another_tries(result: Outcome, end: End
     scene = start((WORKER, OTHER))
     job = assign(scene)
     worker = get_worker(scene, job)
-    scene.apply(worker, SubmitResult(job, make_commitment(scene, job)))
+    scene.apply(worker, make_result(scene, job))
     scene.apply(CHALLENGER, ChallengeResult(job, RIVAL))
-    assert scene.find(DisputeDecision(job, CHALLENGER, result)) == (
+    assert scene.decide(job, result) == (
         DisputeSettled(job, result),
         AttemptFailed(job, worker, Fault.REFUTED),
     )
@@ -306,14 +305,14 @@ def test_a_claim_that_survives_waits_for_a_whole_window_again(result: Outcome) -
     scene.now_ms += RULES.challenge_window_ms
     scene.apply(CHALLENGER, ChallengeResult(job, RIVAL))
     scene.now_ms += 7
-    scene.find(DisputeDecision(job, CHALLENGER, result))
+    scene.decide(job, result)
     phase = scene.market.get_job(job).phase
     assert isinstance(phase, Claimed)
     assert phase.end_ms == scene.now_ms + RULES.challenge_window_ms
     won = scene.balances[WORKER] - (FUNDS - 1_000)
     assert won == (BOND // 2 if isinstance(result, DefenderWins) else 0)
     scene.apply(OTHER, ChallengeResult(job, RIVAL))
-    scene.find(DisputeDecision(job, OTHER, ChallengerWins(Reason.RECOMPUTED)))
+    scene.decide(job, ChallengerWins(Reason.RECOMPUTED))
     assert scene.balances[OTHER] == FUNDS + BOND // 2
 
 
@@ -321,9 +320,9 @@ def test_votes_count_during_a_dispute_that_the_claim_survives() -> None:
     scene = start()
     job = claim(scene)
     scene.apply(CHALLENGER, ChallengeResult(job, RIVAL))
-    scene.find(RejectVote(job, WORKER, 1))
-    scene.find(RejectVote(job, WORKER, 0))
-    scene.find(DisputeDecision(job, CHALLENGER, DefenderWins(Reason.RESIGNED)))
+    scene.find(make_reject(job, WORKER, 1))
+    scene.find(make_reject(job, WORKER, 0))
+    scene.decide(job, DefenderWins(Reason.RESIGNED))
     assert AttemptFailed(job, WORKER, Fault.REJECTED) in finish_window(scene)
 
 
@@ -331,7 +330,7 @@ def test_a_dispute_without_a_word_ends_when_both_clocks_have_run_out() -> None:
     scene = start()
     job = claim(scene)
     scene.apply(CHALLENGER, ChallengeResult(job, RIVAL))
-    scene.now_ms += 2 * RULES.dispute_clock_ms
+    scene.now_ms += 2 * RULES.dispute_clock_ms + RULES.verdict_ms
     assert not scene.advance(1)
     assert isinstance(scene.market.get_job(job).phase, Disputed)
     assert scene.advance() == (DisputeSettled(job, BothSilent()),)

@@ -39,7 +39,7 @@ from poi.market.operations import (
     encode_operation,
 )
 from poi.market.problems import Packing, encode_problem
-from poi.market.records import Inference, Kind, Optimisation, Task, Training, Transformation
+from poi.market.records import Kind, Optimisation, Task, Training, Transformation
 from poi.presets import DIGITS
 from tangle.core.encoding import encode
 from tangle.core.errors import InvalidParameters, MalformedEncoding, OversizeEncoding
@@ -47,12 +47,15 @@ from tangle.core.types import Digest, Grains
 from tests.poi.market.builders import (
     CAPACITY,
     CUSTOMER,
+    DATA,
     FUNDS,
     INFERENCE,
     INPUTS,
     OTHER,
+    PACKAGE,
     PROGRAM,
     REGISTER,
+    SOURCES,
     WORKER,
     claim,
     make_key,
@@ -135,9 +138,9 @@ def test_times_that_cannot_be_kept(deadline_ms: int, result_ms: int) -> None:
 
 
 def test_tasks_that_cannot_be_done() -> None:
-    refuse_opening(InvalidTask, Inference(PROGRAM, INPUTS, INFERENCE_ROWS_MAX + 1, 2))
-    refuse_opening(InvalidTask, Training(b"", 1), result_ms=0)
-    refuse_opening(InvalidTask, Training(encode(DIGITS), 2**20), result_ms=1)
+    refuse_opening(InvalidTask, replace(INFERENCE, rows=INFERENCE_ROWS_MAX + 1))
+    refuse_opening(InvalidTask, Training(b"", 1, DATA), result_ms=0)
+    refuse_opening(InvalidTask, Training(encode(DIGITS), 2**20, DATA), result_ms=1)
     refuse_opening(InvalidProblem, Optimisation(b"\x80"), result_ms=0)
     packing = encode_problem(Packing(5, (1, 2)))
     refuse_opening(InvalidTask, Optimisation(packing), result_ms=1)
@@ -147,8 +150,9 @@ def test_a_job_beyond_all_units() -> None:
     scene = start()
     huge = replace(REGISTER, program=UNKNOWN, macs=2**60)
     scene.apply(OTHER, huge)
+    scene.confirm(UNKNOWN)
     with pytest.raises(InvalidTask):
-        scene.open(Transformation(UNKNOWN, INPUTS, 2**20, 3))
+        scene.open(Transformation(UNKNOWN, INPUTS, 2**20, 3, SOURCES))
 
 
 def test_full_lists(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +196,7 @@ def test_operations_have_one_encoding() -> None:
     with pytest.raises(MalformedEncoding):
         decode_operation(encode_operation(REGISTER).replace(b"\x01", b"\x18\x01", 1))
     with pytest.raises(OversizeEncoding):
-        decode_operation(bytes(8_193))
+        decode_operation(bytes(3_073))
     with pytest.raises(MalformedEncoding):
         decode_operation(encode([[99, 1]]))
     slots = encode([[3, [1], 1, 1, 1, 65, 1_000]])
@@ -207,10 +211,10 @@ def test_a_program_describes_itself() -> None:
     weights = builder.add_initializer(np.ones((7, 5), np.int8))
     program = builder.build(builder.add_many(Matmul(0, 0), rows, weights)[0]).program
     moved = 21 + 35 + 4 * 15
-    described = RegisterProgram(compute_program_id(program), 3 * 7 * 5, 0, moved)
-    assert describe_program(encode_program(program)) == described
+    described = RegisterProgram(compute_program_id(program), 3 * 7 * 5, 0, moved, PACKAGE)
+    assert describe_program(encode_program(program), PACKAGE) == described
     with pytest.raises(MalformedEncoding):
-        describe_program(b"\x80")
+        describe_program(b"\x80", PACKAGE)
 
 
 def test_the_books_begin_empty() -> None:

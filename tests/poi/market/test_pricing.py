@@ -17,10 +17,22 @@ from poi.market.problems import Packing, Points, encode_problem
 from poi.market.records import Inference, KindPrice, Optimisation, ProgramEntry, Training, Transformation
 from poi.presets import DIGITS
 from tangle.core.encoding import encode
-from tangle.core.types import Digest, Grains, Milliseconds
-from tests.poi.market.builders import CUSTOMER, INPUTS, PROGRAM, RULES
+from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds
+from tests.poi.market.builders import CUSTOMER, DATA, INPUTS, PACKAGE, PROGRAM, RULES, SOURCES
 
-ENTRY = ProgramEntry(PROGRAM, CUSTOMER, Grains(1), macs=60_000, steps=5_536, bytes_moved=4_096)
+ENTRY = ProgramEntry(
+    PROGRAM,
+    CUSTOMER,
+    Grains(1),
+    macs=60_000,
+    steps=5_536,
+    bytes_moved=4_096,
+    package=PACKAGE,
+    since=CheckpointIndex(1),
+    end_ms=Milliseconds(9),
+    confirmed=1,
+    votes=(),
+)
 
 
 @pytest.mark.parametrize(
@@ -28,15 +40,15 @@ ENTRY = ProgramEntry(PROGRAM, CUSTOMER, Grains(1), macs=60_000, steps=5_536, byt
 )
 def test_units_of_a_run(rows: int, level: int, units: int) -> None:
     """65,536 steps and 4,096 bytes a row are two units; V3 adds a tenth, rounded up."""
-    assert compute_units(Inference(PROGRAM, INPUTS, rows, level), ENTRY) == units
-    assert compute_units(Transformation(PROGRAM, INPUTS, rows, level), ENTRY) == units
+    assert compute_units(Inference(PROGRAM, INPUTS, rows, level, SOURCES), ENTRY) == units
+    assert compute_units(Transformation(PROGRAM, INPUTS, rows, level, SOURCES), ENTRY) == units
 
 
 def test_parts_of_units_are_rounded_up_over_the_whole_job() -> None:
     small = replace(ENTRY, macs=1, steps=0, bytes_moved=1)
-    assert compute_units(Inference(PROGRAM, INPUTS, 1_000, 2), small) == 2
+    assert compute_units(Inference(PROGRAM, INPUTS, 1_000, 2, SOURCES), small) == 2
     free = replace(ENTRY, macs=0, steps=0, bytes_moved=0)
-    assert compute_units(Inference(PROGRAM, INPUTS, 1_000, 2), free) == 1
+    assert compute_units(Inference(PROGRAM, INPUTS, 1_000, 2, SOURCES), free) == 1
 
 
 def test_units_of_the_other_kinds() -> None:
@@ -45,7 +57,7 @@ def test_units_of_the_other_kinds() -> None:
     assert compute_units(Optimisation(encode_problem(Packing(5, (1,)))), None) == 2
     evaluations = DIGITS.make_shape().multiply_accumulates * DIGITS.population
     assert count_generation(DIGITS) == -(-evaluations // 65_536)
-    assert compute_units(Training(encode(DIGITS), 7), None) == 7 * count_generation(DIGITS)
+    assert compute_units(Training(encode(DIGITS), 7, DATA), None) == 7 * count_generation(DIGITS)
 
 
 @pytest.mark.parametrize(
@@ -92,5 +104,5 @@ def test_a_bond_is_rounded_up() -> None:
 
 def test_an_id_of_a_program_is_no_part_of_the_price() -> None:
     other = replace(ENTRY, program=Digest(b"o" * 32))
-    task = Inference(PROGRAM, INPUTS, 3, 2)
+    task = Inference(PROGRAM, INPUTS, 3, 2, SOURCES)
     assert compute_units(task, other) == compute_units(task, ENTRY)

@@ -8,12 +8,22 @@ from poi.disputes.outcomes import ChallengerWins, DefenderWins, Outcome, Reason
 from poi.disputes.player import choose_move
 from poi.disputes.record import Decided, Side
 from poi.market.judging import make_terms
-from poi.market.operations import ChallengeResult, DisputeDecision, RegisterProgram, SubmitResult
+from poi.market.operations import ChallengeResult, RegisterProgram, SubmitResult
 from poi.market.outcomes import AttemptFailed, Fault
 from poi.market.records import Claimed, Inference
 from tangle.core.types import Digest, Milliseconds
 from tests.aivm.verification.builders import Tensors, continue_wrongly, make_layered
-from tests.poi.market.builders import CAPACITY, CHALLENGER, FUNDS, RULES, WORKER, Scene, assign
+from tests.poi.market.builders import (
+    CAPACITY,
+    CHALLENGER,
+    FUNDS,
+    PACKAGE,
+    RULES,
+    SOURCES,
+    WORKER,
+    Scene,
+    assign,
+)
 
 RUN, HONEST = make_layered((60, 40, 40, 5), 30)
 LIE = continue_wrongly(RUN, HONEST, RUN.first + 2, 17)
@@ -22,13 +32,16 @@ LIE = continue_wrongly(RUN, HONEST, RUN.first + 2, 17)
 def open_wrong_or_right(tensors: Tensors) -> tuple[Scene, Digest, Trace]:
     """A claimed job over a real run."""
     scene = Scene()
-    scene.apply(WORKER, RegisterProgram(RUN.program_id, macs=2**16 // 10, steps=0, bytes_moved=0))
+    scene.apply(
+        WORKER, RegisterProgram(RUN.program_id, macs=2**16 // 10, steps=0, bytes_moved=0, package=PACKAGE)
+    )
+    scene.confirm(RUN.program_id)
     scene.apply(WORKER, CAPACITY)
     scene.advance()
     inputs = Trace(RUN, HONEST, Context(Digest(bytes(32)), WORKER, 0)).commitment.inputs
-    job = assign(scene, Inference(RUN.program_id, inputs, RUN.rows, 3))
+    job = assign(scene, Inference(RUN.program_id, inputs, RUN.rows, 3, SOURCES * len(inputs)))
     trace = Trace(RUN, tensors, Context(job, WORKER, scene.epoch))
-    scene.apply(WORKER, SubmitResult(job, trace.commitment))
+    scene.apply(WORKER, SubmitResult(job, trace.commitment, SOURCES * len(trace.commitment.outputs), b""))
     return scene, job, trace
 
 
@@ -53,7 +66,7 @@ def test_whoever_is_wrong_pays(is_claim_right: bool) -> None:
     bond = FUNDS - scene.balances[CHALLENGER]
     result = decide(scene, job, {Side.DEFENDER: claimed, Side.CHALLENGER: rival})
     before = scene.balances[WORKER]
-    events = scene.find(DisputeDecision(job, CHALLENGER, result))
+    events = scene.decide(job, result)
     if is_claim_right:
         assert result == DefenderWins(Reason.RECOMPUTED)
         assert isinstance(scene.market.get_job(job).phase, Claimed)

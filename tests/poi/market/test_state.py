@@ -7,10 +7,12 @@ from aivm.verification.trace import Commitment, Context
 from poi.market.limits import SEALS_MAX, SNAPSHOT_SIZE_MAX, VERIFIERS_MAX
 from poi.market.records import (
     VERSION,
+    Ballot,
     Best,
     Claimed,
     Collecting,
     Disputed,
+    Gathering,
     Inference,
     Job,
     KindPrice,
@@ -28,22 +30,35 @@ from poi.market.records import (
 )
 from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
-from tangle.core.types import Digest, Grains, Milliseconds
-from tests.poi.market.builders import CHALLENGER, CUSTOMER, INPUTS, PROGRAM, WORKER, make_key, start
+from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds
+from tests.poi.market.builders import (
+    CHALLENGER,
+    CUSTOMER,
+    DATA,
+    INPUTS,
+    PACKAGE,
+    PROGRAM,
+    SOURCES,
+    WORKER,
+    make_key,
+    start,
+)
 
-RUN = Inference(PROGRAM, INPUTS * 16, 1_024, 3)
+RUN = Inference(PROGRAM, INPUTS * 16, 1_024, 3, SOURCES * 16)
 COMMITMENT = Commitment(
     COMMITMENT_VERSION, Context(PROGRAM, WORKER, 1), PROGRAM, 5, INPUTS * 16, INPUTS * 64, 3, PROGRAM
 )
+VOTES = tuple(Ballot(validator, 14) for validator in range(VERIFIERS_MAX))
 CLAIM = Claimed(
-    (WORKER,) * 2, WORKER, Grains(2**63 - 1), COMMITMENT, Milliseconds(5), tuple(range(VERIFIERS_MAX))
+    (WORKER,) * 2, WORKER, Grains(2**63 - 1), COMMITMENT, Milliseconds(5), VOTES, SOURCES * 64, PACKAGE
 )
 SEALS = tuple(Seal(make_key(number), PROGRAM, number) for number in range(SEALS_MAX))
 LARGEST: list[tuple[Task, Phase]] = [
     (RUN, CLAIM),
-    (RUN, Disputed(CLAIM, CHALLENGER, PROGRAM, Milliseconds(9))),
-    (Optimisation(bytes(3_072)), Collecting(64, SEALS, (Best(WORKER, 1, 2, bytes(3_072)),))),
-    (Training(bytes(1_024), 2**20), Learning(2**20)),
+    (RUN, Disputed(CLAIM, CHALLENGER, PROGRAM, Milliseconds(9), CheckpointIndex(7), (32, 32), VOTES)),
+    (Optimisation(bytes(2_944)), Collecting(64, SEALS, (Best(WORKER, 1, 2, bytes(2_944)),))),
+    (Training(bytes(1_024), 2**20, DATA), Learning(2**20)),
+    (Training(bytes(1_024), 2**20, DATA), Gathering(CheckpointIndex(7), VOTES)),
 ]
 
 
@@ -84,6 +99,11 @@ def test_what_is_no_state() -> None:
 
 
 def test_kinds_are_the_tags_of_tasks() -> None:
-    tasks: list[Task] = [RUN, Transformation(PROGRAM, INPUTS, 1, 2), Optimisation(b""), Training(b"", 1)]
+    tasks: list[Task] = [
+        RUN,
+        Transformation(PROGRAM, INPUTS, 1, 2, SOURCES),
+        Optimisation(b""),
+        Training(b"", 1, DATA),
+    ]
     assert [get_kind(task) for task in tasks] == [1, 2, 3, 4]
     assert [task.__struct_config__.tag for task in tasks] == [1, 2, 3, 4]

@@ -74,7 +74,8 @@ def test_the_first_draws() -> None:
 def test_a_lost_dispute_divides_the_bond() -> None:
     bond = 2 * 271_000
     (challenge,) = CHECKPOINTS[4]["steps"]
-    (decision,) = CHECKPOINTS[5]["steps"]
+    move, *votes, decision = CHECKPOINTS[5]["steps"]
+    assert [each["movements"] for each in (move, *votes)] == [[], [], []]
     assert [movement[2] for movement in challenge["movements"]] == [bond]
     assert decision["movements"] == [
         ["credit", challenge["account"], bond + bond // 2, 8],
