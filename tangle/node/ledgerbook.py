@@ -59,6 +59,12 @@ class LedgerBook:
         """Transactions of ``issuer`` that are attached and not ordered."""
         return len(self._pending.get(issuer, ()))
 
+    def find_pending(self, issuer: PublicKey, sequence: int) -> TransactionId | None:
+        """The transaction with that number that is attached and not ordered; the latest where there are
+        several.
+        """
+        return self._pending.get(issuer, {}).get(sequence)
+
     def find_next(self, issuer: PublicKey, sequence: int) -> tuple[int, TransactionId | None]:
         """The first free number from ``sequence`` on, and the pending transaction just before it."""
         taken = self._pending.get(issuer, {})

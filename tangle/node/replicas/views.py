@@ -1,0 +1,56 @@
+"""What a customer gets."""
+
+from msgspec import Struct
+
+from aivm.program.types import TensorType
+from tangle.core.types import Digest, PublicKey, TransactionId
+
+
+class AnswerTimes(Struct, frozen=True):
+    """Where the time of an answer went, in milliseconds from its arrival."""
+
+    sealed_ms: float
+    """Until the list of seals was closed."""
+
+    shown_ms: float
+    """Until enough equal results were shown."""
+
+    total_ms: float
+    """Until the transaction was durable here too."""
+
+
+class FastAnswer(Struct, frozen=True, eq=False):
+    """The replicated result of a job that the ledger is going to settle."""
+
+    job: Digest
+    """The job."""
+
+    transaction: TransactionId
+    """What opens it."""
+
+    program: Digest
+    """The program."""
+
+    rows: int
+    """Rows of the run."""
+
+    types: tuple[TensorType, ...]
+    """Types of the outputs, without rows."""
+
+    outputs: tuple[bytes, ...]
+    """The outputs: elements row-major, little-endian, rows first."""
+
+    level: int
+    """Level of the receipt."""
+
+    agreeing: tuple[PublicKey, ...]
+    """Validators that gave this result."""
+
+    assigned: tuple[PublicKey, ...]
+    """Validators that had sealed one."""
+
+    receipt: bytes
+    """The receipt (``poi.receipts``)."""
+
+    times: AnswerTimes
+    """Where the time went."""
