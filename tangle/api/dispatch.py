@@ -15,11 +15,11 @@ from tangle.api.context import ApiContext
 from tangle.api.errors import InternalFault, MethodNotAllowed, UnknownRoute, UnsupportedExpectation
 from tangle.api.meters import ApiMeters
 from tangle.api.problems import make_problem_response
-from tangle.api.registry import JSON, Call, RawReply, Reply, Result, Route
+from tangle.api.registry import CBOR, JSON, Call, RawReply, Reply, Result, Route
 from tangle.api.requests import read_body, read_inputs
 from tangle.api.schemas.common import AnswerMeta, Envelope
 from tangle.api.web_files import DOCUMENT, make_file_response
-from tangle.api.wire import HexBytes, encode_json
+from tangle.api.wire import HexBytes, encode_cbor, encode_json
 from tangle.core.errors import TangleError
 
 log: Final = structlog.get_logger(__name__)
@@ -110,17 +110,20 @@ class Dispatcher:
         if route.body is not None and not route.body.is_stream:
             body = await read_body(route.body, request, context.config.body_timeout_s)
         call = Call(context, inputs, body, request)
+        is_cbor = route.is_translated and call.is_accepted(CBOR)
         if route.is_long:
-            return self._make_response(await route.handler(call))
+            return self._make_response(await route.handler(call), is_cbor=is_cbor)
         with context.limit_answer():
-            return self._make_response(await route.handler(call))
+            return self._make_response(await route.handler(call), is_cbor=is_cbor)
         raise AssertionError("an answer that is too late raises")
 
-    def _make_response(self, result: Result) -> web.StreamResponse:
+    def _make_response(self, result: Result, *, is_cbor: bool) -> web.StreamResponse:
         match result:
             case Reply(data=data, status=status, next_cursor=next_cursor):
-                meta = AnswerMeta(HexBytes(self._context.service.chain), next_cursor)
-                return web.Response(status=status, body=encode_json(Envelope(data, meta)), content_type=JSON)
+                envelope = Envelope(data, AnswerMeta(HexBytes(self._context.service.chain), next_cursor))
+                if is_cbor:
+                    return web.Response(status=status, body=encode_cbor(envelope), content_type=CBOR)
+                return web.Response(status=status, body=encode_json(envelope), content_type=JSON)
             case RawReply(content=content, media_type=media_type, status=status, headers=headers):
                 return web.Response(status=status, body=content, content_type=media_type, headers=headers)
             case _:

@@ -17,6 +17,25 @@ _REFERENCE: Final = "#/components/schemas/{name}"
 _BINARY: Final[dict[str, Any]] = {}
 """Schema of raw bytes: in OpenAPI 3.1 the media type says all."""
 
+_REFUSED: Final = "#/components/responses/Refused{status}"
+
+REFUSALS: Final = {
+    400: "A field of path, query or body is missing, unknown or not of its form.",
+    403: "Only for clients on the node's own machine.",
+    404: "There is no such thing here.",
+    408: "The body did not arrive in time.",
+    409: "Not in this state, or not yet.",
+    413: "The body is over this route's limit.",
+    415: "The body is of a type that this route does not read.",
+    416: "The range lies behind the end.",
+    422: "A rule of the ledger refuses it.",
+    429: "Too much at once; ask again after `Retry-After` seconds.",
+    503: "The node is not ready, or is stopping.",
+    504: "The node did not answer in time.",
+    507: "No room on the node's disk.",
+}
+"""What a refusal means, by HTTP status; each is a problem document whose `code` says more."""
+
 
 def make_openapi(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """Describe ``routes``.
@@ -38,15 +57,42 @@ def make_openapi(routes: Sequence[Route], version: str) -> dict[str, Any]:
             "title": "Tangle node",
             "version": version,
             "description": "A node of a DAG ledger that learns. 64-bit numbers are decimal strings, hashes "
-            "are lower-case hex, accounts are bech32m addresses. Every refusal is an RFC 9457 problem with a "
-            "stable `code`.",
+            "are lower-case hex, accounts are bech32m addresses. `Accept: application/cbor` gets the same "
+            "answers in CBOR, with numbers as integers and hashes as bytes, where a route does not say "
+            "otherwise. Every refusal is an RFC 9457 problem with a stable `code`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
         "paths": paths,
-        "components": {"schemas": kept},
+        "components": {"schemas": kept, "responses": _describe_refusals(by_kind)},
     }
+
+
+def list_refusals(route: Route) -> tuple[int, ...]:
+    """HTTP statuses with which ``route`` may refuse."""
+    names = set(route.inputs.__struct_fields__)
+    expected = {400, 429, 503, *route.refusals}
+    if "{" in route.path or "shard" in names:
+        expected.add(404)
+    if "timeout_s" in names:
+        expected.add(409)
+    if route.body is not None:
+        expected |= {408, 413, 415, 422}
+    if not route.is_long or route.body is not None:
+        expected.add(504)
+    return tuple(sorted(expected))
+
+
+def _describe_refusals(by_kind: dict[Any, Any]) -> dict[str, Any]:
+    content = {PROBLEM_TYPE: {"schema": by_kind[Problem]}}
+    described: dict[str, Any] = {}
+    for status, meaning in REFUSALS.items():
+        response: dict[str, Any] = {"description": meaning, "content": content}
+        if status == 429:
+            response["headers"] = {"Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+        described[f"Refused{status}"] = response
+    return described
 
 
 def _collect_kinds(routes: Sequence[Route]) -> tuple[Any, ...]:
@@ -122,11 +168,14 @@ def _describe_responses(route: Route, by_kind: dict[Any, Any]) -> dict[str, Any]
                 "required": ["data", "meta"],
             }
         }
-    for media_type in route.media_types:
+    others = (*route.media_types, CBOR) if route.is_translated else route.media_types
+    for media_type in others:
         content[media_type] = {"schema": _BINARY}
     responses: dict[str, Any] = {
         str(status): {"description": _get_first_line(route), "content": content} for status in route.statuses
     }
+    for status in list_refusals(route):
+        responses[str(status)] = {"$ref": _REFUSED.format(status=status)}
     refused = {PROBLEM_TYPE: {"schema": by_kind[Problem]}}
     responses["default"] = {"description": "Refused; `code` says why.", "content": refused}
     return responses

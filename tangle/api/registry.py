@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 from aiohttp import web
 from msgspec import Struct
 
+from tangle.api.accepting import prefers
 from tangle.api.context import ApiContext
 
 JSON: Final = "application/json"
@@ -50,8 +51,8 @@ class Call(Struct, Generic[Inputs, Body], frozen=True):
         return self.request.remote or ""
 
     def is_accepted(self, media_type: str) -> bool:
-        """Whether the client asks for ``media_type`` by name."""
-        return media_type in self.request.headers.get("Accept", "")
+        """Whether the client asks for ``media_type`` by name, and not for JSON rather."""
+        return prefers(self.request.headers.get("Accept", ""), media_type, JSON)
 
 
 class Reply(Struct, frozen=True):
@@ -143,6 +144,16 @@ class Route(Struct, frozen=True):
     is_long: bool
     """Whether it may stay open: it waits or streams, and has limits of its own."""
 
+    refusals: tuple[int, ...] = ()
+    """HTTP statuses of refusals beyond those that its path, query and body let one expect."""
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether its JSON answer is told in CBOR to those who ask: routes with a CBOR form of their own
+        are not.
+        """
+        return self.answer is not None and CBOR not in self.media_types
+
     @property
     def summary(self) -> str:
         """What it does: the handler's docstring."""
@@ -174,15 +185,16 @@ class RouteTable:
         media_types: tuple[str, ...] = (),
         statuses: tuple[int, ...] = (200,),
         is_long: bool = False,
+        refusals: tuple[int, ...] = (),
     ) -> Callable[[Handler[Inputs, None]], Handler[Inputs, None]]:
         """Declare a reading route; ``inputs`` holds the fields of path and query."""
-        return self._declare("GET", path, inputs, None, answer, media_types, statuses, is_long)
+        return self._declare("GET", path, inputs, None, answer, media_types, statuses, is_long, refusals)
 
     def head(
         self, path: str, inputs: type[Inputs]
     ) -> Callable[[Handler[Inputs, None]], Handler[Inputs, None]]:
         """Declare the head of a route that is long; others have theirs already."""
-        return self._declare("HEAD", path, inputs, None, None, (), (200,), False)
+        return self._declare("HEAD", path, inputs, None, None, (), (200,), False, ())
 
     def post(
         self,
@@ -194,9 +206,10 @@ class RouteTable:
         media_types: tuple[str, ...] = (),
         statuses: tuple[int, ...] = (200,),
         is_long: bool = False,
+        refusals: tuple[int, ...] = (),
     ) -> Callable[[Handler[Inputs, Any]], Handler[Inputs, Any]]:
         """Declare a route that does something, mostly with a body."""
-        return self._declare("POST", path, inputs, body, answer, media_types, statuses, is_long)
+        return self._declare("POST", path, inputs, body, answer, media_types, statuses, is_long, refusals)
 
     def put(
         self,
@@ -207,15 +220,16 @@ class RouteTable:
         answer: Any,
         statuses: tuple[int, ...] = (200,),
         is_long: bool = False,
+        refusals: tuple[int, ...] = (),
     ) -> Callable[[Handler[Inputs, Any]], Handler[Inputs, Any]]:
         """Declare a route that makes something so, however often it is asked."""
-        return self._declare("PUT", path, inputs, body, answer, (), statuses, is_long)
+        return self._declare("PUT", path, inputs, body, answer, (), statuses, is_long, refusals)
 
     def delete(
-        self, path: str, inputs: type[Inputs], *, answer: Any
+        self, path: str, inputs: type[Inputs], *, answer: Any, refusals: tuple[int, ...] = ()
     ) -> Callable[[Handler[Inputs, None]], Handler[Inputs, None]]:
         """Declare a route that takes something away."""
-        return self._declare("DELETE", path, inputs, None, answer, (), (200,), False)
+        return self._declare("DELETE", path, inputs, None, answer, (), (200,), False, refusals)
 
     def _declare(
         self,
@@ -227,6 +241,7 @@ class RouteTable:
         media_types: tuple[str, ...],
         statuses: tuple[int, ...],
         is_long: bool,
+        refusals: tuple[int, ...],
     ) -> Callable[[Handler[Inputs, Any]], Handler[Inputs, Any]]:
         def declare(handler: Handler[Inputs, Any]) -> Handler[Inputs, Any]:
             self.routes.append(
@@ -241,6 +256,7 @@ class RouteTable:
                     media_types=media_types,
                     statuses=statuses,
                     is_long=is_long,
+                    refusals=refusals,
                 )
             )
             return handler

@@ -32,6 +32,9 @@ PAGE_MAX: Final = 1_000
 CONTENT: Final = BodyRule(json=None, is_cbor=False, limit=BLOB_SIZE_MAX, is_stream=True)
 """A blob's content."""
 
+KEEPING: Final = (403, 409, 507)
+"""Refusals of what takes room on the disk: another machine asks, something is damaged or missing, no room."""
+
 LASTING: Final = "public, max-age=31536000, immutable"
 """An id never names anything else."""
 
@@ -104,19 +107,36 @@ async def get_blob_room(call: Call[NoInputs, None]) -> Reply:
     )
 
 
-@routes.post("/v1/blobs", UploadInputs, CONTENT, answer=BlobAnswer, statuses=(201,), is_long=True)
+@routes.post(
+    "/v1/blobs", UploadInputs, CONTENT, answer=BlobAnswer, statuses=(201,), is_long=True, refusals=KEEPING
+)
 async def upload_blob(call: Call[UploadInputs, None]) -> Reply:
     """Keep the body's bytes; the answer has their id. It comes once they are on disk."""
     return await _receive(call, None, is_pinned=call.inputs.pin)
 
 
-@routes.put("/v1/blobs/{id}", UploadAsInputs, CONTENT, answer=BlobAnswer, statuses=(201,), is_long=True)
+@routes.put(
+    "/v1/blobs/{id}",
+    UploadAsInputs,
+    CONTENT,
+    answer=BlobAnswer,
+    statuses=(201,),
+    is_long=True,
+    refusals=KEEPING,
+)
 async def upload_blob_as(call: Call[UploadAsInputs, None]) -> Reply:
     """Keep the body's bytes if they are what the id names."""
     return await _receive(call, parse_blob_id(call.inputs.id), is_pinned=call.inputs.pin)
 
 
-@routes.get("/v1/blobs/{id}", BlobInputs, media_types=(OCTETS,), statuses=(200, 206, 304), is_long=True)
+@routes.get(
+    "/v1/blobs/{id}",
+    BlobInputs,
+    media_types=(OCTETS,),
+    statuses=(200, 206, 304),
+    is_long=True,
+    refusals=(409, 416),
+)
 async def get_blob(call: Call[BlobInputs, None]) -> web.StreamResponse:
     """The content of a blob that is here, checked as it is read.
 
@@ -148,7 +168,9 @@ async def get_blob_status(call: Call[BlobInputs, None]) -> Reply:
     return Reply(make_blob_answer(call.context.service.blobs.get(parse_blob_id(call.inputs.id))))
 
 
-@routes.post("/v1/blobs/{id}/fetch", FetchInputs, None, answer=BlobAnswer, statuses=(200, 202))
+@routes.post(
+    "/v1/blobs/{id}/fetch", FetchInputs, None, answer=BlobAnswer, statuses=(200, 202), refusals=KEEPING
+)
 async def fetch_blob(call: Call[FetchInputs, None]) -> Reply:
     """Begin to fetch a blob from peers: 200 when it is here already, else 202; its status tells the rest."""
     _check_operator(call)
@@ -157,7 +179,7 @@ async def fetch_blob(call: Call[FetchInputs, None]) -> Reply:
     return Reply(make_blob_answer(view), status=200 if view.state is BlobState.WHOLE else 202)
 
 
-@routes.put("/v1/blobs/{id}/pin", BlobInputs, None, answer=BlobAnswer)
+@routes.put("/v1/blobs/{id}/pin", BlobInputs, None, answer=BlobAnswer, refusals=KEEPING)
 async def pin_blob(call: Call[BlobInputs, None]) -> Reply:
     """Keep a blob until it is unpinned."""
     _check_operator(call)
@@ -165,7 +187,7 @@ async def pin_blob(call: Call[BlobInputs, None]) -> Reply:
     return Reply(make_blob_answer(view))
 
 
-@routes.delete("/v1/blobs/{id}", BlobInputs, answer=BlobAnswer)
+@routes.delete("/v1/blobs/{id}", BlobInputs, answer=BlobAnswer, refusals=(403,))
 async def release_blob(call: Call[BlobInputs, None]) -> Reply:
     """Keep a blob no longer: it is unpinned, not fetched any further, and goes when its room is needed."""
     _check_operator(call)
@@ -175,7 +197,11 @@ async def release_blob(call: Call[BlobInputs, None]) -> Reply:
 
 
 @routes.post(
-    "/v1/blobs/collect", NoInputs, BodyRule(CollectBody, False, JSON_BODY_MAX), answer=CollectedAnswer
+    "/v1/blobs/collect",
+    NoInputs,
+    BodyRule(CollectBody, False, JSON_BODY_MAX),
+    answer=CollectedAnswer,
+    refusals=(403,),
 )
 async def collect_blobs(call: Call[NoInputs, CollectBody]) -> Reply:
     """Remove unpinned blobs now, the one used longest ago first."""

@@ -58,7 +58,7 @@ class PageInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """Most events to return."""
 
 
-@routes.get("/v1/events", StreamInputs, media_types=(EVENT_STREAM,), is_long=True)
+@routes.get("/v1/events", StreamInputs, media_types=(EVENT_STREAM,), is_long=True, refusals=(409,))
 async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
     """Stored events as server-sent events; ids are gapless, and ``Last-Event-ID`` resumes after any of them.
 

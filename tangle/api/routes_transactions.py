@@ -204,6 +204,7 @@ async def get_neighbours(call: Call[NeighbourInputs, None]) -> Reply:
     BodyRule(FaucetRequest, False, JSON_BODY_MAX),
     answer=FaucetAnswer,
     statuses=(202,),
+    refusals=(404,),
 )
 async def ask_faucet(call: Call[NoInputs, FaucetRequest]) -> Reply:
     """Send the faucet's portion to an account; on a devnet only."""

@@ -1,4 +1,4 @@
-"""How protocol values are written in JSON.
+"""How protocol values are written in JSON, and the same answers in CBOR.
 
 JavaScript and many JSON parsers round integers above 2**53, so every 64-bit number travels as a decimal
 string; hashes and keys travel as lower-case hex. The types here are ordinary ``int`` and ``bytes`` at run
@@ -9,6 +9,7 @@ protocol 9.
 import re
 from typing import Any, Final, TypeVar
 
+import cbor2
 import msgspec
 
 from tangle.core.types import INTEGER_MAX
@@ -85,6 +86,19 @@ def get_value_schema(kind: type[Any]) -> dict[str, Any]:
 def encode_json(value: object) -> bytes:
     """JSON of a struct or of builtins that hold this module's types."""
     return msgspec.json.encode(value, enc_hook=encode_value)
+
+
+def encode_cbor(value: object) -> bytes:
+    """CBOR of what ``encode_json`` writes: the same names, but numbers are integers and bytes are bytes."""
+    return cbor2.dumps(msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=_strip_value))
+
+
+def _strip_value(value: object) -> int | bytes:
+    if isinstance(value, Quantity | SignedQuantity):
+        return int(value)
+    if isinstance(value, HexBytes):
+        return bytes(value)
+    raise TypeError(f"{type(value).__name__} has no CBOR form")
 
 
 def decode_json(kind: type[Value], data: bytes) -> Value:
