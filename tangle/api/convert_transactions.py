@@ -1,16 +1,22 @@
 """From the node's views of transactions to the API's answers."""
 
+from typing import assert_never
+
+from poi.market.operations import decode_operation
 from tangle.api.accounts import AccountCodec
+from tangle.api.describe_operations import tell_operation
 from tangle.api.schemas.transactions import (
     BatchItemAnswer,
     BatchOutcome,
+    MarketCallAnswer,
+    OperationAnswer,
     PreparedAnswer,
     TransactionAnswer,
     TransferAnswer,
     WorkAnswer,
 )
 from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
-from tangle.core.transactions import Work
+from tangle.core.transactions import MarketCall, TransactionBody, Transfer, Work
 from tangle.node.views import PreparedTransaction, SubmitOutcome, TransactionView
 
 
@@ -61,7 +67,7 @@ def make_transaction_answer(view: TransactionView, accounts: AccountCodec) -> Tr
         sequence=Quantity(body.sequence),
         anchor=Quantity(body.anchor),
         parents=tuple(map(HexDigest, body.parents)),
-        operation=TransferAnswer(accounts.encode(body.operation.recipient), Quantity(body.operation.amount)),
+        operation=make_operation_answer(body, accounts),
         work=make_work_answer(body.work, accounts),
         max_fee=Quantity(body.max_fee),
         fee=make_quantity(view.fee),
@@ -71,6 +77,25 @@ def make_transaction_answer(view: TransactionView, accounts: AccountCodec) -> Tr
         reason=view.reason,
         reason_code=view.reason_code,
     )
+
+
+def make_operation_answer(body: TransactionBody, accounts: AccountCodec) -> OperationAnswer:
+    """The answer's form of what a transaction does."""
+    match body.operation:
+        case Transfer(recipient=recipient, amount=amount):
+            return TransferAnswer(accounts.encode(recipient), Quantity(amount))
+        case MarketCall(data=data):
+            story = tell_operation(decode_operation(data), body.issuer, body.sequence)
+            return MarketCallAnswer(
+                name=story.name,
+                text=story.text,
+                job=None if story.job is None else HexDigest(story.job),
+                program=None if story.program is None else HexDigest(story.program),
+                held=Quantity(story.held),
+                data=HexBytes(data),
+            )
+        case _:
+            assert_never(body.operation)
 
 
 def make_batch_item_answer(outcome: SubmitOutcome) -> BatchItemAnswer:

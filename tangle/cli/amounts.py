@@ -4,10 +4,10 @@ import re
 from typing import Final
 
 from tangle.cli.errors import InvalidAmount
+from tangle.core.amounts import DECIMALS, format_amount
 from tangle.core.types import GRAINS_PER_TOKEN, INTEGER_MAX, Grains
 
-DECIMALS: Final = 9
-"""Digits after the point: 10**9 grains are one MST."""
+__all__ = ["format_amount", "parse_amount"]
 
 TEXT_LENGTH_MAX: Final = 40
 """Longest amount read: the largest in grains has 19 digits."""
@@ -36,10 +36,3 @@ def parse_amount(text: str) -> Grains:
     if grains > INTEGER_MAX:
         raise InvalidAmount(text, f"it is more than the largest amount, {format_amount(INTEGER_MAX)}")
     return Grains(grains)
-
-
-def format_amount(grains: int) -> str:
-    """``1.5 MST``: no trailing zeros, no rounding."""
-    whole, fraction = divmod(grains, GRAINS_PER_TOKEN)
-    digits = f"{fraction:0{DECIMALS}d}".rstrip("0")
-    return f"{whole}.{digits} MST" if digits else f"{whole} MST"

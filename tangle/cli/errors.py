@@ -179,3 +179,87 @@ class BlobNotFetched(TangleError):
         self.blob = blob
         self.reason_code = reason_code
         super().__init__(f"blob {blob} did not come ({reason_code}): {reason}")
+
+
+class InvalidProblemFile(TangleError):
+    """A file that holds no optimisation problem, or no answer to one."""
+
+    code = "problem-file-invalid"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name} cannot be read: {reason}")
+
+
+class WalletUnclear(TangleError):
+    """No wallet was named, and there is not exactly one."""
+
+    code = "wallet-unclear"
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        found = (
+            f"there are {', '.join(names)}" if names else "there is none; tangle wallet new NAME makes one"
+        )
+        super().__init__(f"name the wallet that pays with --wallet: {found}")
+
+
+class JobUnclear(TangleError):
+    """The beginning of a job's id that no job or several have."""
+
+    code = "job-unclear"
+
+    def __init__(self, text: str, found: int) -> None:
+        self.text = text
+        self.found = found
+        super().__init__(
+            f"{text[:64]!r} is the beginning of {found} of the latest jobs; tangle job list shows them"
+        )
+
+
+class MissingOption(TangleError):
+    """An option that a job of this kind needs."""
+
+    code = "option-missing"
+
+    def __init__(self, kind: str, options: str) -> None:
+        self.kind = kind
+        self.options = options
+        super().__init__(f"a job of the kind {kind} needs {options}")
+
+
+class JobNotDone(TangleError):
+    """A job without a result to show."""
+
+    code = "job-not-done"
+
+    def __init__(self, job: bytes, phase: str, reason: str) -> None:
+        self.job = job
+        self.phase = phase
+        self.reason = reason
+        super().__init__(f"job {job.hex()} is {phase}: {reason}")
+
+
+class SecretMissing(TangleError):
+    """A sealed answer whose salt is not on this machine."""
+
+    code = "answer-secret-missing"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"the sealed answer was kept at {path}, which is gone; without it nothing can be shown"
+        )
+
+
+class NothingKnown(TangleError):
+    """An id that names nothing this node knows."""
+
+    code = "id-unknown"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text[:80]!r} is no transaction, job, program, standing job or checkpoint of this node"
+        )

@@ -1,10 +1,11 @@
 """``tangle tx``: one transaction and its proof."""
 
 from pathlib import Path
+from typing import assert_never
 
 import click
 
-from tangle.api.schemas.transactions import TransactionAnswer
+from tangle.api.schemas.transactions import MarketCallAnswer, TransactionAnswer, TransferAnswer
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleGroup
@@ -48,9 +49,7 @@ def show_transaction(context: CommandContext, /, id: TransactionId) -> None:  # 
         "transaction": answer.id.hex(),
         "status": answer.status.value + (f": {answer.reason}" if answer.reason else ""),
         "final": "yes" if answer.is_final else "not yet",
-        "amount": format_amount(answer.operation.amount),
-        "from": answer.issuer,
-        "to": answer.operation.recipient,
+        **describe_operation(answer),
         "fee": "-"
         if answer.fee is None
         else f"{format_amount(answer.fee)} of at most {format_amount(answer.max_fee)}",
@@ -82,6 +81,22 @@ def save_proof(context: CommandContext, /, id: TransactionId, output: Path | Non
     record = {"transaction": id.hex(), "file": str(path), "size_bytes": len(proof)}
     context.emit_fields(record, {"proof": path, "size": f"{len(proof)} bytes"})
     context.say(f"check it, here or anywhere: tangle verify {path}")
+
+
+def describe_operation(answer: TransactionAnswer) -> dict[str, object]:
+    """What a transaction does and for whom, as names and values."""
+    match answer.operation:
+        case TransferAnswer(recipient=recipient, amount=amount):
+            return {"amount": format_amount(amount), "from": answer.issuer, "to": recipient}
+        case MarketCallAnswer(text=text, job=job, program=program):
+            fields: dict[str, object] = {"market": text, "from": answer.issuer}
+            if job is not None:
+                fields["job"] = job.hex()
+            if program is not None:
+                fields["program"] = program.hex()
+            return fields
+        case _:
+            assert_never(answer.operation)
 
 
 async def _get_transaction(url: str, identity: TransactionId) -> TransactionAnswer:

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 import anyio.to_thread
 import click
@@ -10,7 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tangle.api.schemas.ledger import AccountAnswer, EarningAnswer
-from tangle.api.schemas.transactions import PreparedAnswer, TransactionAnswer
+from tangle.api.schemas.transactions import (
+    MarketCallAnswer,
+    PreparedAnswer,
+    TransactionAnswer,
+    TransferAnswer,
+)
 from tangle.cli.amounts import format_amount, parse_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.errors import NotApplied
@@ -121,12 +126,13 @@ def history(context: CommandContext, account: str, limit: int, network: str) -> 
         table = Table("checkpoint", "status", "amount", "fee", "with", "id", box=None, pad_edge=False)
         for item in items:
             is_sender = item.issuer == own
+            amount, counterpart = _describe_side(item, is_sender=is_sender)
             table.add_row(
                 "-" if item.checkpoint is None else str(item.checkpoint),
                 item.reason_code or item.status.value,
-                ("-" if is_sender else "+") + format_amount(item.operation.amount),
+                amount,
                 format_amount(item.fee) if is_sender and item.fee is not None else "",
-                item.operation.recipient if is_sender else item.issuer,
+                counterpart,
                 item.id.hex(),
             )
         console.print(table)
@@ -240,6 +246,18 @@ async def _get_earnings(url: str, account: PublicKey, limit: int) -> tuple[list[
     return items, own
 
 
+def _describe_side(item: TransactionAnswer, *, is_sender: bool) -> tuple[str, str]:
+    """What a transaction moves as its account sees it, and with whom or what for."""
+    match item.operation:
+        case TransferAnswer(recipient=recipient, amount=amount):
+            sign = "-" if is_sender else "+"
+            return sign + format_amount(amount), recipient if is_sender else item.issuer
+        case MarketCallAnswer(held=held, text=text):
+            return f"-{format_amount(held)}" if is_sender and held else "", f"market: {text}"
+        case _:
+            assert_never(item.operation)
+
+
 def _emit_final(
     context: CommandContext, answer: TransactionAnswer, elapsed_s: float, extra: dict[str, float]
 ) -> None:
@@ -249,6 +267,7 @@ def _emit_final(
     """
     if answer.status is not TransactionStatus.CHECKPOINTED:
         raise NotApplied(answer.id, answer.status, answer.reason)
+    assert isinstance(answer.operation, TransferAnswer), "nothing else is sent here"
     record = {"transaction": answer, "elapsed_s": round(elapsed_s, 3), **extra}
     fields = {
         "transaction": answer.id.hex(),

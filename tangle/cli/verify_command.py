@@ -1,11 +1,14 @@
 """``tangle verify``: a proof of finality, checked with nothing but the genesis. No node is asked."""
 
 from pathlib import Path
+from typing import assert_never
 
 import click
 
+from poi.market.operations import decode_operation
 from shards.committee import Committee
 from shards.proofs import PROOF_SIZE_MAX, ProvenTransaction, verify_transaction_proof
+from tangle.api.describe_operations import tell_operation
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context
 from tangle.cli.groups import TangleCommand
@@ -13,6 +16,7 @@ from tangle.cli.networks import describe_network, find_genesis
 from tangle.cli.texts import format_time
 from tangle.core.address import encode_address
 from tangle.core.genesis import Genesis, compute_chain_id
+from tangle.core.transactions import MarketCall, TransactionBody, Transfer
 from tangle.ledger.effects import Status, decode_effect, describe_effect
 
 
@@ -43,7 +47,8 @@ def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Gen
     effect = decode_effect(proven.effect)
     body, checkpoint = proven.transaction.body, proven.checkpoint
     prefix = genesis.parameters.address_prefix.decode()
-    sender, recipient = (encode_address(prefix, key) for key in (body.issuer, body.operation.recipient))
+    sender = encode_address(prefix, body.issuer)
+    record_of_operation, fields_of_operation = _describe_operation(body, prefix)
     weight, total = committee.compute_weight(set(proven.signers)), committee.total_weight
     is_applied, time_ms = effect.status is Status.APPLIED, checkpoint.timestamp_ms
     record = {
@@ -51,8 +56,7 @@ def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Gen
         "transaction": proven.transaction.id.hex(),
         "sender": sender,
         "sequence": str(body.sequence),
-        "recipient": recipient,
-        "amount": str(body.operation.amount),
+        **record_of_operation,
         "is_applied": is_applied,
         "status": effect.status.name.lower(),
         "effect": describe_effect(effect, body),
@@ -70,7 +74,7 @@ def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Gen
     fields = {
         "proven": "this transaction was ordered, and is final",
         "transaction": proven.transaction.id.hex(),
-        "transfer": f"{format_amount(body.operation.amount)}\nfrom {sender}\nto   {recipient}",
+        **fields_of_operation,
         "effect": "applied" if is_applied else f"not applied: {describe_effect(effect, body)}",
         "fee": format_amount(effect.fee),
         "work": "counted" if effect.work_counted else "not counted",
@@ -80,3 +84,21 @@ def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Gen
         "network": describe_network(genesis),
     }
     context.emit_fields(record, fields)
+
+
+def _describe_operation(body: TransactionBody, prefix: str) -> tuple[dict[str, object], dict[str, object]]:
+    """What a proven transaction does: for machines, and for people."""
+    sender = encode_address(prefix, body.issuer)
+    match body.operation:
+        case Transfer(recipient=key, amount=amount):
+            recipient = encode_address(prefix, key)
+            text = f"{format_amount(amount)}\nfrom {sender}\nto   {recipient}"
+            return {"recipient": recipient, "amount": str(amount)}, {"transfer": text}
+        case MarketCall(data=data):
+            story = tell_operation(decode_operation(data), body.issuer, body.sequence)
+            record: dict[str, object] = {"operation": story.name, "data": data.hex()}
+            if story.job is not None:
+                record["job"] = story.job.hex()
+            return record, {"market": f"{story.text}\nfrom {sender}"}
+        case _:
+            assert_never(body.operation)

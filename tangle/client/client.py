@@ -10,6 +10,8 @@ from typing import Final, Self
 
 import anyio
 
+from poi.market.operations import Operation as MarketOperation
+from poi.market.operations import encode_operation
 from shards.proofs import ProvenTransaction, verify_transaction_proof
 from tangle.api.schemas.transactions import (
     BatchItemAnswer,
@@ -20,6 +22,7 @@ from tangle.api.schemas.transactions import (
 )
 from tangle.client.blobs import BlobMethods
 from tangle.client.errors import ApiProblem, NotReached, UnexpectedAnswer
+from tangle.client.market import MarketMethods
 from tangle.client.reading import NodeReader, as_text
 from tangle.client.sending import Prove, make_transaction, read_work
 from tangle.client.transport import ClientConfig
@@ -27,7 +30,7 @@ from tangle.core.encoding import encode
 from tangle.core.errors import WrongChain
 from tangle.core.genesis import Genesis, compute_chain_id, decode_genesis
 from tangle.core.signing import SigningKey
-from tangle.core.transactions import Operation, Transaction
+from tangle.core.transactions import MarketCall, Operation, Transaction
 from tangle.core.types import ChainId, PublicKey, TransactionId
 from tangle.node.views import TransactionStatus
 
@@ -45,7 +48,7 @@ PROGRESS: Final = {
 """How far each status is on the way; after 3 comes nothing, but the certificate of a conflict."""
 
 
-class TangleClient(BlobMethods, NodeReader):
+class TangleClient(BlobMethods, MarketMethods, NodeReader):
     """A client of the node at ``base_url``. Close it, or use it as an asynchronous context manager."""
 
     def __init__(
@@ -102,6 +105,22 @@ class TangleClient(BlobMethods, NodeReader):
         identity = await self.submit_transfer(key, operation, prove=prove, worker=worker, max_fee=max_fee)
         return await self.wait_transaction(identity, wait, timeout_s)
 
+    async def call_market(
+        self,
+        key: SigningKey,
+        operation: MarketOperation,
+        *,
+        prove: Prove | None = None,
+        max_fee: int | None = None,
+        timeout_s: float = 30.0,
+    ) -> TransactionAnswer:
+        """As ``send``, for an operation of the market: it is tried first, so a refusal costs nothing.
+
+        :raises ApiProblem: the market would refuse it; its code says why.
+        """
+        call = MarketCall(encode_operation(operation))
+        return await self.send(key, call, prove=prove, max_fee=max_fee, timeout_s=timeout_s)
+
     async def submit_transfer(
         self,
         key: SigningKey,
@@ -114,7 +133,8 @@ class TangleClient(BlobMethods, NodeReader):
         """As ``send``, without waiting for more than the node's taking it in; returns the id."""
         # Two at a time would be prepared for the same sequence number.
         async with self._locks.setdefault(key.public_key, anyio.Lock()):
-            prepared = await self.prepare(key.public_key, work=prove is None, worker=worker)
+            call = operation.data if isinstance(operation, MarketCall) else None
+            prepared = await self.prepare(key.public_key, work=prove is None, worker=worker, operation=call)
             if self._chain is not None and bytes(prepared.chain) != self._chain:
                 raise WrongChain(prepared.chain, self._chain)
             if prove is not None:
@@ -134,13 +154,19 @@ class TangleClient(BlobMethods, NodeReader):
         work: bool = False,
         worker: PublicKey | str | None = None,
         sequence: int | None = None,
+        operation: bytes | None = None,
     ) -> PreparedAnswer:
-        """Everything that the issuer's next transaction needs; with ``work``, the work done by the node."""
+        """Everything that the issuer's next transaction needs; with ``work``, the work done by the node.
+
+        :param operation: an encoded operation of the market, which is tried; none for a transfer.
+        :raises ApiProblem: the market would refuse it.
+        """
         body = {
             "issuer": as_text(issuer),
             "work": work,
             "worker": None if worker is None else as_text(worker),
             "sequence": None if sequence is None else str(sequence),
+            "operation": None if operation is None else operation.hex(),
         }
         return (await self._post_json(PreparedAnswer, "/v1/prepare", body)).data
 

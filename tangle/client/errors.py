@@ -56,6 +56,20 @@ class NotReached(TangleError):
         )
 
 
+class JobNotReached(TangleError):
+    """A job has not come as far as asked in time; it may still."""
+
+    code = "wait-timeout"
+
+    def __init__(self, job: bytes, phase: str, timeout_s: float) -> None:
+        self.job = job
+        self.phase = phase
+        self.timeout_s = timeout_s
+        super().__init__(
+            f"job {job.hex()} is {phase} after {timeout_s:g} s; tangle job show tells how it goes on"
+        )
+
+
 class EventsLost(TangleError):
     """The node's event log is not the one that was followed: its ids do not go on where they were."""
 

@@ -23,6 +23,13 @@ class PrepareRequest(Struct, frozen=True, forbid_unknown_fields=True):
     sequence: Quantity | None = None
     """Number to prepare for; the next free one for none."""
 
+    operation: HexBytes | None = None
+    """The encoded operation of the market that will be signed, none for a transfer. It is tried on the ledger
+    as it is now, and refused here with the reason where the ledger would refuse it."""
+
+    is_tried: bool = True
+    """Whether to try it; not where it builds on transactions that are not executed yet."""
+
 
 class WorkAnswer(Struct, frozen=True):
     """The AI work of a transaction."""
@@ -71,7 +78,7 @@ class PreparedAnswer(Struct, frozen=True):
     """Evaluations to carry."""
 
     suggested_max_fee: Quantity
-    """Enough for a transfer even if the price rises for a while."""
+    """Enough for the operation even if the price rises for a while."""
 
     job: HexDigest
     """Standing job that was assigned."""
@@ -96,7 +103,29 @@ class TransferAnswer(Struct, frozen=True, tag_field="kind", tag="transfer"):
     """Grains."""
 
 
-OperationAnswer = TransferAnswer
+class MarketCallAnswer(Struct, frozen=True, tag_field="kind", tag="market"):
+    """Something asked of the market."""
+
+    name: str
+    """What: ``open-job``, ``register-program`` and so on."""
+
+    text: str
+    """The same for people, in one sentence."""
+
+    job: HexDigest | None
+    """The job that it opens or is about."""
+
+    program: HexDigest | None
+    """The program that it is about."""
+
+    held: Quantity
+    """Grains that it names itself to be held; deposits and bonds follow from the rules."""
+
+    data: HexBytes
+    """The encoded operation."""
+
+
+OperationAnswer = TransferAnswer | MarketCallAnswer
 """The closed union of operations; it grows by version."""
 
 
