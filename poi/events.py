@@ -50,6 +50,10 @@ class EvaluateRequest(Struct, frozen=True, array_like=True, forbid_unknown_field
     assignments: tuple[Assignment, ...]
     """What to evaluate."""
 
+    data: bytes = b""
+    """The blob of the job's training data; empty where the data ship with this version, or were sent before.
+    """
+
 
 class EvaluateAnswer(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What an ``EvaluateRequest`` computed."""

@@ -50,17 +50,33 @@ class OpenJob(Struct, frozen=True, eq=False):
 
 @lru_cache(maxsize=JOBS_OPEN_MAX)
 def open_job(job: StandingJob) -> OpenJob:
-    """Load a job's data and check that its model can read them.
+    """Open a job whose data ship with this version.
 
     :raises UnknownDataset, InvalidDataset: the data are not here, are damaged, or do not fit the model.
     """
-    shape = job.make_shape()
-    opened = OpenJob(job, compute_job_id(job), shape, load_dataset(job.dataset), load_dataset(job.holdout))
-    for dataset in (opened.training, opened.holdout):
-        if dataset.rows.shape[1] != job.sizes[0] or int(dataset.labels.max()) >= job.sizes[-1]:
-            found = f"rows of {dataset.rows.shape[1]} values, labels up to {dataset.labels.max()}"
-            raise InvalidDataset(f"{found}; the job's layers are {job.sizes}")
-    return opened
+    return make_open_job(job, load_dataset(job.dataset), load_dataset(job.holdout))
+
+
+def make_open_job(job: StandingJob, training: Dataset, holdout: Dataset) -> OpenJob:
+    """Put a job and its data together.
+
+    :param training: rows whose root is ``job.dataset``; whoever loaded them has compared the roots.
+    :param holdout: rows whose root is ``job.holdout``.
+    :raises InvalidDataset: its model cannot read them.
+    """
+    for dataset in (training, holdout):
+        verify_readable(job, dataset)
+    return OpenJob(job, compute_job_id(job), job.make_shape(), training, holdout)
+
+
+def verify_readable(job: StandingJob, dataset: Dataset) -> None:
+    """Check that a job's model reads these rows and can answer with these labels.
+
+    :raises InvalidDataset: it does not.
+    """
+    if dataset.rows.shape[1] != job.sizes[0] or int(dataset.labels.max()) >= job.sizes[-1]:
+        found = f"rows of {dataset.rows.shape[1]} values, labels up to {dataset.labels.max()}"
+        raise InvalidDataset(f"{found}; the job's layers are {job.sizes}")
 
 
 def get_batch(opened: OpenJob, generation: int) -> tuple[Rows, Labels]:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from aivm.layered import CLASSES_MAX
 from poi.dataset import Dataset, compute_dataset_root
 from poi.errors import InvalidDataset
+from poi.evolution import verify_readable
 from poi.job import StandingJob
 from tangle.core.encoding import decode, encode
 
@@ -127,16 +128,6 @@ def verify_training_data(job: StandingJob, content: bytes) -> TrainingParts:
         if computed != root:
             raise InvalidDataset(f"the {name} rows have the root {computed.hex()}, not {root.hex()}")
     return parts
-
-
-def verify_readable(job: StandingJob, dataset: Dataset) -> None:
-    """Check that a job's model reads these rows and can answer with these labels.
-
-    :raises InvalidDataset: it does not.
-    """
-    if dataset.rows.shape[1] != job.sizes[0] or int(dataset.labels.max()) >= job.sizes[-1]:
-        found = f"rows of {dataset.rows.shape[1]} values, labels up to {dataset.labels.max()}"
-        raise InvalidDataset(f"{found}; the job's layers are {job.sizes}")
 
 
 def _make_dataset(width: int, rows: bytes, labels: bytes) -> Dataset:

@@ -10,9 +10,12 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
+from msgspec.structs import replace
+
 from aivm.backends.protocol import Backend
 from poi.events import Assignment, EvaluateAnswer, EvaluateRequest
 from poi.job import StandingJob
+from poi.shelf import JobShelf
 from poi.worker import evaluate
 from shards.blocks import SignatureClaim
 from simnet.errors import AnswerChanged
@@ -68,6 +71,7 @@ class SharedComputer:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._shelf = JobShelf()
         self._signatures: _Answers[tuple[ChainId, SignatureClaim], bool] = _Answers()
         self._results: _Answers[tuple[StandingJob, int, bytes, Assignment], tuple[int, ...]] = _Answers()
 
@@ -120,8 +124,9 @@ class SharedComputer:
         unknown = [place for place, answer in enumerate(answers) if answer is None]
         if unknown:
             asked = tuple(request.assignments[place] for place in unknown)
-            part = EvaluateRequest(request.job, request.generation, request.weights, asked)
-            for place, computed in zip(unknown, evaluate(part, self._backend).results, strict=True):
+            part = replace(request, assignments=asked)
+            found = evaluate(part, self._backend, self._shelf).results
+            for place, computed in zip(unknown, found, strict=True):
                 self._results.keep(make_key(request.assignments[place]), computed)
                 answers[place] = computed
         return [answer for answer in answers if answer is not None]

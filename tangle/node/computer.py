@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from aivm.backends.protocol import Backend
 from poi.events import EvaluateAnswer, EvaluateRequest
+from poi.shelf import JobShelf
 from poi.worker import evaluate
 from shards.blocks import SignatureClaim
 from tangle.core.errors import InvalidSignature
@@ -57,14 +58,20 @@ class Computer(Protocol):
         """Do the work of one transaction."""
 
 
-def verify_transactions(batch: TransactionBatch, backend: Backend) -> tuple[TransactionVerdict, ...]:
-    """Check every signature of a batch and recompute all work, batched per (job, generation)."""
+def verify_transactions(
+    batch: TransactionBatch, backend: Backend, shelf: JobShelf
+) -> tuple[TransactionVerdict, ...]:
+    """Check every signature of a batch and recompute all work, batched per (job, generation).
+
+    :param shelf: data of jobs that this process has.
+    :raises UnknownDataset: those of a job are neither there nor in the batch.
+    """
     valid = [
         _is_valid(TRANSACTION, batch.chain, body, signature, key) for body, signature, key in batch.signed
     ]
     results: list[tuple[int, ...]] = [()] * len(valid)
     for request, positions in batch.work:
-        for position, recomputed in zip(positions, evaluate(request, backend).results, strict=True):
+        for position, recomputed in zip(positions, evaluate(request, backend, shelf).results, strict=True):
             results[position] = recomputed
     return tuple(TransactionVerdict(*verdict) for verdict in zip(valid, results, strict=True))
 
@@ -81,6 +88,7 @@ class InlineComputer:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._shelf = JobShelf()
 
     @property
     def device(self) -> str:
@@ -89,7 +97,7 @@ class InlineComputer:
 
     async def verify_transactions(self, batch: TransactionBatch) -> tuple[TransactionVerdict, ...]:
         """Check signatures and recompute work."""
-        return verify_transactions(batch, self._backend)
+        return verify_transactions(batch, self._backend, self._shelf)
 
     async def verify_signatures(self, chain: ChainId, claims: Sequence[SignatureClaim]) -> tuple[bool, ...]:
         """Check signatures of blocks and attestations."""
@@ -97,7 +105,7 @@ class InlineComputer:
 
     async def prove(self, request: EvaluateRequest) -> EvaluateAnswer:
         """Do the work of one transaction."""
-        return evaluate(request, self._backend)
+        return evaluate(request, self._backend, self._shelf)
 
 
 def describe_backend(backend: Backend) -> str:

@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from aivm.backends.discovery import find_compiler
 from aivm.backends.numpy_backend import NumpyBackend
 from aivm.backends.opening import NUMPY, open_backend
 from aivm.backends.protocol import Backend
+from aivm.backends.selective import SelectiveBackend
 from aivm.conformance.stamp import ensure_conformance
+from poi.errors import UnknownDataset
 from poi.events import EvaluateAnswer, EvaluateRequest
 from poi.job import StandingJob
+from poi.shelf import JobShelf
 from poi.worker import evaluate, prepare
 from shards.blocks import SignatureClaim
 from tangle.core.types import ChainId
@@ -38,6 +42,9 @@ log = structlog.get_logger("computer")
 
 _backend: Backend | None = None
 """This worker process's backend: tinygrad is not thread-safe, so there is one, used from one thread."""
+
+_shelf: Final = JobShelf()
+"""Data of jobs that were sent to this worker process."""
 
 
 class ProcessComputer:
@@ -78,7 +85,12 @@ class ProcessComputer:
 
     async def verify_transactions(self, batch: TransactionBatch) -> tuple[TransactionVerdict, ...]:
         """Check signatures and recompute work."""
-        return await self.pool.call(_verify_transactions, batch, Priority.TRANSACTION)
+        lean = replace(batch, work=tuple((_strip(request), places) for request, places in batch.work))
+        verdicts = await self.pool.call(_verify_transactions, lean, Priority.TRANSACTION)
+        if verdicts is None:
+            verdicts = await self.pool.call(_verify_transactions, batch, Priority.TRANSACTION)
+        assert verdicts is not None, "a whole batch has all data"
+        return verdicts
 
     async def verify_signatures(self, chain: ChainId, claims: Sequence[SignatureClaim]) -> tuple[bool, ...]:
         """Check signatures of blocks and attestations."""
@@ -86,7 +98,11 @@ class ProcessComputer:
 
     async def prove(self, request: EvaluateRequest) -> EvaluateAnswer:
         """Do the work of one transaction."""
-        return await self.pool.call(_prove, request, Priority.PROVE)
+        answer = await self.pool.call(_prove, _strip(request), Priority.PROVE)
+        if answer is None:
+            answer = await self.pool.call(_prove, request, Priority.PROVE)
+        assert answer is not None, "a whole request has all data"
+        return answer
 
     def close(self) -> None:
         """Stop the workers."""
@@ -114,7 +130,7 @@ def _open(device: str, cache: Path, jobs: tuple[StandingJob, ...]) -> Backend:
         with _take_turn(cache):
             backend = open_backend("CPU" if device == AUTO else device, os.environ, cache)
             ensure_conformance(backend, find_compiler(os.environ).version, cache)
-            return _prepare(backend, jobs)
+            return _prepare(SelectiveBackend(backend), jobs)
     except Exception as error:
         # An operator who named a device must know that it cannot be used. Where the choice was left to the
         # node, nothing that goes wrong with a device (no compiler, a full disk for its kernels) may cost the
@@ -140,13 +156,26 @@ def _describe(_: None) -> str:
     return describe_backend(_get_backend())
 
 
-def _verify_transactions(batch: TransactionBatch) -> tuple[TransactionVerdict, ...]:
-    return computer.verify_transactions(batch, _get_backend())
+def _strip(request: EvaluateRequest) -> EvaluateRequest:
+    """Without the job's data: most workers have had them."""
+    return replace(request, data=b"") if request.data else request
+
+
+def _verify_transactions(batch: TransactionBatch) -> tuple[TransactionVerdict, ...] | None:
+    """None where this worker needs the data of a job."""
+    try:
+        return computer.verify_transactions(batch, _get_backend(), _shelf)
+    except UnknownDataset:
+        return None
 
 
 def _verify_signatures(request: tuple[ChainId, tuple[SignatureClaim, ...]]) -> tuple[bool, ...]:
     return computer.verify_signatures(*request)
 
 
-def _prove(request: EvaluateRequest) -> EvaluateAnswer:
-    return evaluate(request, _get_backend())
+def _prove(request: EvaluateRequest) -> EvaluateAnswer | None:
+    """None where this worker needs the data of the job."""
+    try:
+        return evaluate(request, _get_backend(), _shelf)
+    except UnknownDataset:
+        return None

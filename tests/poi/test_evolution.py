@@ -21,6 +21,7 @@ from poi.evolution import (
 from poi.job import compute_job_id
 from poi.presets import DIGITS
 from poi.seeds import compute_signs
+from poi.shelf import JobShelf
 from poi.weights import compute_effective, compute_initial_master, encode_effective
 from poi.worker import evaluate, prepare
 from tests.poi.builders import BACKEND, SMALL, make_assignments, make_works
@@ -112,11 +113,10 @@ def test_workers_answer_the_same() -> None:
     assignments = tuple(make_assignments(3, evaluations=2))
     prepare(SMALL, BACKEND)
     request = EvaluateRequest(SMALL, 4, encode_effective(WEIGHTS), assignments)
-    assert evaluate(request, NumpyBackend()).results == compute_results(
-        OPENED, 4, WEIGHTS, assignments, BACKEND
-    )
+    expected = compute_results(OPENED, 4, WEIGHTS, assignments, BACKEND)
+    assert evaluate(request, NumpyBackend(), JobShelf()).results == expected
     with pytest.raises(InvalidWeights):
-        evaluate(replace(request, weights=request.weights[1:]), BACKEND)
+        evaluate(replace(request, weights=request.weights[1:]), BACKEND, JobShelf())
 
 
 def test_an_untrained_model_answers_about_one_in_ten() -> None:

@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from poi.dataset import Dataset
 from poi.errors import InvalidDataset
-from poi.tables.recipe import decode_recipe, encode_recipe
-from poi.tables.tuning import choose_job
+from poi.tables.recipe import decode_recipe
 from poi.training import (
     TRAINING_DATA_SIZE_MAX,
     TrainingData,
@@ -21,12 +20,10 @@ from poi.training import (
 )
 from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
-from tests.poi.tables.builders import FLOWERS, prepare
+from tests.poi.tables.builders import FLOWERS_BLOB, FLOWERS_JOB, FLOWERS_PREPARED
 
-PREPARED = prepare(FLOWERS)
+PREPARED, JOB, BLOB = FLOWERS_PREPARED, FLOWERS_JOB, FLOWERS_BLOB
 PARTS = TrainingParts(PREPARED.training, PREPARED.holdout)
-BLOB = encode_training_data(PARTS, encode_recipe(PREPARED.recipe))
-JOB = choose_job(PREPARED.training, PREPARED.holdout, 2)
 
 
 def test_a_blob_gives_back_both_parts_and_the_recipe() -> None:

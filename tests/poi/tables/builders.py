@@ -10,6 +10,9 @@ from poi.job import StandingJob, compute_job_id
 from poi.state import JobState
 from poi.tables.preparing import PreparedTable, prepare_table
 from poi.tables.reading import read_table
+from poi.tables.recipe import encode_recipe
+from poi.tables.tuning import choose_job
+from poi.training import TrainingParts, encode_training_data
 from poi.weights import decode_effective
 from tangle.core.types import Digest, Milliseconds, PublicKey
 from tangle.core.types import Sequence as Number
@@ -26,6 +29,14 @@ FLOWERS = "width,height,colour,kind\n" + "".join(
 
 def prepare(text: str, label: str = "kind", *ignored: str) -> PreparedTable:
     return prepare_table(read_table(text.encode(), label, ignored))
+
+
+FLOWERS_PREPARED = prepare(FLOWERS)
+FLOWERS_JOB = choose_job(FLOWERS_PREPARED.training, FLOWERS_PREPARED.holdout, 2)
+FLOWERS_BLOB = encode_training_data(
+    TrainingParts(FLOWERS_PREPARED.training, FLOWERS_PREPARED.holdout),
+    encode_recipe(FLOWERS_PREPARED.recipe),
+)
 
 
 def open_prepared(job: StandingJob, prepared: PreparedTable) -> OpenJob:
