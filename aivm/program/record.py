@@ -111,15 +111,13 @@ def compute_program_id(program: Program) -> Digest:
 
 
 def compute_tensor_id(tensor: TensorType, data: bytes) -> Digest:
-    """``H_tensor(dtype, shape, length, root)`` with the Merkle root over ``index || chunk`` of all chunks.
+    """``H_tensor(dtype, shape, length, root)`` with the Merkle root over all chunks.
 
-    :param data: the elements, row-major, little-endian; ``index`` is 8 bytes little-endian. The declared
-        range is no part of the id.
+    The root is that of the blob with the same bytes, so a tensor's root and size name its blob.
+
+    :param data: the elements, row-major, little-endian. The declared range is no part of the id.
     """
-    chunks = [
-        (place // CHUNK_SIZE).to_bytes(8, "little") + data[place : place + CHUNK_SIZE]
-        for place in range(0, len(data), CHUNK_SIZE)
-    ]
+    chunks = [data[place : place + CHUNK_SIZE] for place in range(0, len(data), CHUNK_SIZE)]
     return compute_record_hash(TENSOR, tensor.dtype, tensor.shape, len(data), compute_merkle_root(chunks))
 
 

@@ -171,19 +171,9 @@ def make_leaf(number: int, tensor_id: Digest) -> bytes:
     return number.to_bytes(8, "little") + tensor_id
 
 
-def make_chunk_leaf(chunk: int, data: bytes) -> bytes:
-    """A leaf of a tensor's tree."""
-    return chunk.to_bytes(8, "little") + data
-
-
 def make_chunk_tree(data: bytes) -> MerkleTree:
-    """The tree over all chunks of a tensor."""
-    return MerkleTree(
-        [
-            make_chunk_leaf(place // CHUNK_SIZE, data[place : place + CHUNK_SIZE])
-            for place in range(0, len(data), CHUNK_SIZE)
-        ]
-    )
+    """The tree over all chunks of a tensor; the blob that holds its bytes has the same root."""
+    return MerkleTree([data[place : place + CHUNK_SIZE] for place in range(0, len(data), CHUNK_SIZE)])
 
 
 def verify_context(program: TracedProgram, commitment: Commitment, context: Context) -> None:
@@ -299,4 +289,4 @@ def _verify_chunk(tensor: TensorType, chunk_root: Digest, shown: ChunkOpening) -
     if len(shown.data) != end - start:
         raise InvalidProof(f"chunk {shown.chunk} has {len(shown.data)} bytes, not {end - start}")
     proof = InclusionProof(shown.chunk, count_chunks(tensor), shown.path)
-    verify_inclusion(chunk_root, make_chunk_leaf(shown.chunk, shown.data), proof)
+    verify_inclusion(chunk_root, shown.data, proof)

@@ -21,7 +21,6 @@ from aivm.verification.errors import VerificationFailure
 from aivm.verification.trace import (
     collect_shown,
     compute_bound_id,
-    make_chunk_leaf,
     make_leaf,
     verify_context,
 )
@@ -232,7 +231,7 @@ def _judge(program: TracedProgram, game: Game, phase: DecideChunk, move: ShowOpe
     except VerificationFailure as fault:
         raise WrongMove(str(fault)) from None
     chunk = compute_chunk(program, phase.number, phase.chunk, shown)
-    truth = compute_leaf_hash(make_chunk_leaf(phase.chunk, chunk))
+    truth = compute_leaf_hash(chunk)
     if truth == phase.nodes[Side.DEFENDER]:
         return DefenderWins(Reason.RECOMPUTED)
     if truth == phase.nodes[Side.CHALLENGER]:

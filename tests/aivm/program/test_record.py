@@ -17,7 +17,9 @@ from aivm.program.record import (
     encode_program,
 )
 from aivm.program.types import DType, TensorType, make_full_type
+from tangle.core.chunk_tree import compute_tree
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
+from tangle.core.hashing import TENSOR, compute_record_hash
 
 
 def make_plan(clip: int = 100) -> Plan:
@@ -139,3 +141,10 @@ def test_programs_are_records_of_integers_bytes_and_arrays_alone() -> None:
 
     visit(cbor2.loads(encode_program(make_plan().program)))
     assert isinstance(make_plan().program, Program)
+
+
+@pytest.mark.parametrize("size", [1, 4_096, 4_097, 70_000])
+def test_a_tensor_and_the_blob_of_its_bytes_have_one_root(size: int) -> None:
+    data = bytes(place * 7 % 251 for place in range(size))
+    kind, root = make_full_type(DType.INT8, (size,)), compute_tree(data).shape.root
+    assert compute_tensor_id(kind, data) == compute_record_hash(TENSOR, kind.dtype, kind.shape, size, root)

@@ -80,9 +80,7 @@ def root(leaves: list[bytes]) -> bytes:
 
 
 def tensor_id(dtype: int, shape: tuple[int, ...], data: bytes) -> bytes:
-    chunks = [
-        at.to_bytes(8, "little") + data[4096 * at : 4096 * at + 4096] for at in range(-(-len(data) // 4096))
-    ]
+    chunks = [data[4096 * at : 4096 * at + 4096] for at in range(-(-len(data) // 4096))]
     return hash_record(b"tangle/tensor", dtype, list(shape), len(data), root(chunks))
 
 
