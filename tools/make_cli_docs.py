@@ -103,8 +103,8 @@ def make_settings() -> str:
     ]
     head = (
         "In `config.toml`, those with a dot in the table that stands before it; in capitals after\n"
-        f"`{ENVIRONMENT_PREFIX}`, with `_` for a dot, as variables, which outrank the file. Options outrank both.\n"
-        "`tangle config show` tells what holds and where it comes from.\n"
+        f"`{ENVIRONMENT_PREFIX}`, with `_` for a dot, as variables, which outrank the file. Options outrank\n"
+        "both. `tangle config show` tells what holds and where it comes from.\n"
     )
     return (
         "\n".join(["## A node's settings\n", head, "| name | default | what |", "|---|---|---|", *lines])

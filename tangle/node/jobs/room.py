@@ -1,0 +1,291 @@
+"""The room for jobs: looks at the market after every executed checkpoint and does what is to be done.
+
+Nothing here decides: ``decide_votes``, ``decide_work`` and ``decide_challenges`` do. Nothing here is durable
+either: after a restart the market says again what is open, and what was found out before is found out anew.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Final, assert_never
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+from msgspec import Struct
+
+from poi.disputes.record import Side
+from poi.market.limits import MarketRules
+from poi.market.operations import MakeMove, Operation, encode_operation
+from poi.market.outcomes import AttemptFailed, Event, Fault
+from poi.market.records import Claimed, Job, MarketState
+from shards.blocks import Vote
+from tangle.core.types import Digest, PublicKey
+from tangle.node.clock import Clock
+from tangle.node.jobs.ballots import BallotBox
+from tangle.node.jobs.challenging import Retrace, decide_challenges
+from tangle.node.jobs.chores import Chores, Name
+from tangle.node.jobs.clerk import Clerk
+from tangle.node.jobs.deeds import Crew, Deeds
+from tangle.node.jobs.examiner import FindProgram
+from tangle.node.jobs.keeping import list_needed_blobs, list_own_jobs
+from tangle.node.jobs.settings import JobsConfig
+from tangle.node.jobs.validating import Cast, Examine, decide_votes, list_matters
+from tangle.node.jobs.views import JobsView, Role
+from tangle.node.jobs.working import Perform, Play, Send, Standing, decide_work
+
+log = structlog.get_logger("jobs")
+
+NO_JOB: Final = Digest(bytes(32))
+"""Stands for the job where something is about none."""
+
+
+class Setting(Struct, frozen=True):
+    """Who this node is in the market, and how it reads the ledger."""
+
+    config: JobsConfig
+    """Its settings."""
+
+    rules: MarketRules
+    """The network's numbers."""
+
+    validator: int | None
+    """Its number in the committee; none for a node that does not vote."""
+
+    validators: int
+    """Validators of the committee."""
+
+    get_state: Callable[[], MarketState]
+    """The market as of the latest executed checkpoint."""
+
+    get_moment: Callable[[], tuple[int, int]]
+    """Number and commit time of that checkpoint."""
+
+    get_balance: Callable[[PublicKey], int]
+    """What an account can spend."""
+
+    find_program: FindProgram
+    """A registered program."""
+
+    on_votes: Callable[[], None]
+    """There are votes for the next block."""
+
+    clock: Clock
+    """Wall time, for pauses."""
+
+
+class JobsRoom:
+    """Everything that doors and the committee driver ask about this node's work for the market."""
+
+    def __init__(self, setting: Setting, crew: Crew, clerk: Clerk) -> None:
+        self.setting = setting
+        self.deeds = Deeds(crew, setting.find_program, lambda: setting.get_moment()[1])
+        self.clerk = clerk
+        self.ballots = BallotBox()
+        self._is_away = False
+        self._chores: Chores | None = None
+        self._stirred = anyio.Event()
+        self._looked_at = -1
+        self._looked: set[Name] = set()
+
+    @property
+    def account(self) -> PublicKey:
+        """Account that this node acts with."""
+        return self.clerk.account
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work until cancelled."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._chores = Chores(tasks, self.setting.clock, self.stir)
+                task_status.started()
+                while True:
+                    self._look(self._chores)
+                    await self._stirred.wait()
+                    self._stirred = anyio.Event()
+        finally:
+            self._chores = None
+            self.deeds.crew.stock.close()
+
+    def stir(self) -> None:
+        """Something may have changed: look again soon."""
+        self._stirred.set()
+
+    def on_executed(self, events: Iterable[Event]) -> None:
+        """A checkpoint is executed, and this is what the market told at it."""
+        for event in events:
+            if not isinstance(event, AttemptFailed) or event.worker != self.account:
+                continue
+            if event.fault in (Fault.REFUTED, Fault.REJECTED):
+                # A device that computes wrongly, or worse: more work would cost more bonds.
+                log.error("worker-away", job=event.job.hex()[:16], fault=event.fault.name.lower())
+                self._is_away = True
+        self.stir()
+
+    def has_votes(self) -> bool:
+        """Whether the next block should carry votes."""
+        return self.ballots.has_due(self._now_ms())
+
+    def take_votes(self, limit: int) -> tuple[Vote, ...]:
+        """Votes for the next block, at most so many."""
+        return self.ballots.take(limit, self._now_ms())
+
+    def get_view(self) -> JobsView:
+        """What this node does for the market."""
+        deeds, clerk = self.deeds, self.clerk
+        return JobsView(
+            account=self.account,
+            is_worker=self.setting.config.worker,
+            is_validator=self.setting.validator is not None,
+            is_away=self._is_away,
+            doings=() if self._chores is None else self._chores.list(),
+            waiting_votes=len(self.ballots),
+            held=deeds.crew.stock.held,
+            done_total=deeds.done_total,
+            examined_total=deeds.examined_total,
+            sent_total=clerk.sent_total,
+            failed_total=clerk.failed_total,
+        )
+
+    # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _look(self, chores: Chores) -> None:
+        setting, state = self.setting, self.setting.get_state()
+        index, commit_ms = setting.get_moment()
+        if index != self._looked_at:
+            self._looked_at = index
+            self._looked.clear()
+        self.clerk.settle(self._now_ms())
+        self._forget(state)
+        if setting.validator is not None:
+            self._validate(chores, setting.validator, state, commit_ms)
+            if setting.config.challenge:
+                self._challenge(chores, setting.validator, state, commit_ms)
+        self._work(chores, state, commit_ms)
+
+    def _validate(self, chores: Chores, own: int, state: MarketState, commit_ms: int) -> None:
+        window_ms = self.setting.rules.challenge_window_ms
+        for action in decide_votes(own, state, self.deeds.findings, commit_ms, window_ms):
+            match action:
+                case Cast(subject, verdict):
+                    if self.ballots.cast(subject, verdict):
+                        log.info("verdict", subject=subject.hex()[:16], verdict=verdict)
+                case Examine(subject=subject):
+                    name = (Role.VALIDATOR, "examine", subject)
+                    self._start_once(chores, name, partial(self.deeds.examine, action))
+                case _:
+                    assert_never(action)
+        if self.has_votes():
+            self.setting.on_votes()
+
+    def _challenge(self, chores: Chores, own: int, state: MarketState, commit_ms: int) -> None:
+        setting, deeds = self.setting, self.deeds
+        runs = {subject: deeds.crew.shelf.get(subject) for subject in deeds.findings}
+        rivals = {subject: run.trace.commitment.root for subject, run in runs.items() if run is not None}
+        for action in decide_challenges(
+            own,
+            setting.validators,
+            self._get_standing(),
+            state,
+            deeds.findings,
+            rivals,
+            setting.rules,
+            commit_ms,
+        ):
+            match action:
+                case Retrace(subject, job, claim):
+                    name = (Role.CHALLENGER, "run", job.id)
+                    self._start_once(chores, name, partial(self._retrace, subject, job, claim))
+                case Send():
+                    self._send(chores, Role.CHALLENGER, action)
+                case Play():
+                    self._play(chores, Role.CHALLENGER, Side.CHALLENGER, action)
+                case _:
+                    assert_never(action)
+
+    def _work(self, chores: Chores, state: MarketState, commit_ms: int) -> None:
+        setting = self.setting
+        for action in decide_work(
+            setting.config,
+            self._get_standing(),
+            state,
+            self.deeds.notes,
+            setting.rules.capacity_bond_min,
+            commit_ms,
+        ):
+            match action:
+                case Send():
+                    self._send(chores, Role.WORKER, action)
+                case Perform(job, phase):
+                    chores.start((Role.WORKER, "run", job.id), partial(self.deeds.perform, job, phase))
+                case Play():
+                    self._play(chores, Role.WORKER, Side.DEFENDER, action)
+                case _:
+                    assert_never(action)
+
+    def _forget(self, state: MarketState) -> None:
+        own, deeds = self.setting.validator, self.deeds
+        open_subjects, votable = set(), set()
+        for subject, _, votes in list_matters(state):
+            open_subjects.add(subject)
+            if all(ballot.validator != own for ballot in votes):
+                votable.add(subject)
+        self.ballots.retain(votable)
+        for subject in [each for each in deeds.findings if each not in open_subjects]:
+            del deeds.findings[subject]
+        live = {job.id for job in list_own_jobs(state, self.account)}
+        for job in [each for each in deeds.notes if each not in live]:
+            del deeds.notes[job]
+        deeds.crew.shelf.retain(open_subjects | live)
+        needed = list_needed_blobs(
+            state,
+            self.account,
+            is_validator=own is not None,
+            find_bound=deeds.crew.workshop.library.find,
+        )
+        deeds.crew.stock.retain(needed, live)
+
+    # ── starting ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start_once(self, chores: Chores, name: Name, work: Callable[[], Awaitable[bool]]) -> None:
+        """Start something that is tried at most once for each checkpoint."""
+        if name not in self._looked and chores.start(name, work):
+            self._looked.add(name)
+
+    def _send(self, chores: Chores, role: Role, action: Send) -> None:
+        name = name_operation(action.operation, action.about)
+        if self.clerk.is_sendable(name, self._now_ms()):
+            what = f"send {type(action.operation).__name__}"
+            work = partial(self._post, name, action.operation)
+            chores.start((role, what, action.about or NO_JOB), work)
+
+    def _play(self, chores: Chores, role: Role, side: Side, action: Play) -> None:
+        work = partial(self._move, side, action)
+        self._start_once(chores, (role, "move", action.job.id), work)
+
+    async def _post(self, name: bytes, operation: Operation) -> bool:
+        await self.clerk.send(name, operation, self._now_ms())
+        return True
+
+    async def _retrace(self, subject: Digest, job: Job, claim: Claimed) -> bool:
+        return await self.deeds.retrace(subject, job, claim) is not None
+
+    async def _move(self, side: Side, action: Play) -> bool:
+        operation = await self.deeds.choose(side, action.job, action.phase)
+        if operation is not None:
+            name = name_operation(operation, action.job.id)
+            if self.clerk.is_sendable(name, self._now_ms()):
+                await self.clerk.send(name, operation, self._now_ms())
+        return True
+
+    def _get_standing(self) -> Standing:
+        return Standing(self.account, self.setting.get_balance(self.account), self._is_away)
+
+    def _now_ms(self) -> int:
+        return self.setting.clock.now_ms()
+
+
+def name_operation(operation: Operation, about: Digest | None) -> bytes:
+    """Name of the occasion for an operation: of a move all of it, otherwise its kind and what it is about."""
+    if isinstance(operation, MakeMove):
+        return encode_operation(operation)
+    return type(operation).__name__.encode() + (about or NO_JOB)
