@@ -61,9 +61,10 @@ class Panel(Generic[Member]):
         if self._closed is not None:
             return None
         due = [asked_s + HEDGE_S for member, asked_s in self._asked_s.items() if self._is_open(member)]
+        due = due if self._candidates else []
         if self._enough_s is not None:
             due.append(self._enough_s + GRACE_S)
-        return min(due, default=None)
+        return min((each for each in due if each > self._now_s), default=None)
 
     def take_asks(self, now_s: float) -> list[Member]:
         """Whom to ask now; each is named once."""

@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from msgspec.structs import replace
 
 from tangle.core.errors import TangleError
+from tangle.core.hashing import ANSWER, compute_hash
 from tangle.core.types import ChainId, PublicKey, TransactionId
 from tangle.net.errors import SessionClosed
 from tangle.net.messages import Refused, Response, prepare_message
@@ -21,11 +22,11 @@ from tangle.node.replicas.consulting import Consultation, OwnMember, PeerMember,
 from tangle.node.replicas.errors import NotOffered
 from tangle.node.replicas.orders import bind_inputs, read_order
 from tangle.node.replicas.views import FastAnswer
-from tangle.node.replicas.worker import Payments, Programs, ReplicaWorker
+from tangle.node.replicas.worker import RUNS_PER_ASKER_MAX, Payments, Programs, ReplicaWorker
 from tangle.node.views import Overloaded, SubmitOutcome
 
-ANSWERS_MAX: Final = 16
-"""Answers being made for customers of this node; each has up to eight validators work."""
+ANSWERS_MAX: Final = RUNS_PER_ASKER_MAX
+"""Answers being made for customers of this node: as many as a validator runs for one asker."""
 
 ANSWERS_KEPT: Final = 256
 """Answers remembered: a customer whose connection broke asks again with the same transaction."""
@@ -212,9 +213,9 @@ class ReplicaRoom:
 
     def _list_members(self, consultation: Consultation) -> list[OwnMember | PeerMember]:
         """The own worker first, then validators among the peers, in an order that differs from job to job."""
-        job = int.from_bytes(consultation.order.job, "big")
+        job = consultation.order.job
         peers = [peer for peer in self._neighbours.get_peers() if peer.hello and peer.hello.is_validator]
-        peers.sort(key=lambda peer: int.from_bytes(peer.public_key, "big") ^ job)
+        peers.sort(key=lambda peer: compute_hash(ANSWER, job + peer.public_key))
         members: list[OwnMember | PeerMember] = []
         if self.worker is not None and self._tasks is not None:
             members.append(OwnMember(self.worker, self._identity, self._tasks))

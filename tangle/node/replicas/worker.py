@@ -33,10 +33,10 @@ from tangle.node.views import Overloaded
 EPOCH: Final = 0
 """The one committee epoch that runs today."""
 
-RUNS_MAX: Final = 8
+RUNS_MAX: Final = 16
 """Jobs run at a time: with light models less than a second of work in the queue of one worker process."""
 
-RUNS_PER_ASKER_MAX: Final = 4
+RUNS_PER_ASKER_MAX: Final = 8
 """Those of one asker, so that one node does not shut out the others."""
 
 KEPT_MAX: Final = 1_024

@@ -41,7 +41,7 @@ def test_two_agree_and_the_third_is_not_waited_for() -> None:
         panel.on_sealed(member, make_sealed(member), 0.0)
     panel.close(0.0)
     panel.on_shown(2, RIGHT)
-    assert panel.judge() is None
+    assert not isinstance(panel.judge(), Agreed)
     panel.on_shown(3, RIGHT)
     verdict = panel.judge()
     assert isinstance(verdict, Agreed)
@@ -72,9 +72,14 @@ def test_for_one_that_refuses_another_is_asked() -> None:
 
 def test_for_one_that_is_slow_another_is_asked() -> None:
     panel = make_panel()
-    assert panel.next_s == HEDGE_S
+    first_s = panel.next_s
+    assert first_s == HEDGE_S
     assert panel.take_asks(HEDGE_S / 2) == []
     assert panel.take_asks(HEDGE_S) == [4, 5]
+    assert panel.next_s is None  # there is nobody else: only an answer changes something
+    other = make_panel(7)
+    assert other.take_asks(HEDGE_S) == [4, 5, 6]
+    assert other.next_s == 2 * HEDGE_S  # not the moment that has passed
 
 
 def test_never_more_than_so_many_are_asked() -> None:
@@ -133,7 +138,7 @@ def test_one_wrong_result_is_outvoted() -> None:
     panel = close_three()
     panel.on_shown(1, WRONG)
     panel.on_shown(2, RIGHT)
-    assert panel.judge() is None
+    assert not isinstance(panel.judge(), Agreed)
     panel.on_shown(3, RIGHT)
     verdict = panel.judge()
     assert isinstance(verdict, Agreed)
