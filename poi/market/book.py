@@ -37,6 +37,7 @@ from poi.market.records import (
     Job,
     Kind,
     KindPrice,
+    MarketHead,
     MarketState,
     Optimisation,
     ProgramEntry,
@@ -106,6 +107,10 @@ class Book:
             tuple(sorted(self.capacities.values(), key=_get_worker)),
             tuple(sorted(self.jobs.values(), key=_get_order)),
         )
+
+    def make_head(self) -> MarketHead:
+        """Prices and the number of jobs opened."""
+        return MarketHead(self.opened, tuple(self.prices.values()))
 
     def take_outcome(self) -> Outcome:
         """What moved and happened since the last call."""

@@ -8,6 +8,7 @@ Grains are conserved: ``held`` grows by every debit and shrinks by every credit 
 the sum over deposits, bonds and escrows of the state.
 """
 
+from collections.abc import Iterable
 from typing import Self, assert_never
 
 from poi.market.assignment import StakeReader
@@ -59,11 +60,13 @@ from poi.market.records import (
     Claimed,
     Collecting,
     Disputed,
+    Entry,
     Gathering,
     Job,
     Kind,
     KindPrice,
     Learning,
+    MarketHead,
     MarketState,
     ProgramEntry,
     Waiting,
@@ -90,8 +93,30 @@ class Market:
     @classmethod
     def start(cls, rules: MarketRules, now_ms: Milliseconds) -> Self:
         """The empty market, all prices at the floor."""
-        price = KindPrice(rules.price_floor, now_ms, 0)
-        return cls(MarketState(VERSION, 0, (price,) * len(Kind), (), (), ()), rules)
+        return cls.restore(make_first_head(rules, now_ms), (), rules)
+
+    @classmethod
+    def restore(cls, head: MarketHead, entries: Iterable[Entry], rules: MarketRules) -> Self:
+        """The market of a head and the entries of its lists, in any order."""
+        listed = list(entries)
+        jobs = [entry for entry in listed if isinstance(entry, Job)]
+        state = MarketState(
+            version=VERSION,
+            opened=head.opened,
+            prices=head.prices,
+            programs=tuple(entry for entry in listed if isinstance(entry, ProgramEntry)),
+            capacities=tuple(entry for entry in listed if isinstance(entry, Capacity)),
+            jobs=tuple(sorted(jobs, key=_get_order)),
+        )
+        return cls(state, rules)
+
+    def copy(self) -> Self:
+        """The same market once more, to try something out."""
+        return type(self)(self.make_state(), self.rules)
+
+    def make_head(self) -> MarketHead:
+        """What of the market stands on no list."""
+        return self._book.make_head()
 
     @property
     def held(self) -> Grains:
@@ -216,6 +241,15 @@ class Market:
                 close_learning(book, job, moment)
             case _:
                 assert_never(phase)
+
+
+def make_first_head(rules: MarketRules, now_ms: Milliseconds) -> MarketHead:
+    """The head of the empty market: all prices at the floor."""
+    return MarketHead(0, (KindPrice(rules.price_floor, now_ms, 0),) * len(Kind))
+
+
+def _get_order(job: Job) -> int:
+    return job.order
 
 
 def _change_lists(

@@ -451,6 +451,16 @@ class KindPrice(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     """Units sold since then."""
 
 
+class MarketHead(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What of the market stands on no list."""
+
+    opened: Natural
+    """Jobs opened since the beginning."""
+
+    prices: Annotated[tuple[KindPrice, ...], Meta(min_length=len(Kind), max_length=len(Kind))]
+    """Price of each kind, in the order of ``Kind``."""
+
+
 class MarketState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The whole market at one moment; equal markets have equal bytes."""
 

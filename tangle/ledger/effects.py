@@ -9,6 +9,7 @@ from typing import Annotated, Final, assert_never
 
 from msgspec import Meta, Struct
 
+from poi.market.refusals import get_refusal_code
 from tangle.core.encoding import decode, encode
 from tangle.core.hashing import EFFECT, compute_hash
 from tangle.core.transactions import TransactionBody, Transfer
@@ -18,7 +19,7 @@ EFFECT_SIZE_MAX: Final = 512
 """Longest encoded effect in bytes: the longest today has two changes and takes under 200."""
 
 CHANGES_MAX: Final = 4
-"""Most accounts that one operation changes; a transfer changes two."""
+"""Most accounts that one operation changes: a transfer two, an operation of the market three."""
 
 
 class Status(IntEnum):
@@ -81,7 +82,7 @@ class Effect(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
     figures: Annotated[tuple[Natural, ...], Meta(max_length=2)]
     """Of a conflict, what the ledger found. Expired: checkpoint. Sequence: expected. Funds: balance, fee.
-    Fee: fee."""
+    Fee: fee. Operation: the number of the market's refusal, nothing for a recipient in another shard."""
 
 
 def encode_effect(effect: Effect) -> bytes:
@@ -119,6 +120,8 @@ def describe_effect(effect: Effect, body: TransactionBody) -> str:
         case Status.FEE:
             return f"fee: {figures[0]} is over the limit of {body.max_fee} that the issuer set"
         case Status.OPERATION:
+            if figures:
+                return f"operation: the market refuses it: {get_refusal_code(figures[0])}"
             return "operation: the recipient lives in another shard"
         case _:
             assert_never(effect.status)

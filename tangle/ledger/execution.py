@@ -11,6 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from poi.errors import WrongSeal
+from poi.market.errors import MarketFault
+from poi.market.outcomes import Movement
+from poi.market.records import Change
+from poi.market.refusals import get_refusal_number
 from shards.checkpoints import SupplyTotals, check_supply
 from tangle.core.hashing import compute_home_shard
 from tangle.core.multiset import MultisetHash
@@ -29,6 +34,7 @@ from tangle.core.types import (
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
 from tangle.ledger.effects import AccountChange, Effect, Status
 from tangle.ledger.fees import FeeSplit, Market, compute_market, compute_weight, decay_emission, split_fees
+from tangle.ledger.marketplace import MarketClosing, book_movements, compute_market_entry
 from tangle.ledger.state import LedgerState
 
 
@@ -55,6 +61,10 @@ class ExecutionContext(Struct, frozen=True):
 
     is_work_counted: Callable[[Transaction], bool]
     """Whether the work of an applied transaction is paid (its generation is not too far back)."""
+
+    call_market: Callable[[Transaction, Account, int], tuple[Movement, ...]]
+    """Asks the market for what a transaction wants, its issuer's account and the fee being these; raises
+    ``MarketFault`` or ``WrongSeal`` where it refuses."""
 
 
 class Execution(Struct, frozen=True):
@@ -111,11 +121,13 @@ def finish_checkpoint(
     read_account: AccountReader,
     context: ExecutionContext,
     payments: Mapping[PublicKey, Grains],
+    market: MarketClosing,
 ) -> FinishedCheckpoint:
     """The state after the checkpoint that ``execution`` fills.
 
     :param read_account: the same as for ``execute``: accounts as of the last checkpoint.
     :param payments: emission that is due, from ``pay_emission`` at ``state.emission``; usually empty.
+    :param market: what the checkpoint did there; its movements are booked in ``execution``.
     :raises SupplyBroken: grains were made or lost; the node must stop.
     """
     parameters = context.parameters
@@ -132,21 +144,22 @@ def finish_checkpoint(
             live.remove(encode_account_entry(key, before))
         if account != EMPTY_ACCOUNT:
             live.add(encode_account_entry(key, account))
+    _update_entries(live, market.changes)
     old = state.supply
     supply = SupplyTotals(
         genesis=old.genesis,
         emitted=Grains(old.emitted + sum(payments.values())),
-        burned=Grains(old.burned + execution.fees.burned),
+        burned=Grains(old.burned + execution.fees.burned + market.burned),
         balances=Grains(old.balances + balances),
         stakes=Grains(old.stakes + stakes),
-        escrow=old.escrow,
+        escrow=market.held,
         fund=Grains(old.fund + execution.fees.fund),
         in_flight=old.in_flight,
     )
     check_supply(supply)
     timestamp_ms = max(state.timestamp_ms, context.timestamp_ms)  # commit times never go back
-    market = Market(state.price, state.difficulty, state.window_start_ms, state.window_weight)
-    market = compute_market(market, execution.weight, timestamp_ms, parameters)
+    load = Market(state.price, state.difficulty, state.window_start_ms, state.window_weight)
+    load = compute_market(load, execution.weight, timestamp_ms, parameters)
     epoch = (timestamp_ms - state.genesis_timestamp_ms) // parameters.epoch_ms
     finished = replace(
         state,
@@ -154,15 +167,24 @@ def finish_checkpoint(
         checkpoint_index=context.checkpoint_index,
         timestamp_ms=timestamp_ms,
         epoch=epoch,
-        price=market.price,
-        difficulty=market.difficulty,
-        window_start_ms=market.window_start_ms,
-        window_weight=market.window_weight,
+        price=load.price,
+        difficulty=load.difficulty,
+        window_start_ms=load.window_start_ms,
+        window_weight=load.window_weight,
         emission=decay_emission(state.emission, epoch - state.epoch, parameters),
         supply=supply,
         accounts=live.get_state(),
+        market=market.head,
     )
     return FinishedCheckpoint(finished, accounts)
+
+
+def _update_entries(live: MultisetHash, changes: Iterable[Change]) -> None:
+    for change in changes:
+        if change.before is not None:
+            live.remove(compute_market_entry(change.shelf, change.before))
+        if change.after is not None:
+            live.add(compute_market_entry(change.shelf, change.after))
 
 
 def _credit(
@@ -207,16 +229,35 @@ class _Run:
         if fee > body.max_fee:
             return _make_conflict(transaction, Status.FEE, fee)
         if not isinstance(operation, Transfer):
-            return _make_conflict(transaction, Status.OPERATION)
+            return self._call_market(transaction, issuer, fee)
         recipient = operation.recipient
         if self._shard_bits and compute_home_shard(recipient, self._shard_bits) != context.shard:
             return _make_conflict(transaction, Status.OPERATION)
+        changes = self._transfer(body.issuer, issuer, recipient, amount, fee)
+        return self._conclude(transaction, fee, changes)
+
+    def _conclude(self, transaction: Transaction, fee: int, changes: tuple[AccountChange, ...]) -> Effect:
         self.fees += fee
-        is_counted = context.is_work_counted(transaction)
+        is_counted = self._context.is_work_counted(transaction)
         if is_counted:
             self.counted.append(transaction)
-        changes = self._transfer(body.issuer, issuer, recipient, amount, fee)
         return Effect(transaction.id, Status.APPLIED, Grains(fee), int(is_counted), changes, ())
+
+    def _call_market(self, transaction: Transaction, issuer: Account, fee: int) -> Effect:
+        try:
+            movements = self._context.call_market(transaction, issuer, fee)
+        except (MarketFault, WrongSeal) as refusal:
+            return _make_conflict(transaction, Status.OPERATION, get_refusal_number(refusal))
+        key = transaction.body.issuer
+        balance, sequence = Grains(issuer.balance - fee), Sequence(issuer.sequence + 1)
+        self.changes[key] = Account(balance, sequence, issuer.stake)
+        touched = book_movements(self.changes, self._read_account, movements)
+        changed = dict.fromkeys((key, *touched))
+        return self._conclude(transaction, fee, tuple([self._describe(each) for each in changed]))
+
+    def _describe(self, key: PublicKey) -> AccountChange:
+        account = self.changes[key]
+        return AccountChange(key, account.balance, account.sequence, account.stake)
 
     def _transfer(
         self, key: PublicKey, issuer: Account, recipient: PublicKey, amount: int, fee: int

@@ -15,6 +15,13 @@ from poi.errors import StaleWork
 from poi.events import ClosedGeneration, Counted, CountedWork
 from poi.evolution import open_job
 from poi.job import decode_job
+from poi.market.limits import DEVNET_RULES, MarketRules
+from poi.market.machine import Market
+from poi.market.operations import Caller, Moment
+from poi.market.operations import Operation as MarketOperation
+from poi.market.outcomes import Credit, Movement, Purpose
+from poi.market.outcomes import Outcome as MarketOutcome
+from poi.market.records import Entry
 from poi.state import JobState
 from shards.blocks import GENESIS_ROUND, BlockReference
 from shards.checkpoints import (
@@ -39,6 +46,13 @@ from tangle.ledger.execution import (
     finish_checkpoint,
 )
 from tangle.ledger.fees import pay_emission
+from tangle.ledger.marketplace import (
+    CastBallot,
+    MarketClosing,
+    MarketEvent,
+    Marketplace,
+    book_movements,
+)
 from tangle.ledger.state import LedgerState, compute_state_digest, link_checkpoint
 
 AccountLister = Callable[[], Iterable[tuple[PublicKey, Account]]]
@@ -59,10 +73,13 @@ class Earning(Struct, frozen=True):
     account: PublicKey
     amount: Grains
     job: JobId | None
-    """Whose work was paid; none for the fees of the commit's leader."""
+    """Whose work was paid, or a job or program of the market; none for the fees of the commit's leader."""
 
     generation: int
-    """Generation that the work was counted for; 0 for fees."""
+    """Generation that the work was counted for; 0 for fees and the market."""
+
+    purpose: Purpose | None = None
+    """What the market paid for; none for fees and for work that emission pays."""
 
 
 class CheckpointOutcome(Struct, frozen=True):
@@ -90,7 +107,15 @@ class CheckpointOutcome(Struct, frozen=True):
     """Generations that this checkpoint opened."""
 
     earnings: tuple[Earning, ...]
-    """Fees and pay for work, in the order in which they were credited."""
+    """Fees, pay for work and what the market paid, in the order in which they were credited."""
+
+    market: MarketClosing
+    """What happened in the market."""
+
+    @property
+    def market_events(self) -> Mapping[Digest, tuple[MarketEvent, ...]]:
+        """What happened in the market, by job or program, in order."""
+        return self.market.events
 
 
 class StandingEntry(Struct):
@@ -119,10 +144,14 @@ class ShardMachine:
         backend: Backend,
         read_account: AccountReader,
         list_accounts: AccountLister,
+        market_entries: Iterable[Entry] = (),
+        rules: MarketRules = DEVNET_RULES,
     ) -> None:
         """Go on from ``state``.
 
         :param backend: counts scores when a generation closes.
+        :param market_entries: what stands on the market's lists, in any order.
+        :param rules: those of the market.
         """
         self.state = state
         self.board = tuple(board)
@@ -135,25 +164,58 @@ class ShardMachine:
         self._backend = backend
         self._read_account = read_account
         self._list_accounts = list_accounts
+        weights = [validator.weight for validator in genesis.validators]
+        self._marketplace = Marketplace(Market.restore(state.market, market_entries, rules), weights)
 
-    def is_checkpoint_due(self, commit: CommitRecord, ordered: int) -> bool:
-        """Whether ``commit``, which orders this many transactions, makes a checkpoint."""
+    @property
+    def market(self) -> Market:
+        """The market after the last commit; to be read and not to be changed."""
+        return self._marketplace.market
+
+    def get_moment(self) -> Moment:
+        """A checkpoint like the next one, as far as it is known now: for what is only tried."""
+        state = self.state
+        return self._marketplace.make_moment(
+            state.checkpoint_index + 1, state.timestamp_ms, state.epoch, state.previous
+        )
+
+    def try_operation(self, operation: MarketOperation, account: PublicKey, fee: int = 0) -> MarketOutcome:
+        """What an operation of the market would do if it were ordered now. Nothing changes.
+
+        :param fee: of the transaction that would carry it.
+        :raises MarketFault, WrongSeal: it would be refused.
+        """
+        known = self._read_account(account)
+        caller = Caller(account, known.sequence, Grains(max(0, known.balance - fee)), known.stake)
+        return self.market.copy().apply(operation, caller, self.get_moment())
+
+    def is_checkpoint_due(self, commit: CommitRecord, ordered: int, ballots: int = 0) -> bool:
+        """Whether ``commit``, with so many transactions and verdicts, makes a checkpoint."""
         age_ms = commit.timestamp_ms - self.state.timestamp_ms
-        return ordered > 0 or age_ms >= self._parameters.checkpoint_interval_ms
+        return ordered > 0 or ballots > 0 or age_ms >= self._parameters.checkpoint_interval_ms
 
-    def process_commit(self, commit: CommitRecord, transactions: Sequence[Transaction]) -> CheckpointOutcome:
+    def process_commit(
+        self,
+        commit: CommitRecord,
+        transactions: Sequence[Transaction],
+        ballots: Sequence[CastBallot] = (),
+    ) -> CheckpointOutcome:
         """Execute the transactions of a commit and make its checkpoint.
 
+        :param ballots: the verdicts in the commit's blocks, in order.
         :raises SupplyBroken: the books do not balance: the node must stop.
         """
-        context = self._make_context(commit)
+        moment = self._make_moment(commit)
+        context = self._make_context(commit, moment)
         execution = execute(transactions, self.state, self._read_account, context)
+        self._book(execution, self._marketplace.count_votes(ballots, moment))
         counted = self._count(execution)
         closed, pay = self._close_generations(context)
+        market = self._close_market(execution, moment)
         payments: dict[PublicKey, Grains] = {}
         for each in pay:
             payments[each.account] = Grains(payments.get(each.account, 0) + each.amount)
-        finished = finish_checkpoint(self.state, execution, self._read_account, context, payments)
+        finished = finish_checkpoint(self.state, execution, self._read_account, context, payments, market)
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
         checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished)
@@ -169,10 +231,29 @@ class ShardMachine:
             accounts=finished.accounts,
             counted=counted,
             closed=closed,
-            earnings=(fees, *pay) if fees.amount else pay,
+            earnings=(*((fees,) if fees.amount else ()), *pay, *map(_describe_credit, market.paid)),
+            market=market,
         )
 
-    def _make_context(self, commit: CommitRecord) -> ExecutionContext:
+    def _make_moment(self, commit: CommitRecord) -> Moment:
+        state = self.state
+        now_ms = max(state.timestamp_ms, commit.timestamp_ms)
+        epoch = (now_ms - state.genesis_timestamp_ms) // self._parameters.epoch_ms
+        return self._marketplace.make_moment(state.checkpoint_index + 1, now_ms, epoch, commit.leader.digest)
+
+    def _close_market(self, execution: Execution, moment: Moment) -> MarketClosing:
+        changes, read_account = execution.changes, self._read_account
+
+        def read_stake(key: PublicKey) -> Grains:
+            return (changes.get(key) or read_account(key)).stake
+
+        self._book(execution, self._marketplace.advance(moment, read_stake))
+        return self._marketplace.close()
+
+    def _book(self, execution: Execution, movements: Iterable[Movement]) -> None:
+        book_movements(execution.changes, self._read_account, movements)
+
+    def _make_context(self, commit: CommitRecord, moment: Moment) -> ExecutionContext:
         return ExecutionContext(
             parameters=self._parameters,
             shard=self._shard,
@@ -181,6 +262,9 @@ class ShardMachine:
             leader=self._genesis.validators[commit.leader.author].public_key,
             evaluation_macs=lambda job: self._macs.get(job, 0),
             is_work_counted=self._is_work_counted,
+            call_market=lambda transaction, account, fee: self._marketplace.call(
+                transaction, account, fee, moment
+            ),
         )
 
     def _is_work_counted(self, transaction: Transaction) -> bool:
@@ -213,7 +297,7 @@ class ShardMachine:
             if closed is None:
                 continue
             closings.append(closed)
-            entry.model = ModelState(closed.job, closed.generation, closed.digest, closed.score)
+            entry.model = ModelState(closed.job, closed.generation, closed.digest, closed.score, entry.budget)
             supply = self.state.supply
             issued = supply.genesis + supply.emitted + sum(each.amount for each in pay)
             share = self.state.emission * entry.budget // total
@@ -248,6 +332,10 @@ class ShardMachine:
         return compute_merkle_root([encode_account_entry(key, account) for key, account in sorted(live)])
 
 
+def _describe_credit(credit: Credit) -> Earning:
+    return Earning(credit.account, credit.amount, JobId(credit.about), 0, credit.purpose)
+
+
 def start_board(
     genesis: Genesis, backend: Backend
 ) -> tuple[tuple[StandingEntry, ...], tuple[ClosedGeneration, ...]]:
@@ -259,7 +347,7 @@ def start_board(
     for entry in genesis.board:
         state = JobState.start(open_job(decode_job(entry.parameters)), genesis.timestamp_ms)
         first = state.describe(0, backend)
-        model = ModelState(first.job, first.generation, first.digest, first.score)
+        model = ModelState(first.job, first.generation, first.digest, first.score, entry.budget)
         entries.append(StandingEntry(entry.budget, state, {}, model))
         opened.append(first)
     return tuple(entries), tuple(opened)

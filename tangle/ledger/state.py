@@ -9,6 +9,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from poi.market.limits import DEVNET_RULES, MarketRules
+from poi.market.machine import make_first_head
+from poi.market.records import MarketHead
 from shards.checkpoints import SupplyTotals
 from tangle.core.encoding import decode, encode
 from tangle.core.genesis import Genesis
@@ -61,7 +64,10 @@ class LedgerState(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     """Where every grain is."""
 
     accounts: Annotated[bytes, Meta(min_length=STATE_SIZE, max_length=STATE_SIZE)]
-    """Running sum over the live accounts (``tangle.core.multiset``)."""
+    """Running sum over the live accounts and the entries of the market (``tangle.core.multiset``)."""
+
+    market: MarketHead
+    """Prices of the market, and how many jobs were opened."""
 
 
 def encode_ledger_state(state: LedgerState) -> bytes:
@@ -87,8 +93,13 @@ def link_checkpoint(state: LedgerState, digest: Digest) -> LedgerState:
     return replace(state, previous=digest)
 
 
-def make_genesis_state(genesis: Genesis, shard: Shard) -> tuple[LedgerState, dict[PublicKey, Account]]:
-    """The state before the first checkpoint, and the accounts that exist then."""
+def make_genesis_state(
+    genesis: Genesis, shard: Shard, rules: MarketRules = DEVNET_RULES
+) -> tuple[LedgerState, dict[PublicKey, Account]]:
+    """The state before the first checkpoint, and the accounts that exist then.
+
+    :param rules: those of the market.
+    """
     parameters = genesis.parameters
     accounts = {
         allocation.account: Account(allocation.amount)
@@ -115,5 +126,6 @@ def make_genesis_state(genesis: Genesis, shard: Shard) -> tuple[LedgerState, dic
         emission=parameters.emission_per_generation,
         supply=SupplyTotals(total, none, none, total, none, none, none, none),
         accounts=live.get_state(),
+        market=make_first_head(rules, genesis.timestamp_ms),
     )
     return state, accounts

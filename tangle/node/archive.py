@@ -45,6 +45,7 @@ from tangle.ledger.effects import Effect, decode_effect
 from tangle.ledger.machine import CheckpointOutcome, Earning
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
 from tangle.net.addresses import Address
+from tangle.node.market_archive import MarketArchive
 from tangle.store.keys import (
     TransactionPlace,
     compute_account_history_key,
@@ -60,9 +61,9 @@ from tangle.store.keys import (
 )
 from tangle.store.store import Store, Table, WriteBatch
 
-EARNINGS_PER_CHECKPOINT: Final = 256
-"""Positions of one account's earnings that a checkpoint takes up: its fees and one for each standing job, of
-which there are 64 at most."""
+EARNINGS_PER_CHECKPOINT: Final = 16_384
+"""Positions of one account's earnings that a checkpoint takes up: its fees, 64 standing jobs, 4,096 programs
+and at most eight payments for each of 1,024 jobs of the market."""
 
 RECORD_SIZE_MAX: Final = 1024 * 1024
 """Longest small record read back from the own store; guards against a damaged file, not against peers."""
@@ -121,9 +122,12 @@ class EarningRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     amount: Natural
     job: bytes
-    """Whose work was paid; empty for fees."""
+    """Whose work was paid, or a job or program of the market; empty for fees."""
 
     generation: Natural
+
+    purpose: Natural
+    """What the market paid for (``poi.market.outcomes.Purpose``); 0 for fees and for work."""
 
 
 class EarningRow(Struct, frozen=True):
@@ -149,6 +153,7 @@ class Archive:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.market = MarketArchive(store)
         last = store.scan(Table.TRANSACTIONS, limit=1, reverse=True)
         self._next_arrival = parse_sequence_key(last[0][0]) + 1 if last else 0
         self._unordered: dict[TransactionId, int] = {}
@@ -294,7 +299,9 @@ class Archive:
             place = places.setdefault(earning.account, 0)
             places[earning.account] += 1
             position = checkpoint * EARNINGS_PER_CHECKPOINT + place
-            record = EarningRecord(earning.amount, earning.job or b"", earning.generation)
+            record = EarningRecord(
+                earning.amount, earning.job or b"", earning.generation, earning.purpose or 0
+            )
             batch.put(Table.EARNINGS, compute_earning_key(earning.account, position), encode(record))
 
     def get_earnings(self, account: PublicKey, before: int | None, limit: int) -> list[EarningRow]:
@@ -377,8 +384,6 @@ class Archive:
         value = self._store.get(Table.CERTIFICATES, compute_sequence_key(index))
         return None if value is None else decode_certificate(value)
 
-    # ── state ───────────────────────────────────────────────────────────────────────────────────────────────
-
     def get_account(self, account: PublicKey) -> Account:
         """An account at the latest durable checkpoint; zeros when it never held a grain."""
         value = self._store.get(Table.ACCOUNTS, account)
@@ -402,8 +407,6 @@ class Archive:
         """The ledger's scalar state; none before the first start."""
         value = self._store.get(Table.META, LEDGER)
         return None if value is None else decode_ledger_state(value)
-
-    # ── learning ────────────────────────────────────────────────────────────────────────────────────────────
 
     def put_job(self, batch: WriteBatch, job: JobId, snapshot: JobSnapshot) -> None:
         """Set a standing job's state."""
@@ -446,8 +449,6 @@ class Archive:
             for key, value in rows
         ]
 
-    # ── events ──────────────────────────────────────────────────────────────────────────────────────────────
-
     def put_event_row(self, batch: WriteBatch, first_id: int, checkpoint: int, count: int) -> None:
         """Add the row of a final checkpoint."""
         batch.put(Table.EVENTS, compute_sequence_key(first_id), encode([checkpoint, count]))
@@ -463,8 +464,6 @@ class Archive:
         holding = self._store.scan(Table.EVENTS, b"", stop, limit=1, reverse=True)
         start = holding[0][0] if holding else b""
         return [_decode_event_row(*row) for row in self._store.scan(Table.EVENTS, start, limit=limit)]
-
-    # ── peers ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def get_addresses(self) -> tuple[Address, ...]:
         """Where other nodes were reached before."""

@@ -21,6 +21,7 @@ from tangle.ledger.errors import NotAttached
 from tangle.ledger.events import SubDagEvent
 from tangle.ledger.limits import UNWRITTEN_MAX
 from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
+from tangle.ledger.marketplace import collect_ballots
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive, EvaluationRecord
 from tangle.node.finality import ExecutedCheckpoint, Finality
@@ -110,9 +111,10 @@ class Executor:
     def _execute(self, commit: SubDagCommitted, batch: WriteBatch) -> CheckpointOutcome | None:
         self._archive.put_commit(batch, commit.record)
         transactions = self._order(commit)
-        if not self.machine.is_checkpoint_due(commit.record, len(transactions)):
+        ballots = collect_ballots(commit.blocks)
+        if not self.machine.is_checkpoint_due(commit.record, len(transactions), len(ballots)):
             return None
-        outcome = self.machine.process_commit(commit.record, transactions)
+        outcome = self.machine.process_commit(commit.record, transactions, ballots)
         self._put(batch, outcome)
         self._unwritten |= outcome.accounts
         events = self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index))
@@ -154,6 +156,7 @@ class Executor:
         archive.put_accounts(batch, outcome.accounts)
         archive.put_ledger_state(batch, outcome.state)
         archive.put_earnings(batch, checkpoint.index, outcome.earnings)
+        archive.market.put_closing(batch, outcome.market, checkpoint.index, checkpoint.timestamp_ms)
         for row in outcome.counted:
             archive.put_evaluation(batch, row.job, row.ordered_index, EvaluationRecord(row.generation))
         for closed in outcome.closed:

@@ -100,6 +100,7 @@ class NodeParts(Struct, frozen=True):
             backend=self.backend,
             read_account=read_account,
             list_accounts=list_accounts,
+            market_entries=recovered.market_entries,
         )
 
     def make_committee_core(

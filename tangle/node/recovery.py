@@ -12,6 +12,7 @@ from msgspec import Struct
 from aivm.backends.protocol import Backend
 from poi.evolution import open_job
 from poi.job import decode_job
+from poi.market.records import Entry
 from poi.state import JobState
 from shards.blocks import decode_block
 from shards.checkpoints import compute_checkpoint_digest
@@ -32,6 +33,9 @@ class Recovered(Struct, frozen=True):
 
     state: LedgerState
     board: tuple[StandingEntry, ...]
+    market_entries: tuple[Entry, ...]
+    """What stands on the lists of the market."""
+
     committee: RecoveredState
     certified: int
     """Latest final checkpoint."""
@@ -122,6 +126,7 @@ def recover(archive: Archive, genesis: Genesis, certified: int, last_signed_roun
     return Recovered(
         state=state,
         board=_recover_board(archive, genesis, state),
+        market_entries=tuple(archive.market.list_entries()),
         committee=RecoveredState(blocks, commits, last_signed_round),
         certified=certified,
         uncertified=_read_uncertified(archive, certified, state.checkpoint_index),

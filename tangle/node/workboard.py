@@ -19,9 +19,10 @@ from poi.weights import compute_effective, decode_master, encode_effective
 from tangle.core.errors import TangleError, WrongShard
 from tangle.core.genesis import Genesis
 from tangle.core.parameters import Parameters
-from tangle.core.transactions import Transaction, check_transaction
+from tangle.core.transactions import Transaction, Transfer, check_transaction
 from tangle.core.types import ChainId, JobId, PublicKey, Shard
 from tangle.ledger.errors import AnchorAhead
+from tangle.ledger.marketplace import read_call
 from tangle.node.archive import Archive
 from tangle.node.computer import TransactionBatch
 
@@ -117,6 +118,8 @@ class WorkBoard:
         check_transaction(transaction, self.chain, self.parameters.shard_bits)
         if transaction.body.shard != self.shard:
             raise WrongShard(transaction.body.shard, self.shard)
+        if not isinstance(transaction.body.operation, Transfer):
+            read_call(transaction)
 
     def check_policy(self, transaction: Transaction) -> None:
         """What this node refuses to take from outside although the protocol would allow it.

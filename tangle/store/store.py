@@ -18,7 +18,7 @@ from msgspec import Struct
 KEY_SIZE_MAX: Final = 511
 """Longest key that LMDB takes as it is built by default."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Version of the tables below; another one is refused at opening."""
 
 
@@ -71,11 +71,26 @@ class Table(Enum):
     EVENTS = ("events", Environment.HISTORY)
     """Event id -> event, for resumable streams."""
 
+    JOB_EVENTS = ("job_events", Environment.HISTORY)
+    """Job or program id, number -> what happened, when, through which transaction."""
+
     EVIDENCE = ("evidence", Environment.HISTORY)
     """Round, author -> both blocks of an equivocation."""
 
     ACCOUNTS = ("accounts", Environment.LIVE)
     """Public key -> balance, stake and sequence, 24 bytes."""
+
+    MARKET = ("market", Environment.LIVE)
+    """Shelf, id or key -> entry of the job market."""
+
+    JOBS = ("jobs", Environment.LIVE)
+    """Job id -> the job as it is or as it ended."""
+
+    JOB_LIST = ("job_list", Environment.LIVE)
+    """Order of opening -> job id."""
+
+    EVENT_COUNTS = ("event_counts", Environment.LIVE)
+    """Job or program id -> number of its events."""
 
     META = ("meta", Environment.LIVE)
     """Name -> small facts: how far execution is, the schema."""

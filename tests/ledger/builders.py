@@ -4,13 +4,17 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from poi.market.limits import DEVNET_RULES
+from poi.market.machine import Market
+from poi.market.outcomes import Movement
 from tangle.core.genesis import Allocation, BoardEntry, Genesis, Validator
 from tangle.core.multiset import MultisetHash
 from tangle.core.parameters import MINIMAL, Parameters
 from tangle.core.transactions import Transaction
-from tangle.core.types import CheckpointIndex, Grains, Milliseconds, PublicKey, Shard
+from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 from tangle.ledger.execution import Execution, ExecutionContext, execute, finish_checkpoint
+from tangle.ledger.marketplace import Marketplace
 from tangle.ledger.state import LedgerState, make_genesis_state
 from tests.drawing.subdag import get_account
 
@@ -42,6 +46,8 @@ class Ledger:
         self.state: LedgerState
         self.accounts: dict[PublicKey, Account]
         self.state, self.accounts = make_genesis_state(make_genesis(balances, parameters), Shard(0))
+        market = Market.restore(self.state.market, (), DEVNET_RULES)
+        self.marketplace = Marketplace(market, (1,))
         self.macs = 0
         self.is_work_counted = True
 
@@ -65,7 +71,16 @@ class Ledger:
             leader=get_account(leader),
             evaluation_macs=lambda _job: self.macs,
             is_work_counted=lambda _transaction: self.is_work_counted,
+            call_market=self.call_market,
         )
+
+    def call_market(self, transaction: Transaction, account: Account, fee: int) -> tuple[Movement, ...]:
+        """Ask the market at the time of the last checkpoint."""
+        state = self.state
+        moment = self.marketplace.make_moment(
+            state.checkpoint_index + 1, state.timestamp_ms, 0, Digest(bytes(32))
+        )
+        return self.marketplace.call(transaction, account, fee, moment)
 
     def run(
         self,
@@ -79,7 +94,9 @@ class Ledger:
         """Make one checkpoint."""
         context = self.make_context(after_ms=after_ms, index=index, leader=leader)
         execution = execute(transactions, self.state, self.read, context)
-        finished = finish_checkpoint(self.state, execution, self.read, context, payments or {})
+        finished = finish_checkpoint(
+            self.state, execution, self.read, context, payments or {}, self.marketplace.close()
+        )
         self.state = finished.state
         self.accounts.update(finished.accounts)
         return execution

@@ -8,6 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from poi.events import ClosedGeneration, JobSnapshot
+from poi.market.limits import DEVNET_RULES
+from poi.market.machine import Market
 from shards.events import EquivocationSeen
 from tangle.core.transactions import Transaction
 from tangle.core.types import (
@@ -23,6 +25,7 @@ from tangle.core.types import (
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account
 from tangle.ledger.effects import AccountChange, Effect, Status, encode_effect
 from tangle.ledger.machine import CheckpointOutcome
+from tangle.ledger.marketplace import Marketplace
 from tangle.node.archive import ARRIVAL_FLOOR, PAGE, Archive, EvaluationRecord, EventRow
 from tangle.store.memory_store import MemoryStore
 from tangle.store.store import Table, WriteBatch
@@ -30,6 +33,7 @@ from tests.drawing.subdag import GENESIS_ID, get_account, make_transaction
 from tests.node.test_finality import CHECKPOINT, STATE, make_block
 
 JOB = JobId(b"j" * 32)
+NOTHING_CLOSED = Marketplace(Market.start(DEVNET_RULES, Milliseconds(0)), (1,)).close()
 OTHER_JOB = JobId(b"k" * 32)
 
 
@@ -67,6 +71,7 @@ def make_outcome(
         counted=(),
         closed=(),
         earnings=(),
+        market=NOTHING_CLOSED,
     )
 
 
