@@ -19,7 +19,7 @@ const FIELDS = {
     "effectsRoot receiptsRoot stateDigest accountsRoot price difficulty supply models nextCommittee",
   leader: "round author digest",
   supply: "genesis emitted burned balances stakes escrow fund inFlight",
-  model: "job generation weightsDigest score",
+  model: "job generation weightsDigest score budget",
   certificate: "index digest signatures",
   signature: "author signature",
   inclusion: "index size path",
