@@ -15,6 +15,7 @@ CURSOR_SIZE_MAX: Final = 128
 """Longest cursor in characters; today's have 16."""
 
 HISTORY: Final = 1
+HISTORY_OLDEST_FIRST: Final = 8
 LINEAGE: Final = 2
 EARNINGS: Final = 3
 CHECKPOINTS: Final = 4

@@ -1,7 +1,7 @@
 """The event log: as pages, and as a stream that resumes without gaps."""
 
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import anyio
 from aiohttp import web
@@ -32,11 +32,12 @@ SKIPPED_MAX: Final = 1_000
 """After this many unwanted events the client's resume point is moved on, so that resuming stays cheap."""
 
 
-class StreamInputs(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a stream begins and what it carries."""
+SCANNED_MAX: Final = 10_000
+"""Most events that are looked through for one page of wanted ones."""
 
-    after: Quantity | None = None
-    """Begin after this event; from now on for none. ``Last-Event-ID`` goes before it."""
+
+class FilterInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which events are wanted."""
 
     topics: str | None = None
     """Topics, separated by commas; all for none."""
@@ -48,7 +49,14 @@ class StreamInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """A shard; all for none."""
 
 
-class PageInputs(Struct, frozen=True, forbid_unknown_fields=True):
+class StreamInputs(FilterInputs, frozen=True, forbid_unknown_fields=True):
+    """Where a stream begins and what it carries."""
+
+    after: Quantity | None = None
+    """Begin after this event; from now on for none. ``Last-Event-ID`` goes before it."""
+
+
+class PageInputs(FilterInputs, frozen=True, forbid_unknown_fields=True):
     """One page of the log."""
 
     after: Quantity | None = None
@@ -87,10 +95,26 @@ async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
 
 @routes.get("/v1/events/log", PageInputs, answer=tuple[EventAnswer, ...])
 async def list_events(call: Call[PageInputs, None]) -> Reply:
-    """One page of the event log, oldest first."""
-    context = call.context
-    events = context.service.get_events(call.inputs.after or 0, call.inputs.limit)
-    return Reply(tuple(make_event_answer(event, context.accounts) for event in events))
+    """One page of the event log, oldest first: for clients that confirm what they have read.
+
+    ``next_cursor`` is the last event looked at: what to pass as ``after`` once the page is dealt with. It is
+    none when there are no events after that, yet.
+    """
+    context, inputs = call.context, call.inputs
+    service, wanted = context.service, _make_filter(call)
+    found: list[EventAnswer] = []
+    after, scanned = int(inputs.after or 0), 0
+    while scanned < SCANNED_MAX and len(found) < inputs.limit:
+        events = service.get_events(after, min(PAGE_MAX, SCANNED_MAX - scanned))
+        for event in events:
+            scanned, after = scanned + 1, event.id
+            if wanted.is_wanted(event):
+                found.append(make_event_answer(event, context.accounts))
+            if len(found) == inputs.limit:
+                break
+        if not events:
+            break
+    return Reply(tuple(found), next_cursor=str(after) if service.get_events(after, 1) else None)
 
 
 async def _pump(
@@ -136,8 +160,8 @@ def _get_resume_point(call: Call[StreamInputs, None]) -> int:
     return after
 
 
-def _make_filter(call: Call[StreamInputs, None]) -> EventFilter:
-    inputs = call.inputs
+def _make_filter(call: Call[Any, None]) -> EventFilter:
+    inputs: FilterInputs = call.inputs
     topics = _split("topics", inputs.topics)
     accounts = map(call.context.accounts.decode, _split("accounts", inputs.accounts))
     return EventFilter(frozenset(topics), frozenset(accounts), inputs.shard)

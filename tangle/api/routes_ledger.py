@@ -1,12 +1,12 @@
 """Routes about accounts, checkpoints, shards and the genesis."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from tangle.api.convert_ledger import make_account_answer, make_checkpoint_answer, make_earning_answer
 from tangle.api.convert_transactions import make_transaction_answer
-from tangle.api.cursors import EARNINGS, HISTORY, decode_cursor, encode_cursor
+from tangle.api.cursors import EARNINGS, HISTORY, HISTORY_OLDEST_FIRST, decode_cursor, encode_cursor
 from tangle.api.registry import CBOR, Call, NoInputs, RawReply, Reply, RouteTable
 from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, EarningAnswer, ShardAnswer
 from tangle.api.schemas.transactions import TransactionAnswer
@@ -37,8 +37,8 @@ class AccountInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """Longest wait in seconds."""
 
 
-class HistoryInputs(Struct, frozen=True, forbid_unknown_fields=True):
-    """One page of an account's history or earnings."""
+class EarningsInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """One page of an account's earnings."""
 
     address: str
     """The account: an address, or its public key in hex."""
@@ -48,6 +48,19 @@ class HistoryInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 50
     """Most entries to return."""
+
+    min_checkpoint: Quantity | None = None
+    """Wait until this checkpoint is executed, so that a client reads its own writes."""
+
+    timeout_s: Annotated[float, Meta(ge=0, le=60)] = 10.0
+    """Longest wait in seconds."""
+
+
+class HistoryInputs(EarningsInputs, frozen=True, forbid_unknown_fields=True):
+    """One page of an account's history."""
+
+    order: Literal["newest", "oldest"] = "newest"
+    """Which end comes first; a cursor holds for the order that it came with."""
 
 
 class ShardInputs(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,29 +85,34 @@ async def get_account(call: Call[AccountInputs, None]) -> Reply:
     """Balance, sequence and stake of an account; zeros for one that never held a grain."""
     context, inputs = call.context, call.inputs
     account = context.accounts.decode(inputs.address)
-    if inputs.min_checkpoint is not None:
-        timeout_s = min(inputs.timeout_s, context.config.wait_timeout_s_max)
-        with context.waits.take(call.address):
-            await context.service.wait_checkpoint(inputs.min_checkpoint, timeout_s)
+    await _wait_checkpoint(call, inputs.min_checkpoint, inputs.timeout_s)
     return Reply(make_account_answer(context.service.get_account(account), context.accounts))
 
 
-@routes.get("/v1/accounts/{address}/transactions", HistoryInputs, answer=tuple[TransactionAnswer, ...])
+@routes.get(
+    "/v1/accounts/{address}/transactions", HistoryInputs, answer=tuple[TransactionAnswer, ...], is_long=True
+)
 async def get_account_transactions(call: Call[HistoryInputs, None]) -> Reply:
-    """Ordered transactions that touched an account, newest first; pages are stable under new transactions."""
+    """Ordered transactions that touched an account; pages are stable under new transactions."""
     context, inputs = call.context, call.inputs
-    before = decode_cursor(HISTORY, inputs.cursor)
-    page = context.service.get_account_history(context.accounts.decode(inputs.address), before, inputs.limit)
+    is_oldest_first = inputs.order == "oldest"
+    kind = HISTORY_OLDEST_FIRST if is_oldest_first else HISTORY
+    account, position = context.accounts.decode(inputs.address), decode_cursor(kind, inputs.cursor)
+    await _wait_checkpoint(call, inputs.min_checkpoint, inputs.timeout_s)
+    page = context.service.get_account_history(
+        account, position, inputs.limit, is_oldest_first=is_oldest_first
+    )
     answers = tuple(make_transaction_answer(view, context.accounts) for view in page.items)
-    return Reply(answers, next_cursor=encode_cursor(HISTORY, page.next_before))
+    return Reply(answers, next_cursor=encode_cursor(kind, page.next_before))
 
 
-@routes.get("/v1/accounts/{address}/earnings", HistoryInputs, answer=tuple[EarningAnswer, ...])
-async def get_account_earnings(call: Call[HistoryInputs, None]) -> Reply:
+@routes.get("/v1/accounts/{address}/earnings", EarningsInputs, answer=tuple[EarningAnswer, ...], is_long=True)
+async def get_account_earnings(call: Call[EarningsInputs, None]) -> Reply:
     """Fees and pay for work that an account got, newest first: how it grew without a transfer."""
     context, inputs = call.context, call.inputs
-    before = decode_cursor(EARNINGS, inputs.cursor)
-    page = context.service.get_account_earnings(context.accounts.decode(inputs.address), before, inputs.limit)
+    account, before = context.accounts.decode(inputs.address), decode_cursor(EARNINGS, inputs.cursor)
+    await _wait_checkpoint(call, inputs.min_checkpoint, inputs.timeout_s)
+    page = context.service.get_account_earnings(account, before, inputs.limit)
     return Reply(
         tuple(map(make_earning_answer, page.items)), next_cursor=encode_cursor(EARNINGS, page.next_before)
     )
@@ -137,6 +155,13 @@ async def list_shards(call: Call[NoInputs, None]) -> Reply:
 async def get_genesis(call: Call[NoInputs, None]) -> RawReply:
     """The genesis that names this network; its hash begins with the chain id."""
     return RawReply(encode_genesis(call.context.service.genesis), CBOR)
+
+
+async def _wait_checkpoint(call: Call[Any, None], index: int | None, timeout_s: float) -> None:
+    if index is not None:
+        context = call.context
+        with context.waits.take(call.address):
+            await context.service.wait_checkpoint(index, min(timeout_s, context.config.wait_timeout_s_max))
 
 
 def _reply_checkpoint(call: Call[Any, None], view: CheckpointView) -> Reply | RawReply:

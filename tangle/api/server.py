@@ -12,6 +12,7 @@ from tangle.api import (
     routes_blobs,
     routes_events,
     routes_explorer,
+    routes_forecast,
     routes_ledger,
     routes_meta,
     routes_models,
@@ -34,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
     route
     for module in (
         routes_transactions,
+        routes_forecast,
         routes_ledger,
         routes_models,
         routes_blobs,

@@ -48,10 +48,10 @@ from tangle.net.addresses import Address
 from tangle.node.market_archive import MarketArchive
 from tangle.store.keys import (
     TransactionPlace,
-    compute_account_history_key,
     compute_block_key,
     compute_earning_key,
     compute_generation_key,
+    compute_history_range,
     compute_prefix_stop,
     compute_sequence_key,
     compute_slot_key,
@@ -284,12 +284,12 @@ class Archive:
         rows = self._store.scan(Table.ORDERED, start_key, stop_key, limit=stop - first)
         return [_decode_ordered(parse_sequence_key(key), value) for key, value in rows]
 
-    def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> list[int]:
-        """Ordered indices that touched ``account``, newest first, below ``before``."""
-        stop = (
-            compute_prefix_stop(account) if before is None else compute_account_history_key(account, before)
-        )
-        rows = self._store.scan(Table.ACCOUNT_HISTORY, account, stop, limit=limit, reverse=True)
+    def get_account_history(
+        self, account: PublicKey, position: int | None, limit: int, *, is_oldest_first: bool = False
+    ) -> list[int]:
+        """Ordered indices that touched ``account``: below ``position``, or above it, oldest first."""
+        start, stop = compute_history_range(account, position, is_oldest_first=is_oldest_first)
+        rows = self._store.scan(Table.ACCOUNT_HISTORY, start, stop, limit=limit, reverse=not is_oldest_first)
         return [parse_sequence_key(key[len(account) :]) for key, _ in rows]
 
     def put_earnings(self, batch: WriteBatch, checkpoint: int, earnings: Sequence[Earning]) -> None:

@@ -18,11 +18,15 @@ from shards.checkpoints import Checkpoint, ModelState
 from tangle.core.address import encode_address
 from tangle.core.types import PublicKey
 from tangle.node.archive import Archive, OrderedRow
-from tangle.node.views import Event
+from tangle.node.views import Event, SlowConsumer
 from tangle.store.store import WriteBatch
 
 PAGE: Final = 256
 """Events handed to a subscriber between two waits."""
+
+LAG_MAX: Final = 20_000
+"""Events by which a reader that was level may fall behind before it is told so: twenty seconds of a busy
+network. Who reads old events first may lag as it likes until it is level."""
 
 EXPANDED_MAX: Final = 64
 """Checkpoints whose expanded events are kept for the next subscriber: some seconds of a busy network."""
@@ -66,17 +70,24 @@ class EventLog:
 
     @asynccontextmanager
     async def subscribe(self, after: int | None) -> AsyncIterator[AsyncIterator[Event]]:
-        """Events after id ``after`` (from now on for none), waiting for more at the end."""
+        """Events after id ``after`` (from now on for none), waiting for more at the end.
+
+        The reader is ended with ``SlowConsumer`` when it was level and then fell behind too far.
+        """
         yield self._read_forever(self.last_id if after is None else after)
 
     async def _read_forever(self, after: int) -> AsyncIterator[Event]:
+        is_level = False
         while True:
             changed = self._changed
+            if is_level and self.last_id - after > LAG_MAX:
+                raise SlowConsumer(after)
             events = self.get_events(after, PAGE)
             for event in events:
                 after = event.id
                 yield event
             if not events:
+                is_level = True
                 await changed.wait()
 
     def _expand(self, first_id: int, index: int) -> tuple[Event, ...]:

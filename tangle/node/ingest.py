@@ -56,6 +56,18 @@ BLAMELESS: Final = (TransactionExpired, ParentsMissing)
 """Refusals that an honest peer can run into: it was a little behind, or a parent got lost."""
 
 
+def find_fault(transaction: Transaction, verdict: TransactionVerdict) -> TangleError | None:
+    """What the computer found wrong with a transaction's signature or work; none for a sound one."""
+    body = transaction.body
+    if not verdict.is_signature_valid:
+        return InvalidSignature(TRANSACTION, body.issuer)
+    claimed = body.work.results
+    if verdict.results != claimed:
+        index = next(i for i, d in enumerate(verdict.results) if d != claimed[i])
+        return ForgedWork(body.issuer, body.sequence, index, claimed[index], verdict.results[index])
+    return None
+
+
 class _Submission(Struct, eq=False):
     """One call of ``submit`` that waits: one event for all of its transactions."""
 
@@ -340,18 +352,10 @@ class Intake:
             self._finish(entry, SubmitOutcome(identity, True, self._find_status(identity), None))
 
     def _accept(self, entry: _Entry, verdict: TransactionVerdict) -> bool:
-        body = entry.transaction.body
-        if not verdict.is_signature_valid:
-            self._refuse(entry, InvalidSignature(TRANSACTION, body.issuer))
-            return False
-        if verdict.results != body.work.results:
-            claimed = body.work.results
-            index = next(i for i, d in enumerate(verdict.results) if d != claimed[i])
-            self._refuse(
-                entry, ForgedWork(body.issuer, body.sequence, index, claimed[index], verdict.results[index])
-            )
-            return False
-        return True
+        fault = find_fault(entry.transaction, verdict)
+        if fault is not None:
+            self._refuse(entry, fault)
+        return fault is None
 
     def _attach(self, entries: Sequence[_Entry]) -> dict[TransactionId, TangleError]:
         errors: dict[TransactionId, TangleError] = {}

@@ -65,6 +65,11 @@ class LedgerBook:
         """
         return self._pending.get(issuer, {}).get(sequence)
 
+    def list_pending(self, issuer: PublicKey, before: int) -> list[TransactionId]:
+        """Pending transactions of ``issuer`` with numbers below ``before``, in their order."""
+        taken = self._pending.get(issuer, {})
+        return [taken[sequence] for sequence in sorted(taken) if sequence < before]
+
     def find_next(self, issuer: PublicKey, sequence: int) -> tuple[int, TransactionId | None]:
         """The first free number from ``sequence`` on, and the pending transaction just before it."""
         taken = self._pending.get(issuer, {})

@@ -34,6 +34,7 @@ from tangle.node.archive import EarningRow
 from tangle.node.blobs import BlobRoom, make_idle_room
 from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import NodeExplorer
+from tangle.node.forecast import NodeForecast
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
@@ -87,6 +88,7 @@ class Service:
         self.metrics = metrics
         self.has_faucet = faucet_key is not None
         self.explorer = NodeExplorer(node, self.get_transaction)
+        self.forecast = NodeForecast(node)
         self._panorama = panorama
         self._learning = LearningQueries(node)
         self._faucet_key = faucet_key
@@ -319,10 +321,12 @@ class Service:
             checkpoint=self.node.finality.executed,
         )
 
-    def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> HistoryPage:
-        """Ordered transactions that touched the account, newest first."""
+    def get_account_history(
+        self, account: PublicKey, position: int | None, limit: int, *, is_oldest_first: bool = False
+    ) -> HistoryPage:
+        """Ordered transactions that touched the account, newest first or oldest first."""
         archive = self.node.archive
-        indices = archive.get_account_history(account, before, limit)
+        indices = archive.get_account_history(account, position, limit, is_oldest_first=is_oldest_first)
         rows = [archive.get_ordered(index) for index in indices]
         items = tuple(self.get_transaction(row.effect.transaction) for row in rows if row is not None)
         return HistoryPage(items, indices[-1] if len(indices) == limit else None)

@@ -24,6 +24,7 @@ from tangle.node.earning_views import EarningsPage
 
 if TYPE_CHECKING:
     from tangle.node.explorer import Explorer  # it shows views, and is one of the parts named below
+    from tangle.node.forecast import Forecast
 
 
 class TransactionStatus(StrEnum):
@@ -139,11 +140,11 @@ class AccountView(Struct, frozen=True):
 
 
 class HistoryPage(Struct, frozen=True):
-    """One page of an account's transactions, newest first."""
+    """One page of an account's transactions."""
 
     items: tuple[TransactionView, ...]
     next_before: int | None
-    """Pass it as ``before`` for the next page; none at the end."""
+    """Pass it as ``position`` for the next page; none at the end."""
 
 
 class CheckpointView(Struct, frozen=True):
@@ -359,6 +360,7 @@ class NodeService(Protocol):
     has_faucet: bool
     blobs: BlobRoom
     explorer: "Explorer"
+    forecast: "Forecast"
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
         """Take encoded transactions in; answers once each is attached or waiting and on disk, or refused.
@@ -401,8 +403,10 @@ class NodeService(Protocol):
     def get_account(self, account: PublicKey) -> AccountView:
         """Balance, sequence and stake; zeros for an account that never held a grain."""
 
-    def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> HistoryPage:
-        """Ordered transactions that touched the account, newest first."""
+    def get_account_history(
+        self, account: PublicKey, position: int | None, limit: int, *, is_oldest_first: bool = False
+    ) -> HistoryPage:
+        """Ordered transactions that touched the account, below ``position``; or above it, oldest first."""
 
     def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> EarningsPage:
         """Fees and pay for work that the account got, newest first."""

@@ -67,6 +67,21 @@ def parse_block_key(key: bytes) -> tuple[int, int, Digest]:
     return round_number, author, Digest(key[10:])
 
 
+def compute_history_range(
+    account: bytes, position: int | None, *, is_oldest_first: bool
+) -> tuple[bytes, bytes | None]:
+    """Where a page of an account's history lies: above ``position``, or below it.
+
+    The whole history for none.
+    """
+    start, stop = account, compute_prefix_stop(account)
+    if position is None:
+        return start, stop
+    if is_oldest_first:
+        return compute_account_history_key(account, position + 1), stop
+    return start, compute_account_history_key(account, position)
+
+
 def compute_account_history_key(account: PublicKey, ordered: int) -> bytes:
     """Key of ``ACCOUNT_HISTORY``: 40 bytes."""
     return account + _SEQUENCE.pack(ordered)

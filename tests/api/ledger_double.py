@@ -66,6 +66,7 @@ from tangle.core.types import (
 from tangle.node.blobs import BlobRoom
 from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import Explorer
+from tangle.node.forecast import Forecast
 from tangle.node.peer import Peer
 from tangle.node.views import (
     AccountView,
@@ -93,6 +94,7 @@ from tangle.node.views import (
 from tangle.store.blob_files import MemoryBlobFiles
 from tangle.store.blob_store import BlobStore
 from tests.api.explorer_double import ExplorerDouble
+from tests.api.forecast_double import ForecastDouble
 
 VALIDATOR: Final = SigningKey(b"v" * 32)
 FAUCET: Final = SigningKey(b"f" * 32)
@@ -148,6 +150,7 @@ class LedgerDouble:
         self.has_faucet = True
         self.blobs = BlobRoom(BlobStore(MemoryBlobFiles(), lambda: 1, quota_bytes=2_000_000), NoPeers())
         self.explorer: Explorer = ExplorerDouble(self, VALIDATOR, SHARD)
+        self.forecast: Forecast = ForecastDouble(self)
         self.is_automatic = is_automatic
         self.is_synced = True
         self.intake_max = intake_max
@@ -411,14 +414,19 @@ class LedgerDouble:
             checkpoint=len(self.checkpoints) - 1,
         )
 
-    def get_account_history(self, account: PublicKey, before: int | None, limit: int) -> HistoryPage:
-        last = len(self.ordered) if before is None else before
+    def get_account_history(
+        self, account: PublicKey, position: int | None, limit: int, *, is_oldest_first: bool = False
+    ) -> HistoryPage:
         touched = [
             place
-            for place, identity in enumerate(self.ordered[:last])
+            for place, identity in enumerate(self.ordered)
             if account in self._get_accounts(self.views[identity])
         ]
-        page = touched[::-1][:limit]
+        if position is not None:
+            touched = [
+                place for place in touched if (place > position if is_oldest_first else place < position)
+            ]
+        page = (touched if is_oldest_first else touched[::-1])[:limit]
         items = tuple(self.views[self.ordered[place]] for place in page)
         return HistoryPage(items, page[-1] if len(touched) > limit else None)
 

@@ -175,6 +175,22 @@ async def test_streams_are_limited_for_each_address(ledger: LedgerDouble) -> Non
         assert await http.refuse("GET", "/v1/events") == (429, "waits-exhausted")
 
 
+async def test_pages_of_wanted_events_say_where_to_go_on(http: Http, ledger: LedgerDouble) -> None:
+    for place in range(30):
+        add(ledger, 1, "model" if place % 3 else "log")
+    wanted = [str(event.id) for event in ledger.events if event.topic == "log"]
+    seen: list[str] = []
+    after: str | None = "0"
+    while after is not None:
+        query = {"topics": "log", "limit": "4", "after": after}
+        _, answer, _ = await http.ask("GET", "/v1/events/log", params=query)
+        seen += [event["id"] for event in answer["data"]]
+        after = answer["meta"]["next_cursor"]
+    assert seen == wanted
+    page = await http.get("/v1/events/log", params={"after": str(len(ledger.events) + 5)})
+    assert page == []
+
+
 async def test_pages_of_the_log(http: Http, ledger: LedgerDouble) -> None:
     add(ledger, 5)
     page: list[dict[str, Any]] = await http.get("/v1/events/log?after=2&limit=2")

@@ -73,6 +73,32 @@ async def test_history_pages_are_stable_while_new_transactions_come(http: Http, 
     assert seen == ids[::-1]
 
 
+async def test_history_from_its_beginning(http: Http, ledger: LedgerDouble) -> None:
+    ids = await fill(ledger, 5)
+    path = f"/v1/accounts/{as_address(BOB.public_key)}/transactions"
+    seen: list[str] = []
+    params: dict[str, str] = {"limit": "2", "order": "oldest"}
+    while True:
+        _, answer, _ = await http.ask("GET", path, params=params)
+        seen += [item["id"] for item in answer["data"]]
+        if answer["meta"]["next_cursor"] is None:
+            break
+        params["cursor"] = answer["meta"]["next_cursor"]
+    assert seen == ids
+    refusal = await http.refuse("GET", path, params={"cursor": params["cursor"]})
+    assert refusal == (400, "cursor-invalid")  # it was made for the other order
+
+
+async def test_history_and_earnings_wait_for_a_checkpoint(http: Http, ledger: LedgerDouble) -> None:
+    ids = await fill(ledger, 1)
+    for route in ("transactions", "earnings"):
+        path = f"/v1/accounts/{as_address(BOB.public_key)}/{route}"
+        page = await http.get(path, params={"min_checkpoint": "1"})
+        assert [item["id"] for item in page] == (ids if route == "transactions" else [])
+        refusal = await http.refuse("GET", path, params={"min_checkpoint": "99", "timeout_s": "0.01"})
+        assert refusal == (409, "wait-timeout")
+
+
 async def test_earnings_tell_fees_from_pay_for_work_page_by_page(http: Http, ledger: LedgerDouble) -> None:
     await fill(ledger, 3)
     leader = ledger.genesis.allocations[0].account
