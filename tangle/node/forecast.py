@@ -11,12 +11,15 @@ from msgspec import Struct
 
 from poi.errors import StaleWork
 from poi.events import Counted
+from poi.market.outcomes import Movement
 from tangle.core.transactions import Transaction, decode_transaction
 from tangle.core.types import CheckpointIndex, TransactionId
+from tangle.ledger.accounts import Account
 from tangle.ledger.effects import Effect, Status, describe_effect
 from tangle.ledger.errors import AnchorAhead
 from tangle.ledger.execution import ExecutionContext, execute
 from tangle.ledger.fees import compute_price, compute_weight
+from tangle.ledger.marketplace import read_call
 from tangle.node.ingest import find_fault
 from tangle.node.node import Node
 from tangle.node.views import TransactionStatus
@@ -210,11 +213,17 @@ class NodeForecast:
             leader=node.genesis.validators[0].public_key,
             evaluation_macs=lambda job: jobs[job].shape.multiply_accumulates if job in jobs else 0,
             is_work_counted=self._is_work_counted,
+            call_market=self._try_market,
         )
         effects = execute(transactions, machine.state, node.executor.read_account, context).effects
         last = transactions[-1]
         macs = context.evaluation_macs(last.body.work.job) * len(last.body.work.results)
         return effects[-1], compute_weight(len(last.encoded), macs, parameters) * machine.state.price
+
+    def _try_market(self, transaction: Transaction, account: Account, fee: int) -> tuple[Movement, ...]:
+        del account  # the market looks at the issuer as it is now
+        machine = self._node.executor.machine
+        return machine.try_operation(read_call(transaction), transaction.body.issuer, fee).movements
 
     def _is_work_counted(self, transaction: Transaction) -> bool:
         work = transaction.body.work

@@ -68,7 +68,7 @@ def parse_block_key(key: bytes) -> tuple[int, int, Digest]:
 
 
 def compute_history_range(
-    account: bytes, position: int | None, *, is_oldest_first: bool
+    account: PublicKey, position: int | None, *, is_oldest_first: bool
 ) -> tuple[bytes, bytes | None]:
     """Where a page of an account's history lies: above ``position``, or below it.
 
