@@ -55,6 +55,9 @@ class ModelState(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     score: Signed
     """Score of these weights, in the job's own unit."""
 
+    budget: Natural
+    """Its share of all draws at this anchor, relative to the others'; 0 where it ended in this checkpoint."""
+
 
 class SupplyTotals(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where all grains are."""

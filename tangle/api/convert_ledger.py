@@ -70,6 +70,7 @@ def make_checkpoint_answer(view: CheckpointView) -> CheckpointAnswer:
                 Quantity(model.generation),
                 HexDigest(model.weights_digest),
                 SignedQuantity(model.score),
+                Quantity(model.budget),
             )
             for model in checkpoint.models
         ),

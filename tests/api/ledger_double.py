@@ -13,6 +13,7 @@ import anyio
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from poi.market.errors import MarketFault
 from shards.blocks import BlockReference
 from shards.certificates import AuthorSignature, Certificate
 from shards.checkpoints import (
@@ -41,6 +42,7 @@ from tangle.core.signing import SigningKey
 from tangle.core.transactions import (
     EVOLUTION_WORK,
     InvalidTransaction,
+    MarketCall,
     Transaction,
     TransactionBody,
     Transfer,
@@ -60,14 +62,13 @@ from tangle.core.types import (
     Shard,
     TransactionId,
 )
-from tangle.core.types import (
-    Sequence as SequenceNumber,
-)
+from tangle.core.types import Sequence as SequenceNumber
 from tangle.node.blobs import BlobRoom
 from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import Explorer
 from tangle.node.forecast import Forecast
-from tangle.node.peer import Peer
+from tangle.node.market_views import MarketQueries
+from tangle.node.replicas.views import FastAnswers, NoAnswers
 from tangle.node.views import (
     AccountView,
     CheckpointView,
@@ -93,8 +94,10 @@ from tangle.node.views import (
 )
 from tangle.store.blob_files import MemoryBlobFiles
 from tangle.store.blob_store import BlobStore
+from tests.api.blob_double import NoPeers
 from tests.api.explorer_double import ExplorerDouble
 from tests.api.forecast_double import ForecastDouble
+from tests.api.market_double import MarketDouble
 
 VALIDATOR: Final = SigningKey(b"v" * 32)
 FAUCET: Final = SigningKey(b"f" * 32)
@@ -126,16 +129,6 @@ def make_genesis(salt: int = 0) -> Genesis:
     )
 
 
-class NoPeers:
-    """Sessions with nobody."""
-
-    def get_peers(self) -> list[Peer]:
-        return []
-
-    def blame(self, peer: Peer, error: TangleError) -> None:
-        raise AssertionError("there is nobody to blame")
-
-
 class LedgerDouble:
     """A whole node in memory."""
 
@@ -151,6 +144,7 @@ class LedgerDouble:
         self.blobs = BlobRoom(BlobStore(MemoryBlobFiles(), lambda: 1, quota_bytes=2_000_000), NoPeers())
         self.explorer: Explorer = ExplorerDouble(self, VALIDATOR, SHARD)
         self.forecast: Forecast = ForecastDouble(self)
+        self.replicas: FastAnswers = NoAnswers()
         self.is_automatic = is_automatic
         self.is_synced = True
         self.intake_max = intake_max
@@ -159,6 +153,8 @@ class LedgerDouble:
         self.price = MINIMAL.price_floor
         self.balances = {item.account: int(item.amount) for item in self.genesis.allocations}
         self.sequences: dict[PublicKey, int] = {}
+        self.jobs = MarketDouble(self.balances, self.sequences, self.genesis.timestamp_ms)
+        self.market: MarketQueries = self.jobs.desk
         self.views: dict[TransactionId, TransactionView] = {}
         self.attached: list[TransactionId] = []
         self.pending: list[TransactionId] = []
@@ -213,6 +209,7 @@ class LedgerDouble:
         with_work: bool,
         worker: PublicKey | None = None,
         sequence: int | None = None,
+        operation_size: int = 0,
     ) -> PreparedTransaction:
         assert type(sequence) in (int, type(None)), "a real node hashes it, and hashes plain integers only"
         parents = tuple(self.attached[-2:]) or (compute_shard_genesis_id(self.chain, SHARD),)
@@ -227,7 +224,7 @@ class LedgerDouble:
             parents=parents,
             price=self.price,
             difficulty=1,
-            suggested_max_fee=10_000 * self.price,
+            suggested_max_fee=(10_000 + operation_size) * self.price,
             job=self.job,
             generation=0,
             work=work,
@@ -266,6 +263,7 @@ class LedgerDouble:
         batch, self.pending = self.pending, []
         index = len(self.checkpoints)
         effects = [self._apply(one, index, place) for place, one in enumerate(batch, len(self.ordered))]
+        self.jobs.advance(index, self._get_timestamp_ms(index))
         self.ordered += batch
         self.effects += effects
         checkpoint = self._build_checkpoint(index, batch, effects)
@@ -282,7 +280,7 @@ class LedgerDouble:
         view = self.views[identity]
         body = view.transaction.body
         fee = len(view.transaction.encoded) * self.price
-        cost = body.operation.amount + fee
+        cost = fee + (body.operation.amount if isinstance(body.operation, Transfer) else 0)
         reason = None
         if body.sequence != self.sequences.get(body.issuer, 0):
             reason = "sequence"
@@ -290,11 +288,17 @@ class LedgerDouble:
             reason = "funds"
         elif fee > body.max_fee:
             reason = "fee"
+        elif isinstance(body.operation, MarketCall):
+            try:
+                self.jobs.call(view.transaction, body.operation, fee)
+            except MarketFault as fault:
+                reason = fault.code
         if reason is None:
             self.balances[body.issuer] -= cost
             self._burned += fee
-            recipient = body.operation.recipient
-            self.balances[recipient] = self.balances.get(recipient, 0) + body.operation.amount
+            if isinstance(body.operation, Transfer):
+                recipient = body.operation.recipient
+                self.balances[recipient] = self.balances.get(recipient, 0) + body.operation.amount
             self.sequences[body.issuer] = body.sequence + 1
             self._count_work(view.transaction, index, place)
         self.views[identity] = TransactionView(
@@ -351,7 +355,7 @@ class LedgerDouble:
             supply=SupplyTotals(
                 Grains(held + self._burned), Grains(0), Grains(self._burned), Grains(held), *[Grains(0)] * 4
             ),
-            models=(ModelState(self.job, 0, self.weights_digest, 40),),
+            models=(ModelState(self.job, 0, self.weights_digest, 40, 1),),
             next_committee=(),
         )
 
@@ -578,6 +582,8 @@ class LedgerDouble:
 
     def _get_accounts(self, view: TransactionView) -> tuple[PublicKey, ...]:
         body = view.transaction.body
+        if isinstance(body.operation, MarketCall):
+            return (body.issuer,)
         return (body.issuer, body.operation.recipient)
 
     def _notify(self) -> None:

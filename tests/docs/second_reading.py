@@ -187,7 +187,10 @@ def compute_genesis_checkpoint_digest(encoded: bytes, models: Sequence[tuple[byt
     root = compute_root([])
     leader = [0, 0, zeros]
     head = [1, chain, 0, 0, 0, zeros, leader, timestamp_ms, 0, 0, root, root, root]
-    listed = [[job, 0, digest, score] for job, digest, score in models]
+    listed = [
+        [job, 0, digest, score, entry[0]]
+        for entry, (job, digest, score) in zip(genesis[6], models, strict=True)
+    ]
     tail = [hash_array("tangle/state", [state]), zeros, price, 1, supply, listed, []]
     return hash_plain("tangle/check", head + tail)
 

@@ -70,7 +70,7 @@ def make_checkpoint(committee: Committee, index: int = 1) -> Checkpoint:
         price=Grains(10),
         difficulty=1,
         supply=SupplyTotals(*map(Grains, (1_000, 500, 100, 900, 200, 100, 150, 50))),
-        models=(ModelState(JobId(b"\x88" * 32), 7, Digest(b"\x99" * 32), -12),),
+        models=(ModelState(JobId(b"\x88" * 32), 7, Digest(b"\x99" * 32), -12, 3),),
         next_committee=(),
     )
 

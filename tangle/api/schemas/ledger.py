@@ -64,6 +64,9 @@ class CheckpointModelAnswer(Struct, frozen=True):
     score: SignedQuantity
     """Its score, in the job's own unit."""
 
+    budget: Quantity
+    """Its share of all draws, relative to the others'; 0 where it ended in this checkpoint."""
+
 
 class CheckpointValidatorAnswer(Struct, frozen=True):
     """A member of the committee that a checkpoint names for the next epoch."""
