@@ -15,10 +15,12 @@ import structlog
 from msgspec import Struct
 
 from shards.blocks import (
+    VOTES_MAX,
     Attestation,
     Block,
     BlockReference,
     SignatureClaim,
+    Vote,
     check_block,
     decode_block,
     get_signature_claims,
@@ -101,6 +103,9 @@ class CommitteeHooks(Struct, frozen=True):
 
     take_attestations: Callable[[int], tuple[Attestation, ...]]
     """Own attestations that no own block carries yet, at most so many."""
+
+    take_votes: Callable[[int], tuple[Vote, ...]]
+    """Own verdicts on matters of the market that wait for a block, at most so many."""
 
     get_commits_ahead: Callable[[], int]
     """Commits decided and not yet executed."""
@@ -268,7 +273,8 @@ class CommitteeDriver:
         round_number = self.core.clock_round
         tips = () if is_behind else self._hooks.select_tips(parameters.tips_per_block, round_number)
         attestations = self._hooks.take_attestations(parameters.attestations_per_block)
-        block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key)
+        votes = self._hooks.take_votes(VOTES_MAX)
+        block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key, votes)
         self._unguarded = block
         self._proposed_round = block.reference.round
         self._is_payload_known = False

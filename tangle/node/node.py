@@ -35,6 +35,7 @@ from tangle.node.fetcher import Fetcher
 from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
 from tangle.node.gossip import Gossip
 from tangle.node.ingest import Intake
+from tangle.node.jobs.room import JobsRoom
 from tangle.node.keeper import Keeper
 from tangle.node.ledgerbook import LedgerBook
 from tangle.node.missing import MissingTransactions
@@ -64,6 +65,9 @@ class Node:
         self.board = WorkBoard(parts.genesis, self.chain, self.shard, archive)
         self.board.latest = recovered.state.checkpoint_index
         self.peer_port = 0
+        self.jobs: JobsRoom | None = None
+        """The room for jobs, once it is open; the ledger goes on without it."""
+
         parameters = parts.genesis.parameters
         genesis_id = compute_shard_genesis_id(self.chain, self.shard)
         limits = widen_window(SubDagLimits(unordered_max=parts.config.pending_max))
@@ -255,6 +259,8 @@ class Node:
         self.board.latest = outcome.checkpoint.index
         self.intake.on_executed(outcome.checkpoint.index)
         self.book.on_ordered(outcome.transactions)
+        if self.jobs is not None:
+            self.jobs.on_executed(outcome)
         if self.finality.has_attestations:
             self.driver.on_payload()
 
@@ -325,6 +331,7 @@ class Node:
             on_committed=self.executor.add,
             select_tips=self.subdag.select_tips,
             take_attestations=self.finality.take_attestations,
+            take_votes=lambda limit: () if self.jobs is None else self.jobs.take_votes(limit),
             get_commits_ahead=lambda: self.executor.depth,
         )
         setting = CommitteeSetting(

@@ -15,9 +15,10 @@ from poi.disputes.record import Side
 from poi.market.judging import make_terms
 from poi.market.limits import MOVE_SIZE_MAX, MarketRules
 from poi.market.operations import MakeMove
-from poi.market.outcomes import Event, MoveMade, ResultChallenged
+from poi.market.outcomes import MoveMade, ResultChallenged
 from poi.market.records import Disputed, Job, ProgramEntry
 from tangle.core.blob_id import BlobId
+from tangle.core.errors import TangleError
 from tangle.core.types import Digest
 from tangle.node.jobs.bench import Bench
 from tangle.node.jobs.errors import JobDataMissing, JobDataOversize
@@ -26,6 +27,7 @@ from tangle.node.jobs.names import RunTask
 from tangle.node.jobs.refereeing import OrderedMove, Refereed, Standoff, referee
 from tangle.node.jobs.stock import Stock
 from tangle.node.jobs.workshop import Run
+from tangle.node.market_views import JobEventView
 
 log = structlog.get_logger("jobs")
 
@@ -33,18 +35,32 @@ NO_BLOB: Final = b""
 """A move that stands in its operation."""
 
 
-class TimedEvent(Struct, frozen=True):
-    """Something that happened to a job."""
-
-    timestamp_ms: int
-    """Commit time of its checkpoint."""
-
-    event: Event
-    """What happened."""
+EVENTS_MAX: Final = 4_096
+"""Most events of one job that are read: three attempts with votes of all validators, and their disputes."""
 
 
-ReadEvents = Callable[[Digest], Sequence[TimedEvent]]
-"""Everything that happened to a job, in order."""
+ReadEvents = Callable[[Digest, int, int], Sequence[JobEventView]]
+"""What happened to a job from a number on, at most so much of it, as far as it is on disk."""
+
+
+class DisputeUnwritten(TangleError):
+    """A dispute of which the disk does not know yet."""
+
+    code = "dispute-unwritten"
+
+    def __init__(self, job: Digest) -> None:
+        self.job = job
+        super().__init__(f"the dispute about job {job.hex()} is not on disk yet")
+
+
+class Docket(Struct, frozen=True):
+    """The dispute as the ledger has it."""
+
+    since_ms: int
+    """Commit time of the challenge."""
+
+    moves: tuple[tuple[int, MoveMade], ...]
+    """Its moves with the commit times of their checkpoints."""
 
 
 class Court:
@@ -64,13 +80,17 @@ class Court:
     ) -> Refereed:
         """How a game stands, or how it ended.
 
+        :param now_ms: commit time of the latest checkpoint on disk.
+        :raises DisputeUnwritten: it has only just begun.
         :raises JobDataMissing, ProgramDiffers, RunImpossible: the program cannot be had.
         """
         program = await self._library.get_run(entry, phase.claim.commitment.rows)
-        since_ms, made = list_moves(self._read_events(job.id))
-        moves = [await self._resolve(timestamp_ms, move) for timestamp_ms, move in made]
+        docket = read_docket(job.id, phase, self._read_events(job.id, 0, EVENTS_MAX))
+        moves = [await self._resolve(timestamp_ms, move) for timestamp_ms, move in docket.moves]
         terms = make_terms(job, self._rules)
-        return await self._bench.run(lambda: referee(program, task.inputs, terms, since_ms, moves, now_ms))
+        return await self._bench.run(
+            lambda: referee(program, task.inputs, terms, docket.since_ms, moves, now_ms)
+        )
 
     async def play(
         self, job: Job, task: RunTask, phase: Disputed, entry: ProgramEntry, side: Side, run: Run, now_ms: int
@@ -110,21 +130,21 @@ class Court:
         return OrderedMove(made.side, timestamp_ms, data)
 
 
-def list_moves(events: Sequence[TimedEvent]) -> tuple[int, list[tuple[int, MoveMade]]]:
-    """When the latest dispute of a job began, and its moves with their times."""
-    since_ms = 0
-    made: list[tuple[int, MoveMade]] = []
+def read_docket(job: Digest, phase: Disputed, events: Sequence[JobEventView]) -> Docket:
+    """When a dispute began, and its moves so far.
+
+    :param events: everything that happened to the job.
+    :raises DisputeUnwritten: the dispute is not among it.
+    """
+    docket = None
     for each in events:
         match each.event:
-            case ResultChallenged():
-                since_ms, made = each.timestamp_ms, []
-            case MoveMade() as move:
-                made.append((each.timestamp_ms, move))
+            case ResultChallenged(challenger=phase.challenger) if each.checkpoint == phase.since:
+                docket = Docket(each.timestamp_ms, ())
+            case MoveMade() as move if docket is not None:
+                docket = Docket(docket.since_ms, (*docket.moves, (each.timestamp_ms, move)))
             case _:
                 pass
-    return since_ms, made
-
-
-def list_move_blobs(events: Sequence[TimedEvent]) -> tuple[BlobId, ...]:
-    """Blobs that moves of a job's latest dispute are in."""
-    return tuple(BlobId(move.blob) for _, move in list_moves(events)[1] if move.blob)
+    if docket is None:
+        raise DisputeUnwritten(job)
+    return docket

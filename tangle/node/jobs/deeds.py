@@ -1,4 +1,4 @@
-"""What takes time: examining, doing a job, making a run again, moving in a dispute. What comes of each chore is
+"""What takes time: examining, doing a job, making a run again, moving in a dispute. What comes of each is
 remembered here until the market has no more use for it.
 """
 

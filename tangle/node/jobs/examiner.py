@@ -15,13 +15,15 @@ from aivm.verification.graph import GraphProgram
 from aivm.verification.serving import count_served_bytes, decode_served
 from aivm.verification.trace import Commitment, verify_context
 from poi.market.limits import MarketRules
+from poi.market.pricing import decode_training
 from poi.market.records import Claimed, Job, ProgramEntry, Training
 from poi.market.votes import Verdict, get_dispute_verdict
+from poi.training import TRAINING_DATA_SIZE_MAX, verify_training_data
 from tangle.core.blob_id import BlobId
 from tangle.core.errors import TangleError
 from tangle.core.types import Digest
 from tangle.node.jobs.bench import Bench
-from tangle.node.jobs.court import Court
+from tangle.node.jobs.court import Court, DisputeUnwritten
 from tangle.node.jobs.errors import JobDataMissing, JobDataOversize, RunFailed, RunImpossible
 from tangle.node.jobs.library import Library, ProgramDiffers
 from tangle.node.jobs.names import WrongSources, get_run_task, list_outputs
@@ -46,9 +48,6 @@ from tangle.node.sandbox.runner import SandboxBusy
 SECRET_SIZE: Final = 32
 """Bytes of a secret for projections."""
 
-CheckData = Callable[[Training, bytes], None]
-"""Checks the blob of a training job against its task; raises a ``TangleError`` where it is something else."""
-
 FindProgram = Callable[[Digest], ProgramEntry | None]
 """A registered program."""
 
@@ -68,8 +67,6 @@ class Examiner:
         shelf: RunShelf,
         randomness: Randomness,
         find_program: FindProgram,
-        check_data: CheckData,
-        data_size_max: int,
     ) -> None:
         """:param shelf: takes this node's own runs of results that it found wrong."""
         self._config = config
@@ -81,8 +78,6 @@ class Examiner:
         self._shelf = shelf
         self._randomness = randomness
         self._find_program = find_program
-        self._check_data = check_data
-        self._data_size_max = data_size_max
 
     @property
     def library(self) -> Library:
@@ -105,7 +100,7 @@ class Examiner:
                     assert_never(matter)
         except JobDataMissing as error:
             return Missing(str(error), is_withheld=True)
-        except (SandboxBusy, RunFailed) as error:
+        except (SandboxBusy, RunFailed, DisputeUnwritten) as error:
             return Missing(str(error), is_withheld=False)
 
     async def _examine_program(self, entry: ProgramEntry) -> Finding:
@@ -119,8 +114,8 @@ class Examiner:
         task = job.task
         assert isinstance(task, Training), "only training gathers data"
         try:
-            data = await self._stock.get(BlobId(task.data), "the training data", self._data_size_max)
-            await self._bench.run(lambda: self._check_data(task, data))
+            data = await self._stock.get(BlobId(task.data), "the training data", TRAINING_DATA_SIZE_MAX)
+            await self._bench.run(lambda: verify_training_data(decode_training(task), data))
         except JobDataMissing:
             raise
         except TangleError:

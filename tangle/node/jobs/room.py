@@ -4,7 +4,7 @@ Nothing here decides: ``decide_votes``, ``decide_work`` and ``decide_challenges`
 either: after a restart the market says again what is open, and what was found out before is found out anew.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, assert_never
 
@@ -16,10 +16,12 @@ from msgspec import Struct
 from poi.disputes.record import Side
 from poi.market.limits import MarketRules
 from poi.market.operations import MakeMove, Operation, encode_operation
-from poi.market.outcomes import AttemptFailed, Event, Fault
+from poi.market.outcomes import AttemptFailed, Fault
 from poi.market.records import Claimed, Job, MarketState
 from shards.blocks import Vote
 from tangle.core.types import Digest, PublicKey
+from tangle.ledger.machine import CheckpointOutcome
+from tangle.ledger.marketplace import MarketEvent
 from tangle.node.clock import Clock
 from tangle.node.jobs.ballots import BallotBox
 from tangle.node.jobs.challenging import Retrace, decide_challenges
@@ -55,10 +57,7 @@ class Setting(Struct, frozen=True):
     """Validators of the committee."""
 
     get_state: Callable[[], MarketState]
-    """The market as of the latest executed checkpoint."""
-
-    get_moment: Callable[[], tuple[int, int]]
-    """Number and commit time of that checkpoint."""
+    """The market after the latest checkpoint, on disk or not yet."""
 
     get_balance: Callable[[PublicKey], int]
     """What an account can spend."""
@@ -73,18 +72,30 @@ class Setting(Struct, frozen=True):
     """Wall time, for pauses."""
 
 
+class Moment(Struct, frozen=True):
+    """A checkpoint on disk."""
+
+    index: int
+    """Its number."""
+
+    timestamp_ms: int
+    """Its commit time."""
+
+
 class JobsRoom:
     """Everything that doors and the committee driver ask about this node's work for the market."""
 
-    def __init__(self, setting: Setting, crew: Crew, clerk: Clerk) -> None:
+    def __init__(self, setting: Setting, crew: Crew, clerk: Clerk, moment: Moment) -> None:
+        """:param moment: the latest checkpoint on disk."""
         self.setting = setting
-        self.deeds = Deeds(crew, setting.find_program, lambda: setting.get_moment()[1])
+        self.deeds = Deeds(crew, setting.find_program, lambda: self._moment.timestamp_ms)
         self.clerk = clerk
         self.ballots = BallotBox()
         self._is_away = False
         self._chores: Chores | None = None
         self._stirred = anyio.Event()
-        self._looked_at = -1
+        self._moment = moment
+        self._state: MarketState | None = None
         self._looked: set[Name] = set()
 
     @property
@@ -110,16 +121,24 @@ class JobsRoom:
         """Something may have changed: look again soon."""
         self._stirred.set()
 
-    def on_executed(self, events: Iterable[Event]) -> None:
-        """A checkpoint is executed, and this is what the market told at it."""
-        for event in events:
+    def on_executed(self, outcome: CheckpointOutcome) -> None:
+        """A checkpoint is on disk."""
+        self._moment = Moment(outcome.checkpoint.index, outcome.checkpoint.timestamp_ms)
+        self._looked.clear()
+        if outcome.market.changes:
+            self._state = None
+        for told in outcome.market_events.values():
+            self._on_events(told)
+        self.stir()
+
+    def _on_events(self, told: Sequence[MarketEvent]) -> None:
+        for event in (each.event for each in told):
             if not isinstance(event, AttemptFailed) or event.worker != self.account:
                 continue
             if event.fault in (Fault.REFUTED, Fault.REJECTED):
                 # A device that computes wrongly, or worse: more work would cost more bonds.
                 log.error("worker-away", job=event.job.hex()[:16], fault=event.fault.name.lower())
                 self._is_away = True
-        self.stir()
 
     def has_votes(self) -> bool:
         """Whether the next block should carry votes."""
@@ -149,11 +168,8 @@ class JobsRoom:
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _look(self, chores: Chores) -> None:
-        setting, state = self.setting, self.setting.get_state()
-        index, commit_ms = setting.get_moment()
-        if index != self._looked_at:
-            self._looked_at = index
-            self._looked.clear()
+        setting, commit_ms = self.setting, self._moment.timestamp_ms
+        state = self._state = self._state or setting.get_state()
         self.clerk.settle(self._now_ms())
         self._forget(state)
         if setting.validator is not None:
