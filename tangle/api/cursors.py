@@ -20,6 +20,8 @@ LINEAGE: Final = 2
 EARNINGS: Final = 3
 CHECKPOINTS: Final = 4
 CONTENTS: Final = 5
+JOBS: Final = 6
+JOB_EVENTS: Final = 7
 
 
 class _Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import cbor2
 from msgspec import Meta, Struct
 
+from poi.market.operations import decode_operation
 from tangle.api.convert_transactions import (
     make_batch_item_answer,
     make_prepared_answer,
@@ -102,12 +103,18 @@ class SubmitInputs(Struct, frozen=True, forbid_unknown_fields=True):
 async def prepare(call: Call[NoInputs, PrepareRequest]) -> Reply:
     """Everything that a wallet needs to build its next transaction, with the AI work done when asked for."""
     context, body = call.context, call.body
+    issuer = context.accounts.decode(body.issuer)
+    if body.operation is not None:
+        operation = decode_operation(bytes(body.operation))
+        if body.is_tried:
+            context.service.market.try_operation(operation, issuer)
     prepared = await context.service.prepare(
-        context.accounts.decode(body.issuer),
+        issuer,
         with_work=body.work,
         worker=None if body.worker is None else context.accounts.decode(body.worker),
         # A plain integer: what the core hashes is encoded by its exact type.
         sequence=None if body.sequence is None else int(body.sequence),
+        operation_size=0 if body.operation is None else len(body.operation),
     )
     return Reply(make_prepared_answer(prepared, context.accounts))
 

@@ -13,6 +13,8 @@ import anyio
 from poi.market.operations import Operation as MarketOperation
 from poi.market.operations import encode_operation
 from shards.proofs import ProvenTransaction, verify_transaction_proof
+from tangle.api.schemas.inference import InferenceAnswer
+from tangle.api.schemas.market import JobKind
 from tangle.api.schemas.transactions import (
     BatchItemAnswer,
     FaucetAnswer,
@@ -22,6 +24,13 @@ from tangle.api.schemas.transactions import (
 )
 from tangle.client.blobs import BlobMethods
 from tangle.client.errors import ApiProblem, NotReached, UnexpectedAnswer
+from tangle.client.inference import (
+    SPOT_CHECKED,
+    InferenceResult,
+    Tensor,
+    make_inference_job,
+    read_outputs,
+)
 from tangle.client.market import MarketMethods
 from tangle.client.reading import NodeReader, as_text
 from tangle.client.sending import Prove, make_transaction, read_work
@@ -68,6 +77,7 @@ class TangleClient(BlobMethods, MarketMethods, NodeReader):
         self._chain = chain
         self._genesis: Genesis | None = None
         self._locks: dict[PublicKey, anyio.Lock] = {}
+        self._ledger_ahead_ms: int | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -133,19 +143,71 @@ class TangleClient(BlobMethods, MarketMethods, NodeReader):
         """As ``send``, without waiting for more than the node's taking it in; returns the id."""
         # Two at a time would be prepared for the same sequence number.
         async with self._locks.setdefault(key.public_key, anyio.Lock()):
-            call = operation.data if isinstance(operation, MarketCall) else None
-            prepared = await self.prepare(key.public_key, work=prove is None, worker=worker, operation=call)
-            if self._chain is not None and bytes(prepared.chain) != self._chain:
-                raise WrongChain(prepared.chain, self._chain)
-            if prove is not None:
-                work = await prove(prepared)
-            elif prepared.work is not None:
-                work = read_work(prepared.work)
-            else:
-                raise UnexpectedAnswer(self.base_url, "the node did not do the work")
-            transaction = make_transaction(prepared, operation, work, key, max_fee)
+            transaction = await self._build(key, operation, prove, worker, max_fee)
             await self.submit(transaction)
         return transaction.id
+
+    async def infer(
+        self,
+        key: SigningKey,
+        program: bytes,
+        inputs: Sequence[Tensor],
+        *,
+        level: int = SPOT_CHECKED,
+        price_limit: int | None = None,
+        escrow: int | None = None,
+        prove: Prove | None = None,
+    ) -> InferenceResult:
+        """Run a registered program over some rows: validators answer at once, the ledger settles the job.
+
+        :param inputs: one array for each input of the program, rows first, in its own integers.
+        :param level: at which the ledger settles the job; the answer itself is replicated.
+        :param price_limit: most grains for a unit; twice the price now for none.
+        :param escrow: what is put up; the rest of it comes back; enough for that limit for none.
+        :raises ApiProblem: refused; ``replicas-silent`` when too few validators answered: the job goes on.
+        """
+        quoted = await self.get_quote(JobKind.INFERENCE, program=program, rows=len(inputs[0]), level=level)
+        operation = make_inference_job(
+            program,
+            inputs,
+            price_limit=int(quoted.suggested_price_limit) if price_limit is None else price_limit,
+            escrow=int(quoted.suggested_escrow) if escrow is None else escrow,
+            now_ms=await self._get_ledger_ms(),
+            level=level,
+        )
+        async with self._locks.setdefault(key.public_key, anyio.Lock()):
+            call = MarketCall(encode_operation(operation))
+            transaction = await self._build(key, call, prove, None, None)
+            body = encode((transaction.encoded, tuple(tensor.tobytes() for tensor in inputs)))
+            envelope = await self._transport.post(InferenceAnswer, "/v1/inference", body, "application/cbor")
+        return InferenceResult(read_outputs(envelope.data, self.base_url), envelope.data)
+
+    async def _get_ledger_ms(self) -> int:
+        """Commit time now, from one look at the ledger and this machine's clock since."""
+        now_ms = int(anyio.current_time() * 1_000)
+        if self._ledger_ahead_ms is None:
+            self._ledger_ahead_ms = int((await self.get_market()).timestamp_ms) - now_ms
+        return now_ms + self._ledger_ahead_ms
+
+    async def _build(
+        self,
+        key: SigningKey,
+        operation: Operation,
+        prove: Prove | None,
+        worker: PublicKey | None,
+        max_fee: int | None,
+    ) -> Transaction:
+        call = operation.data if isinstance(operation, MarketCall) else None
+        prepared = await self.prepare(key.public_key, work=prove is None, worker=worker, operation=call)
+        if self._chain is not None and bytes(prepared.chain) != self._chain:
+            raise WrongChain(prepared.chain, self._chain)
+        if prove is not None:
+            work = await prove(prepared)
+        elif prepared.work is not None:
+            work = read_work(prepared.work)
+        else:
+            raise UnexpectedAnswer(self.base_url, "the node did not do the work")
+        return make_transaction(prepared, operation, work, key, max_fee)
 
     async def prepare(
         self,

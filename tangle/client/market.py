@@ -52,6 +52,14 @@ class MarketMethods:
         """
         return (await self._transport.get(ProgramAnswer, f"/v1/programs/{program.hex()}", {})).data
 
+    async def get_program_events(self, program: bytes) -> tuple[JobEventAnswer, ...]:
+        """What happened to a program, oldest first.
+
+        :raises ApiProblem: ``not-found``.
+        """
+        path = f"/v1/programs/{program.hex()}/events"
+        return (await self._transport.get(tuple[JobEventAnswer, ...], path, {})).data
+
     async def get_workers(self) -> tuple[WorkerAnswer, ...]:
         """Announced workers."""
         return (await self._transport.get(tuple[WorkerAnswer, ...], "/v1/workers", {})).data

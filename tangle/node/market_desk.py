@@ -1,11 +1,11 @@
 """The market's answers: live state from the ledger, ended jobs and events from history."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from poi.market.limits import MarketRules
 from poi.market.machine import Market
-from poi.market.operations import Caller, Moment, Operation
+from poi.market.operations import Moment, Operation
 from poi.market.outcomes import Outcome
 from poi.market.pricing import compute_bond, compute_units
 from poi.market.records import (
@@ -52,39 +52,45 @@ class JobHistory(Protocol):
         """Jobs of orders below ``before``, newest first."""
 
     def list_job_events(self, job: Digest, first: int, limit: int) -> Sequence[JobEventView]:
-        """Events of a job from number ``first`` on."""
+        """Events of a job or program from number ``first`` on."""
+
+
+class LedgerMarket(Protocol):
+    """The ledger's market as of the latest executed checkpoint."""
+
+    @property
+    def market(self) -> Market:
+        """The market; only read here."""
+
+    def get_moment(self) -> Moment:
+        """A checkpoint like the next one."""
+
+    def try_operation(self, operation: Operation, account: PublicKey) -> Outcome:
+        """What an operation would do if it were ordered now; nothing changes.
+
+        :raises MarketFault, WrongSeal: it would be refused.
+        """
 
 
 class MarketDesk:
     """``MarketQueries`` over a running ledger."""
 
-    def __init__(
-        self,
-        get_market: Callable[[], Market],
-        get_moment: Callable[[], Moment],
-        get_caller: Callable[[PublicKey], Caller],
-        history: JobHistory,
-    ) -> None:
-        """:param get_market: the market as of the latest executed checkpoint; only read here.
-        :param get_moment: that checkpoint.
-        :param get_caller: an account as of that checkpoint.
-        """
-        self._get_market = get_market
-        self._get_moment = get_moment
-        self._get_caller = get_caller
+    def __init__(self, ledger: LedgerMarket, history: JobHistory) -> None:
+        """:param history: what is kept of jobs; a moment behind ``ledger`` at most."""
+        self._ledger = ledger
         self._history = history
 
     @property
     def rules(self) -> MarketRules:
         """The network's numbers."""
-        return self._get_market().rules
+        return self._ledger.market.rules
 
     def get_market(self) -> MarketView:
         """Prices and totals."""
-        market, moment = self._get_market(), self._get_moment()
+        market, moment = self._ledger.market, self._ledger.get_moment()
         state = market.make_state()
         return MarketView(
-            checkpoint=moment.index,
+            checkpoint=moment.index - 1,
             now_ms=moment.now_ms,
             kinds=tuple(KindView(kind, market.get_price(kind)) for kind in Kind),
             programs=len(state.programs),
@@ -96,7 +102,7 @@ class MarketDesk:
 
     def list_programs(self, after: Digest | None, limit: int) -> ProgramPage:
         """Registered programs with ids greater than ``after``."""
-        state = self._get_market().make_state()
+        state = self._ledger.market.make_state()
         used = _list_used(state.jobs)
         found = [entry for entry in state.programs if after is None or entry.program > after]
         items = tuple(ProgramView(entry, entry.program in used) for entry in found[:limit])
@@ -104,7 +110,7 @@ class MarketDesk:
 
     def get_program(self, program: Digest) -> ProgramView:
         """One registered program."""
-        market = self._get_market()
+        market = self._ledger.market
         entry = market.get_program(program)
         if entry is None:
             raise NotFound("registered program", program.hex())
@@ -112,11 +118,11 @@ class MarketDesk:
 
     def list_workers(self) -> Sequence[Capacity]:
         """Announced workers, in rising order of keys."""
-        return self._get_market().make_state().capacities
+        return self._ledger.market.make_state().capacities
 
     def quote(self, task: Task) -> QuoteView:
         """What a task costs now."""
-        market, kind = self._get_market(), get_kind(task)
+        market, kind = self._ledger.market, get_kind(task)
         units = compute_units(task, self._find_program(market, task))
         unit_price = market.get_price(kind)
         price = units * unit_price
@@ -126,10 +132,7 @@ class MarketDesk:
 
     def try_operation(self, operation: Operation, account: PublicKey) -> Outcome:
         """What an operation would do if it were ordered now."""
-        market = self._get_market()
-        # A copy: what is tried must not move anything.
-        copy = Market(market.make_state(), market.rules)
-        return copy.apply(operation, self._get_caller(account), self._get_moment())
+        return self._ledger.try_operation(operation, account)
 
     def list_jobs(self, wanted: JobFilter, before: int | None, limit: int) -> JobPage:
         """Jobs opened before the one of that order, newest first."""
@@ -151,7 +154,17 @@ class MarketDesk:
     def get_job_events(self, job: Digest, first: int, limit: int) -> JobEventPage:
         """What happened to a job, from event ``first`` on."""
         self.get_job(job)
-        items = tuple(self._history.list_job_events(job, first, limit))
+        return self._list_events(job, first, limit)
+
+    def get_program_events(self, program: Digest, first: int, limit: int) -> JobEventPage:
+        """What happened to a program, from event ``first`` on."""
+        page = self._list_events(program, first, limit)
+        if not page.items and not first:
+            raise NotFound("program", program.hex())
+        return page
+
+    def _list_events(self, subject: Digest, first: int, limit: int) -> JobEventPage:
+        items = tuple(self._history.list_job_events(subject, first, limit))
         return JobEventPage(items, items[-1].number + 1 if len(items) == limit else None)
 
     def _find_program(self, market: Market, task: Task) -> ProgramEntry | None:

@@ -256,3 +256,6 @@ class MarketQueries(Protocol):
 
     def get_job_events(self, job: Digest, first: int, limit: int) -> JobEventPage:
         """What happened to a job, from event ``first`` on."""
+
+    def get_program_events(self, program: Digest, first: int, limit: int) -> JobEventPage:
+        """What happened to a program, retired ones included, from event ``first`` on."""

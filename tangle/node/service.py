@@ -33,10 +33,12 @@ from tangle.ledger.fees import compute_weight
 from tangle.node.archive import EarningRow
 from tangle.node.blobs import BlobRoom, make_idle_room
 from tangle.node.earning_views import EarningsPage, EarningView
-from tangle.node.explorer import NodeExplorer
+from tangle.node.explorer import Explorer, NodeExplorer
 from tangle.node.forecast import NodeForecast
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
+from tangle.node.market_desk import MarketDesk
+from tangle.node.market_views import MarketQueries
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama
 from tangle.node.views import (
@@ -87,7 +89,8 @@ class Service:
         self.shard = node.shard
         self.metrics = metrics
         self.has_faucet = faucet_key is not None
-        self.explorer = NodeExplorer(node, self.get_transaction)
+        self.explorer: Explorer = NodeExplorer(node, self.get_transaction)
+        self.market: MarketQueries = MarketDesk(node.executor.machine, node.archive.market)
         self.forecast = NodeForecast(node)
         self._panorama = panorama
         self._learning = LearningQueries(node)
@@ -107,6 +110,7 @@ class Service:
         with_work: bool,
         worker: PublicKey | None = None,
         sequence: int | None = None,
+        operation_size: int = 0,
     ) -> PreparedTransaction:
         """Sequence, anchor, parents, price and assigned work; with the work done when asked."""
         node = self.node
@@ -126,7 +130,7 @@ class Service:
             work_ms = (node.parts.clock.monotonic_s() - begun_s) * 1000
             work = Work(EVOLUTION_WORK, job, generation, worker or issuer, answer.results[0])
         macs = board.jobs[job].shape.multiply_accumulates * facts.difficulty
-        fee = compute_weight(TRANSFER_SIZE, macs, node.genesis.parameters) * state.price
+        fee = compute_weight(TRANSFER_SIZE + operation_size, macs, node.genesis.parameters) * state.price
         return PreparedTransaction(
             chain=self.chain,
             shard=self.node.shard,

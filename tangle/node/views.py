@@ -21,6 +21,7 @@ from tangle.core.transactions import Transaction, Work
 from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard, TransactionId
 from tangle.node.blobs import BlobRoom
 from tangle.node.earning_views import EarningsPage
+from tangle.node.market_views import MarketQueries
 
 if TYPE_CHECKING:
     from tangle.node.explorer import Explorer  # it shows views, and is one of the parts named below
@@ -114,7 +115,7 @@ class PreparedTransaction(Struct, frozen=True):
     """Evaluations to carry."""
 
     suggested_max_fee: int
-    """Enough for a transfer even if the price rises for a while."""
+    """Enough for the operation even if the price rises for a while."""
 
     job: JobId
     generation: int
@@ -360,6 +361,7 @@ class NodeService(Protocol):
     has_faucet: bool
     blobs: BlobRoom
     explorer: "Explorer"
+    market: MarketQueries
     forecast: "Forecast"
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
@@ -375,8 +377,9 @@ class NodeService(Protocol):
         with_work: bool,
         worker: PublicKey | None = None,
         sequence: int | None = None,
+        operation_size: int = 0,
     ) -> PreparedTransaction:
-        """Sequence, anchor, parents, price and assigned work; with the work done when asked."""
+        """What a wallet needs to sign, with the work done when asked; ``operation_size`` is a market call's."""
 
     async def faucet(self, recipient: PublicKey) -> TransactionId:
         """Send the faucet's portion (devnet only)."""
@@ -387,9 +390,7 @@ class NodeService(Protocol):
     async def wait_transaction(
         self, identity: TransactionId, status: TransactionStatus, timeout_s: float
     ) -> TransactionView:
-        """Wait until the transaction has come at least as far as ``status`` or failed; or until the time is
-        up.
-        """
+        """Wait until the transaction has come as far as ``status`` or failed; or until the time is up."""
 
     def get_transaction_proof(self, identity: TransactionId) -> bytes:
         """Canonical proof of a final transaction, checkable offline."""
@@ -451,9 +452,7 @@ class NodeService(Protocol):
         """Stored events with id > ``after``."""
 
     def subscribe_events(self, after: int | None) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """Events from ``after`` on (from now for none), without gaps; a reader too slow gets
-        ``SlowConsumer``.
-        """
+        """Events from ``after`` on (from now for none), gapless; who is too slow gets ``SlowConsumer``."""
 
 
 class NotFound(TangleError):
