@@ -4,7 +4,6 @@ from collections import OrderedDict
 from typing import Final
 
 import anyio
-import anyio.to_thread
 
 from aivm.program.binding import BoundProgram
 from aivm.program.package import decode_package
@@ -13,6 +12,7 @@ from poi.market.records import ProgramEntry
 from tangle.core.blob_id import BlobId
 from tangle.core.types import Digest
 from tangle.node.blobs import BlobRoom
+from tangle.node.jobs.bench import Bench
 from tangle.node.replicas.errors import ProgramAbsent
 from tangle.node.sandbox.limits import MIB
 
@@ -29,8 +29,10 @@ FETCH_S: Final = 1.5
 class ProgramLibrary:
     """``Programs`` over the node's blobs."""
 
-    def __init__(self, blobs: BlobRoom) -> None:
+    def __init__(self, blobs: BlobRoom, bench: Bench) -> None:
+        """:param bench: reads packages: some of 64 MiB would hold the event loop up."""
         self._blobs = blobs
+        self._bench = bench
         self._kept: OrderedDict[Digest, BoundProgram] = OrderedDict()
 
     async def get(self, entry: ProgramEntry) -> BoundProgram:
@@ -56,7 +58,7 @@ class ProgramLibrary:
         if not self._blobs.store.has(package):
             raise ProgramAbsent(entry.program)
         data = await self._blobs.read_all(package)
-        bound = await anyio.to_thread.run_sync(decode_package, data)
+        bound = await self._bench.run(lambda: decode_package(data))
         if bound.plan.program_id != entry.program:
             raise UnknownProgram(entry.program)
         return bound

@@ -1,9 +1,12 @@
-"""What a customer gets."""
+"""What a customer gets, and from whom."""
+
+from typing import Protocol
 
 from msgspec import Struct
 
 from aivm.program.types import TensorType
 from tangle.core.types import Digest, PublicKey, TransactionId
+from tangle.node.replicas.errors import NotOffered
 
 
 class AnswerTimes(Struct, frozen=True):
@@ -54,3 +57,22 @@ class FastAnswer(Struct, frozen=True, eq=False):
 
     times: AnswerTimes
     """Where the time went."""
+
+
+class FastAnswers(Protocol):
+    """Who has jobs run at once."""
+
+    async def answer(self, encoded: bytes, inputs: tuple[bytes, ...]) -> FastAnswer:
+        """Have the job run that a transaction opens, and the transaction taken in.
+
+        :param inputs: elements of each input: row-major, little-endian, rows first.
+        :raises TangleError: why there is no answer.
+        """
+
+
+class NoAnswers:
+    """A node that takes no part in fast answers."""
+
+    async def answer(self, encoded: bytes, inputs: tuple[bytes, ...]) -> FastAnswer:
+        """:raises NotOffered: always."""
+        raise NotOffered
