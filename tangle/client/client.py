@@ -10,6 +10,8 @@ from typing import Final, Self
 
 import anyio
 
+from aivm.program.binding import Tensor
+from poi.market.jobs import compute_job_name
 from poi.market.operations import Operation as MarketOperation
 from poi.market.operations import encode_operation
 from shards.proofs import ProvenTransaction, verify_transaction_proof
@@ -24,13 +26,7 @@ from tangle.api.schemas.transactions import (
 )
 from tangle.client.blobs import BlobMethods
 from tangle.client.errors import ApiProblem, NotReached, UnexpectedAnswer
-from tangle.client.inference import (
-    SPOT_CHECKED,
-    InferenceResult,
-    Tensor,
-    make_inference_job,
-    read_outputs,
-)
+from tangle.client.inference import SPOT_CHECKED, InferenceResult, make_inference_job, read_outputs
 from tangle.client.market import MarketMethods
 from tangle.client.reading import NodeReader, as_text
 from tangle.client.sending import Prove, make_transaction, read_work
@@ -180,7 +176,10 @@ class TangleClient(BlobMethods, MarketMethods, NodeReader):
             transaction = await self._build(key, call, prove, None, None)
             body = encode((transaction.encoded, tuple(tensor.tobytes() for tensor in inputs)))
             envelope = await self._transport.post(InferenceAnswer, "/v1/inference", body, "application/cbor")
-        return InferenceResult(read_outputs(envelope.data, self.base_url), envelope.data)
+        answer, job = envelope.data, compute_job_name(key.public_key, transaction.body.sequence)
+        if bytes(answer.job) != job or bytes(answer.transaction) != transaction.id:
+            raise UnexpectedAnswer(self.base_url, f"an answer to job {answer.job.hex()}")
+        return InferenceResult(read_outputs(answer, self.base_url), answer, job, int(quoted.price))
 
     async def _get_ledger_ms(self) -> int:
         """Commit time now, from one look at the ledger and this machine's clock since."""

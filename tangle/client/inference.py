@@ -1,28 +1,33 @@
 """Inference through a node: price, work, signature, answer and receipt in one call."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
+from aivm.program.binding import BoundProgram, Tensor
 from aivm.program.record import compute_tensor_id
 from aivm.program.types import DTYPES, HIGHEST, LOWEST, DType, TensorType
-from aivm.verification.trace import make_chunk_tree
+from aivm.verification.graph import GraphProgram
+from aivm.verification.trace import Context, make_chunk_tree
 from poi.market.operations import OpenJob
 from poi.market.records import Inference
+from poi.receipts.check import Facts, Materials, ReceiptReport, verify_receipt
+from poi.receipts.record import decode_receipt
 from tangle.api.schemas.inference import InferenceAnswer
 from tangle.client.errors import UnexpectedAnswer
+from tangle.core.genesis import Genesis, compute_chain_id
 from tangle.core.types import Digest, Grains, Milliseconds
-
-Tensor = NDArray[Any]
 
 SPOT_CHECKED: Final = 2
 """Level at which the ledger settles the job where nobody says otherwise; the answer itself is of level 4."""
 
 RESULT_MS: Final = 60_000
 """Time of the worker that the ledger assigns."""
+
+EPOCH: Final = 0
+"""The one committee epoch that runs today."""
 
 LIFE_MS: Final = 600_000
 """How long the ledger tries to have the job done."""
@@ -36,6 +41,12 @@ class InferenceResult(Struct, frozen=True, eq=False):
 
     answer: InferenceAnswer
     """All that the node said, the receipt included."""
+
+    job: Digest
+    """The job, as the customer's key and number name it."""
+
+    price: int
+    """What the job cost when it was ordered, in grains."""
 
 
 def make_inference_job(
@@ -80,6 +91,29 @@ def describe_tensor(tensor: Tensor) -> TensorType:
         if tensor.dtype == dtype:
             return TensorType(kind, tensor.shape, LOWEST[kind], HIGHEST[kind])
     raise TypeError(f"elements of type {tensor.dtype}: programs read int8, uint8 and int32")
+
+
+def verify_inference(
+    result: InferenceResult, program: BoundProgram, inputs: Sequence[Tensor], genesis: Genesis
+) -> ReceiptReport:
+    """Check the receipt of an answer, offline: nothing of the node is believed.
+
+    :param program: the program with its constants, from a source that the caller trusts.
+    :param genesis: says who the validators are, and for which chain they sign.
+    :raises TangleError: the receipt does not hold, or is about something else.
+    """
+    claim = decode_receipt(bytes(result.answer.receipt)).commitment
+    materials = Materials(
+        program=GraphProgram(program, len(inputs[0])),
+        context=Context(result.job, claim.context.worker, EPOCH),
+        inputs=tuple(inputs),
+        outputs=result.outputs,
+        facts=Facts(
+            chain=compute_chain_id(genesis),
+            committee=frozenset(validator.public_key for validator in genesis.validators),
+        ),
+    )
+    return verify_receipt(bytes(result.answer.receipt), materials)
 
 
 def read_outputs(answer: InferenceAnswer, base_url: str) -> tuple[Tensor, ...]:

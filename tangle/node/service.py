@@ -41,6 +41,7 @@ from tangle.node.market_desk import MarketDesk
 from tangle.node.market_views import MarketQueries
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama
+from tangle.node.replicas.views import FastAnswers, NoAnswers
 from tangle.node.views import (
     AccountView,
     CheckpointView,
@@ -80,8 +81,9 @@ class Service:
         metrics: CollectorRegistry,
         faucet_key: SigningKey | None,
         blobs: BlobRoom | None = None,
+        replicas: FastAnswers | None = None,
     ) -> None:
-        """:param blobs: an idle room in memory for none."""
+        """:param blobs: an idle room in memory for none. :param replicas: gives no fast answers for none."""
         self.blobs = blobs or make_idle_room(node.peering, node.parts.clock)
         self.node = node
         self.genesis = node.genesis
@@ -89,6 +91,7 @@ class Service:
         self.shard = node.shard
         self.metrics = metrics
         self.has_faucet = faucet_key is not None
+        self.replicas = replicas or NoAnswers()
         self.explorer: Explorer = NodeExplorer(node, self.get_transaction)
         self.market: MarketQueries = MarketDesk(node.executor.machine, node.archive.market)
         self.forecast = NodeForecast(node)

@@ -22,6 +22,7 @@ from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard, Transact
 from tangle.node.blobs import BlobRoom
 from tangle.node.earning_views import EarningsPage
 from tangle.node.market_views import MarketQueries
+from tangle.node.replicas.views import FastAnswers
 
 if TYPE_CHECKING:
     from tangle.node.explorer import Explorer  # it shows views, and is one of the parts named below
@@ -362,6 +363,7 @@ class NodeService(Protocol):
     blobs: BlobRoom
     explorer: "Explorer"
     market: MarketQueries
+    replicas: FastAnswers
     forecast: "Forecast"
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
