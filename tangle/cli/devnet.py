@@ -35,6 +35,9 @@ NODES_MAX: Final = 64
 NETWORK_NAME: Final = "devnet"
 """Name in a devnet's genesis."""
 
+SETTINGS: Final = {"jobs.worker": True}
+"""What stands uncommented in the settings of a devnet's new homes: its nodes take paid jobs."""
+
 PEER_PORT_OFFSET: Final = PEER_PORT - API_PORT
 """Peer ports begin this far above the API's."""
 
@@ -104,7 +107,7 @@ def create_devnet(devnet: Devnet) -> Genesis:
     faucet = ensure_key(devnet.root / FAUCET_KEY_NAME, KeyKind.FAUCET, NETWORK_NAME, [])
     validators = []
     for index in range(devnet.nodes):
-        made = make_home(devnet.get_home(index), NETWORK_NAME, is_validator=True, settings={})
+        made = make_home(devnet.get_home(index), NETWORK_NAME, is_validator=True, settings=SETTINGS)
         assert made.validator_key is not None, "it was asked for"
         validators.append(made.validator_key)
     if genesis is None:

@@ -12,6 +12,9 @@ from tangle.core.types import GRAINS_PER_TOKEN, Grains, Milliseconds, PublicKey
 FAUCET_SUPPLY: Final = Grains(1_000_000_000 * GRAINS_PER_TOKEN)
 """What a devnet's faucet starts with: a billion MST."""
 
+VALIDATOR_SUPPLY: Final = Grains(1_000 * GRAINS_PER_TOKEN)
+"""What each validator of a devnet starts with: bonds for its work and its challenges, and fees."""
+
 FAUCET_PORTION: Final = Grains(100 * GRAINS_PER_TOKEN)
 """What the faucet gives at a time."""
 
@@ -23,8 +26,15 @@ def found_network(
     faucet: PublicKey | None,
     timestamp_ms: int,
 ) -> Genesis:
-    """A genesis with equal validators, the faucet's supply, and handwritten digits as the standing job."""
-    allocations = () if faucet is None else (Allocation(faucet, FAUCET_SUPPLY),)
+    """A genesis with equal validators, and handwritten digits as the standing job.
+
+    :param faucet: where there is one, it has its supply, and validators can put up bonds from the start;
+        nobody has anything otherwise.
+    """
+    allocations: tuple[Allocation, ...] = ()
+    if faucet is not None:
+        funded = tuple(Allocation(key, VALIDATOR_SUPPLY) for key in validators if key != faucet)
+        allocations = (Allocation(faucet, FAUCET_SUPPLY), *funded)
     return Genesis(
         version=GENESIS_VERSION,
         name=name.encode("ascii"),

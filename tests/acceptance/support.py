@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -224,18 +224,20 @@ def found_devnet(
     *,
     parameters: Parameters = DEVNET,
     job: StandingJob = DIGITS,
+    settings: Mapping[str, object] | None = None,
 ) -> NetworkUnderTest:
     """Make keys, genesis and homes of a network on free ports.
 
     :param options: further options of every ``tangle up``.
     :param job: the standing job, the digits as they ship when left out.
+    :param settings: of every node; without paid jobs when left out.
     """
     devnet = find_devnet_ports(root, nodes)
     root.mkdir(parents=True, exist_ok=True)
     generate_key_file(root / FAUCET_KEY_NAME, KeyKind.FAUCET, NETWORK_NAME, FAUCET_SEED)
     keys = []
     for index in range(nodes):
-        made = make_home(devnet.get_home(index), NETWORK_NAME, is_validator=True, settings={})
+        made = make_home(devnet.get_home(index), NETWORK_NAME, is_validator=True, settings=settings or {})
         assert made.validator_key is not None
         keys.append(made.validator_key)
     faucet = SigningKey(FAUCET_SEED).public_key

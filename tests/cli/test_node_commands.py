@@ -7,6 +7,7 @@ import pytest
 
 from tangle.cli.networks import read_genesis
 from tangle.core.genesis import compute_chain_id
+from tangle.node.founding import FAUCET_SUPPLY, VALIDATOR_SUPPLY
 from tangle.store.guard_file import open_guard_file
 from tangle.store.home import Home, hold_home, open_home
 from tangle.wallet.keyfile import KeyKind, load_key_file
@@ -42,7 +43,11 @@ def test_found_makes_a_network_that_opens(terminal: Terminal) -> None:
     genesis = read_genesis(home.genesis)
     assert [validator.public_key.hex() for validator in genesis.validators] == [record["validator_key"]]
     faucet = load_key_file(home.path / "faucet.key", KeyKind.FAUCET, "devnet")
-    assert [entry.account for entry in genesis.allocations] == [faucet.public_key]
+    validator = bytes.fromhex(record["validator_key"])
+    assert {entry.account: entry.amount for entry in genesis.allocations} == {
+        faucet.public_key: FAUCET_SUPPLY,
+        validator: VALIDATOR_SUPPLY,
+    }
     assert open_guard_file(home.validator_state, create=False).record == b""
     assert terminal.run_json("config", "show")["settings"]["faucet"] is True
     assert terminal.run_json("genesis", "show")["chain"] == compute_chain_id(genesis).hex()
