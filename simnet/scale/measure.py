@@ -42,7 +42,8 @@ from tangle.core.transactions import (
 )
 from tangle.core.types import Digest, Milliseconds, TransactionId
 from tangle.ledger.accounts import EMPTY_ACCOUNT
-from tangle.ledger.machine import ShardMachine, start_board
+from tangle.ledger.board import start_board
+from tangle.ledger.machine import ShardMachine
 from tangle.ledger.state import make_genesis_state
 from tangle.ledger.subdag import SubDag
 from tangle.net.frames import CHUNK_OVERHEAD, LENGTH_SIZE, FrameDecoder, FrameEncoder, open_cipher

@@ -7,22 +7,20 @@ Source: protocol 5 and 6.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
 from aivm.backends.protocol import Backend
-from poi.errors import StaleWork
-from poi.events import ClosedGeneration, Counted, CountedWork
-from poi.evolution import open_job
-from poi.job import decode_job
+from poi.events import ClosedGeneration
+from poi.market.errors import MarketFault
 from poi.market.limits import DEVNET_RULES, MarketRules
 from poi.market.machine import Market
 from poi.market.operations import Caller, Moment
 from poi.market.operations import Operation as MarketOperation
-from poi.market.outcomes import Credit, Movement, Purpose
+from poi.market.outcomes import Credit, Movement
 from poi.market.outcomes import Outcome as MarketOutcome
-from poi.market.records import Entry
-from poi.state import JobState
+from poi.market.records import Entry, Job
 from shards.blocks import GENESIS_ROUND, BlockReference
 from shards.checkpoints import (
     CHECKPOINT_VERSION,
@@ -37,6 +35,7 @@ from tangle.core.merkle import compute_merkle_root
 from tangle.core.transactions import Transaction
 from tangle.core.types import ChainId, CheckpointIndex, Digest, Grains, JobId, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
+from tangle.ledger.board import Board, ClosedWork, Earning, StandingEntry
 from tangle.ledger.effects import Effect, encode_effect
 from tangle.ledger.execution import (
     Execution,
@@ -45,7 +44,6 @@ from tangle.ledger.execution import (
     execute,
     finish_checkpoint,
 )
-from tangle.ledger.fees import pay_emission
 from tangle.ledger.marketplace import (
     CastBallot,
     MarketClosing,
@@ -65,21 +63,6 @@ class CountedRow(Struct, frozen=True):
     ordered_index: int
     job: JobId
     generation: int
-
-
-class Earning(Struct, frozen=True):
-    """What an account got without a transfer to it."""
-
-    account: PublicKey
-    amount: Grains
-    job: JobId | None
-    """Whose work was paid, or a job or program of the market; none for the fees of the commit's leader."""
-
-    generation: int
-    """Generation that the work was counted for; 0 for fees and the market."""
-
-    purpose: Purpose | None = None
-    """What the market paid for; none for fees and for work that emission pays."""
 
 
 class CheckpointOutcome(Struct, frozen=True):
@@ -118,18 +101,6 @@ class CheckpointOutcome(Struct, frozen=True):
         return self.market.events
 
 
-class StandingEntry(Struct):
-    """A standing job on the board, and who is to be paid for its open generation."""
-
-    budget: int
-    state: JobState
-    workers: dict[PublicKey, int]
-    """Evaluations counted since the last closing, by worker."""
-
-    model: ModelState
-    """What checkpoints say of it now."""
-
-
 class ShardMachine:
     """Executes commits one after the other."""
 
@@ -154,18 +125,31 @@ class ShardMachine:
         :param rules: those of the market.
         """
         self.state = state
-        self.board = tuple(board)
-        self._jobs: Mapping[JobId, StandingEntry] = {entry.state.opened.id: entry for entry in board}
-        self._macs = {job: entry.state.opened.shape.multiply_accumulates for job, entry in self._jobs.items()}
+        self._board = Board(genesis, board, backend)
         self._genesis = genesis
         self._parameters = genesis.parameters
         self._chain = chain
         self._shard = shard
-        self._backend = backend
         self._read_account = read_account
         self._list_accounts = list_accounts
         weights = [validator.weight for validator in genesis.validators]
         self._marketplace = Marketplace(Market.restore(state.market, market_entries, rules), weights)
+
+    @property
+    def board(self) -> tuple[StandingEntry, ...]:
+        """The standing jobs after the last commit, with those that ended in it."""
+        return self._board.entries
+
+    def list_opening(self) -> tuple[Job, ...]:
+        """Paid jobs that the next checkpoint puts on the board; ``hand_in`` their data before it."""
+        return self._board.list_opening(self.market.list_jobs())
+
+    def hand_in(self, job: Job, content: bytes) -> None:
+        """The data of a job that the next checkpoint opens.
+
+        :raises OversizeEncoding, MalformedEncoding, InvalidDataset: these are not its data.
+        """
+        self._board.hand_in(job, content)
 
     @property
     def market(self) -> Market:
@@ -207,13 +191,15 @@ class ShardMachine:
         """
         moment = self._make_moment(commit)
         context = self._make_context(commit, moment)
+        opened = self._board.begin(self.market.list_jobs(), moment.now_ms)
         execution = execute(transactions, self.state, self._read_account, context)
         self._book(execution, self._marketplace.count_votes(ballots, moment))
         counted = self._count(execution)
-        closed, pay = self._close_generations(context)
+        closing = self._close_generations(execution, moment)
         market = self._close_market(execution, moment)
+        self._board.end(self.market.list_jobs())
         payments: dict[PublicKey, Grains] = {}
-        for each in pay:
+        for each in closing.emission:
             payments[each.account] = Grains(payments.get(each.account, 0) + each.amount)
         finished = finish_checkpoint(self.state, execution, self._read_account, context, payments, market)
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
@@ -230,8 +216,12 @@ class ShardMachine:
             effects_encoded=effects_encoded,
             accounts=finished.accounts,
             counted=counted,
-            closed=closed,
-            earnings=(*((fees,) if fees.amount else ()), *pay, *map(_describe_credit, market.paid)),
+            closed=(*opened, *closing.closed),
+            earnings=(
+                *((fees,) if fees.amount else ()),
+                *closing.emission,
+                *map(_describe_credit, market.paid),
+            ),
             market=market,
         )
 
@@ -260,51 +250,33 @@ class ShardMachine:
             checkpoint_index=CheckpointIndex(self.state.checkpoint_index + 1),
             timestamp_ms=commit.timestamp_ms,
             leader=self._genesis.validators[commit.leader.author].public_key,
-            evaluation_macs=lambda job: self._macs.get(job, 0),
-            is_work_counted=self._is_work_counted,
+            evaluation_macs=self._board.get_evaluation_macs,
+            is_work_counted=self._board.is_counted,
             call_market=lambda transaction, account, fee: self._marketplace.call(
                 transaction, account, fee, moment
             ),
         )
-
-    def _is_work_counted(self, transaction: Transaction) -> bool:
-        work = transaction.body.work
-        try:
-            return isinstance(self._jobs[work.job].state.decide(work.generation), Counted)
-        except StaleWork:  # it was in time at its anchor and ordered much later
-            return False
 
     def _count(self, execution: Execution) -> tuple[CountedRow, ...]:
         index = self.state.ordered_total
         places = {effect.transaction: index + place for place, effect in enumerate(execution.effects)}
         rows = []
         for transaction in execution.counted:
-            body, work = transaction.body, transaction.body.work
-            entry = self._jobs[work.job]
-            entry.state.count(CountedWork(work.generation, body.issuer, body.sequence, work.results))
-            entry.workers[work.worker] = entry.workers.get(work.worker, 0) + len(work.results)
+            work = transaction.body.work
+            self._board.count(transaction)
             rows.append(CountedRow(places[transaction.id], work.job, work.generation))
         return tuple(rows)
 
-    def _close_generations(
-        self, context: ExecutionContext
-    ) -> tuple[tuple[ClosedGeneration, ...], tuple[Earning, ...]]:
-        total = sum(entry.budget for entry in self.board)
-        closings: list[ClosedGeneration] = []
-        pay: list[Earning] = []
-        for entry in self.board:
-            closed = entry.state.close_if_due(context.timestamp_ms, self._backend)
-            if closed is None:
-                continue
-            closings.append(closed)
-            entry.model = ModelState(closed.job, closed.generation, closed.digest, closed.score, entry.budget)
-            supply = self.state.supply
-            issued = supply.genesis + supply.emitted + sum(each.amount for each in pay)
-            share = self.state.emission * entry.budget // total
-            for worker, amount in pay_emission(share, entry.workers, issued).items():
-                pay.append(Earning(worker, amount, closed.job, closed.generation))
-            entry.workers = {}
-        return tuple(closings), tuple(pay)
+    def _close_generations(self, execution: Execution, moment: Moment) -> ClosedWork:
+        supply = self.state.supply
+        closing = self._board.close_generations(
+            moment.now_ms, self.state.emission, supply.genesis + supply.emitted
+        )
+        for finding in closing.findings:
+            # A generation that closes after the job's deadline is not paid: the customer was promised a time.
+            with suppress(MarketFault):
+                self._book(execution, self._marketplace.close_generation(finding, moment))
+        return closing
 
     def _make_checkpoint(
         self,
@@ -334,23 +306,6 @@ class ShardMachine:
 
 def _describe_credit(credit: Credit) -> Earning:
     return Earning(credit.account, credit.amount, JobId(credit.about), 0, credit.purpose)
-
-
-def start_board(
-    genesis: Genesis, backend: Backend
-) -> tuple[tuple[StandingEntry, ...], tuple[ClosedGeneration, ...]]:
-    """The standing jobs as they are before any work, and their initial generations.
-
-    :raises InvalidJob, UnknownDataset: the genesis names a job that this node cannot run.
-    """
-    entries, opened = [], []
-    for entry in genesis.board:
-        state = JobState.start(open_job(decode_job(entry.parameters)), genesis.timestamp_ms)
-        first = state.describe(0, backend)
-        model = ModelState(first.job, first.generation, first.digest, first.score, entry.budget)
-        entries.append(StandingEntry(entry.budget, state, {}, model))
-        opened.append(first)
-    return tuple(entries), tuple(opened)
 
 
 def make_genesis_checkpoint(

@@ -41,8 +41,9 @@ from tangle.core.encoding import decode, encode
 from tangle.core.transactions import Transaction, decode_transaction
 from tangle.core.types import Digest, JobId, Natural, PublicKey, TransactionId
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, decode_account, encode_account
+from tangle.ledger.board import Earning
 from tangle.ledger.effects import Effect, decode_effect
-from tangle.ledger.machine import CheckpointOutcome, Earning
+from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
 from tangle.net.addresses import Address
 from tangle.node.market_archive import MarketArchive

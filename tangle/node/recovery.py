@@ -21,7 +21,8 @@ from shards.guard import LastSigned
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.types import ChainId, JobId, PublicKey, Shard
-from tangle.ledger.machine import StandingEntry, make_genesis_checkpoint, start_board
+from tangle.ledger.board import StandingEntry, start_board
+from tangle.ledger.machine import make_genesis_checkpoint
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tangle.node.archive import PAGE, Archive
 from tangle.node.finality import ExecutedCheckpoint

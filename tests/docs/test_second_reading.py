@@ -27,8 +27,9 @@ from tangle.core.genesis import (
 from tangle.core.parameters import DEVNET
 from tangle.core.signing import SigningKey
 from tangle.core.types import Grains, Milliseconds, Shard
+from tangle.ledger.board import start_board
 from tangle.ledger.effects import decode_effect, encode_effect
-from tangle.ledger.machine import make_genesis_checkpoint, start_board
+from tangle.ledger.machine import make_genesis_checkpoint
 from tangle.ledger.state import make_genesis_state
 from tests.docs import second_reading as second
 from tests.docs.reading import ROOT

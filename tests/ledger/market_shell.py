@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
 from aivm.verification.trace import VERSION, Commitment, Context
+from poi.dataset import load_dataset
 from poi.disputes.outcomes import Outcome as DisputeResult
-from poi.job import compute_job_id
+from poi.job import StandingJob, compute_job_id
 from poi.market.operations import (
     AnnounceCapacity,
     OpenJob,
@@ -26,6 +27,7 @@ from poi.market.votes import (
     get_dispute_verdict,
 )
 from poi.presets import DIGITS
+from poi.training import TrainingParts, encode_training_data
 from shards.blocks import BlockReference, Vote
 from shards.commits import CommitRecord
 from tangle.core.encoding import encode
@@ -35,7 +37,8 @@ from tangle.core.parameters import MINIMAL
 from tangle.core.transactions import MarketCall, SignedEnvelope, Transaction, decode_transaction
 from tangle.core.types import Digest, Grains, Milliseconds, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account
-from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint, start_board
+from tangle.ledger.board import StandingEntry, start_board
+from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint
 from tangle.ledger.marketplace import CastBallot
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
@@ -49,6 +52,10 @@ QUORUM = (0, 1, 2)
 BACKEND = NumpyBackend()
 SMALL = replace(DIGITS, population=2**20, rows=4)
 """Its generations never close, so that whatever is paid comes from the market."""
+
+DIGITS_BLOB = encode_training_data(
+    TrainingParts(load_dataset(DIGITS.dataset), load_dataset(DIGITS.holdout)), b""
+)
 
 RULES = replace(FAST_RULES, answer_bond=Grains(70))
 
@@ -64,7 +71,9 @@ INFERENCE = Inference(PROGRAM, INPUTS, rows=5, level=2, sources=SOURCES)
 class MarketShell:
     """What a node is around its machine, with a market that moves fast."""
 
-    def __init__(self) -> None:
+    def __init__(self, standing: StandingJob = SMALL, content: bytes = DIGITS_BLOB) -> None:
+        """:param content: what every training job finds under the name of its data."""
+        self.content = content
         self.genesis = Genesis(
             version=1,
             name=b"test",
@@ -72,7 +81,7 @@ class MarketShell:
             parameters=MINIMAL,
             validators=tuple(Validator(get_account(f"leader {number}"), 1) for number in range(4)),
             allocations=tuple(Allocation(get_account(name), Grains(RICH)) for name in PEOPLE),
-            board=(BoardEntry(1, encode(SMALL)),),
+            board=(BoardEntry(1, encode(standing)),),
         )
         state, self.accounts = make_genesis_state(self.genesis, Shard(0), RULES)
         board, _ = start_board(self.genesis, BACKEND)
@@ -82,13 +91,11 @@ class MarketShell:
         self.outcomes: list[CheckpointOutcome] = []
         self.commits = 0
         self.now_ms = START_MS
-        self.machine = self._make_machine(link_checkpoint(state, Digest(encode(first)[:32])))
+        self.machine = self._make_machine(link_checkpoint(state, Digest(encode(first)[:32])), board)
 
     def restart(self) -> None:
         """Go on from what was stored, in the order of the store's keys."""
-        board = self.machine.board
-        self.machine = self._make_machine(self.machine.state)
-        self.machine.board = board
+        self.machine = self._make_machine(self.machine.state, self.machine.board)
 
     def call(self, name: str, operation: Operation, max_fee: int = 10**9) -> Transaction:
         """The next transaction of somebody, asking the market for this."""
@@ -108,6 +115,8 @@ class MarketShell:
         beacon = compute_hash(BLOCK, self.commits.to_bytes(8, "big"))
         leader = BlockReference(self.commits, self.commits % 4, beacon)
         commit = CommitRecord(self.commits, Digest(bytes(32)), Milliseconds(self.now_ms), leader, (leader,))
+        for job in self.machine.list_opening():
+            self.machine.hand_in(job, self.content)
         outcome = self.machine.process_commit(commit, transactions, ballots)
         self.accounts.update(outcome.accounts)
         for change in outcome.market.changes:
@@ -180,8 +189,7 @@ class MarketShell:
         """All accounts, in order."""
         return sorted(self.accounts.items())
 
-    def _make_machine(self, state: LedgerState) -> ShardMachine:
-        board, _ = start_board(self.genesis, BACKEND)
+    def _make_machine(self, state: LedgerState, board: Sequence[StandingEntry]) -> ShardMachine:
         return ShardMachine(
             genesis=self.genesis,
             chain=CHAIN,

@@ -18,8 +18,9 @@ from tangle.core.parameters import MINIMAL, Parameters
 from tangle.core.transactions import SignedEnvelope, Transaction, decode_transaction
 from tangle.core.types import Digest, Grains, Milliseconds, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
+from tangle.ledger.board import start_board
 from tangle.ledger.effects import Status
-from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint, start_board
+from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint
 from tangle.ledger.state import link_checkpoint, make_genesis_state
 from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
 

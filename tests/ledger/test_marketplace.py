@@ -46,8 +46,8 @@ from shards.commits import CommitRecord
 from tangle.core.encoding import encode
 from tangle.core.transactions import InvalidTransaction, MarketCall
 from tangle.core.types import Digest, Grains, Milliseconds
+from tangle.ledger.board import Earning
 from tangle.ledger.effects import Effect, Status, describe_effect
-from tangle.ledger.machine import Earning
 from tangle.ledger.marketplace import CastBallot, read_call
 from tests.drawing.subdag import GENESIS_ID, get_account, make_transaction
 from tests.ledger.market_shell import CAPACITY, INFERENCE, PROGRAM, REGISTER, RICH, RULES, MarketShell

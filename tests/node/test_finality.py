@@ -13,7 +13,8 @@ from shards.checkpoints import compute_checkpoint_digest, sign_attestation
 from shards.committee import Committee
 from tangle.core.genesis import compute_chain_id
 from tangle.core.types import CheckpointIndex, Digest, Shard
-from tangle.ledger.machine import make_genesis_checkpoint, start_board
+from tangle.ledger.board import start_board
+from tangle.ledger.machine import make_genesis_checkpoint
 from tangle.ledger.state import make_genesis_state
 from tangle.node.finality import (
     OWN_CERTIFICATE_MARGIN,
