@@ -28,6 +28,12 @@ class ApiConfig(Struct, frozen=True):
     metrics_port: int | None = 9311
     """Port of the metrics page; 0 lets the system choose, none leaves the page out."""
 
+    admin_port: int | None = None
+    """Port of the operator's door, on loopback always; 0 lets the system choose, none leaves it out."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose web pages may use the API; none by default."""
+
     loopback_limit: RateLimit = RateLimit(burst=100_000, per_second=50_000.0)
     """Bucket of clients on this machine: the node's own tools, wallets and load generators."""
 

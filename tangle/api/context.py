@@ -10,7 +10,9 @@ from tangle.api.accounts import AccountCodec
 from tangle.api.config import ApiConfig
 from tangle.api.errors import AnswerTimeout
 from tangle.api.event_frames import EventFrames
+from tangle.api.keyed_answers import KeyedAnswers
 from tangle.api.limits import Places, RateLimiter
+from tangle.node.operator import Operator
 from tangle.node.views import NodeService
 
 
@@ -26,6 +28,9 @@ class ApiContext:
         self.waits = Places("waiting requests", config.waits_max, config.waits_max)
         self.streams = Places("event streams", config.streams_max, config.streams_per_address_max)
         self.transfers = Places("blob transfers", config.transfers_max, config.transfers_per_address_max)
+        self.answers = KeyedAnswers(anyio.current_time)
+        self.operator: Operator | None = None
+        """Who changes the running node; on the operator's door only."""
         self.document: dict[str, Any] = {}
         """The OpenAPI document; the server fills it in, because it knows all routes."""
 

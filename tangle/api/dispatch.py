@@ -12,12 +12,14 @@ import structlog
 from aiohttp import web
 
 from tangle.api.context import ApiContext
+from tangle.api.cross_origin import answer_preflight, is_preflight, make_origin_fields
 from tangle.api.errors import InternalFault, MethodNotAllowed, UnknownRoute, UnsupportedExpectation
 from tangle.api.meters import ApiMeters
 from tangle.api.problems import make_problem_response
 from tangle.api.registry import CBOR, JSON, Call, RawReply, Reply, Result, Route
 from tangle.api.requests import read_body, read_inputs
 from tangle.api.schemas.common import AnswerMeta, Envelope
+from tangle.api.tokens import check_token
 from tangle.api.web_files import DOCUMENT, make_file_response
 from tangle.api.wire import HexBytes, encode_cbor, encode_json
 from tangle.core.errors import TangleError
@@ -39,8 +41,12 @@ UNMATCHED: Final = "unmatched"
 class Dispatcher:
     """Answers every request of one server."""
 
-    def __init__(self, context: ApiContext, routes: Sequence[Route], meters: ApiMeters) -> None:
+    def __init__(
+        self, context: ApiContext, routes: Sequence[Route], meters: ApiMeters, *, token: str | None = None
+    ) -> None:
+        """:param token: what every request must show on the operator's door, where no page is served."""
         self._context = context
+        self._token = token
         self._meters = meters
         self._router = web.UrlDispatcher()
         for route in routes:
@@ -48,7 +54,7 @@ class Dispatcher:
             self._router.add_route(route.method, route.path, endpoint)
             if route.method == "GET" and not route.is_long:
                 self._router.add_route("HEAD", route.path, endpoint)
-        for path in ("/", "/web/{name:.+}"):
+        for path in () if token else ("/", "/web/{name:.+}"):
             self._router.add_route("GET", path, _answer_with_file)
             self._router.add_route("HEAD", path, _answer_with_file)
         self._router.freeze()
@@ -61,10 +67,15 @@ class Dispatcher:
         fields: dict[str, str] = {}
         try:
             fields = self._context.limiter.spend(request.remote or "", 1)
-            match = await self._match(request)
-            template = match.route.resource.canonical if match.route.resource else UNMATCHED
-            request[PATH_FIELDS] = dict(match)
-            response = await match.handler(request)
+            if self._token is not None:
+                check_token(request, self._token)
+            if is_preflight(request):
+                response: web.StreamResponse = answer_preflight(request, self._context.config.cors_origins)
+            else:
+                match = await self._match(request)
+                template = match.route.resource.canonical if match.route.resource else UNMATCHED
+                request[PATH_FIELDS] = dict(match)
+                response = await match.handler(request)
         except TangleError as error:
             response = make_problem_response(error, request.path)
         except ConnectionError:
@@ -76,6 +87,7 @@ class Dispatcher:
             for name, value in SAFETY_FIELDS.items():
                 response.headers.setdefault(name, value)
             response.headers.update(fields)
+            response.headers.update(make_origin_fields(request, self._context.config.cors_origins))
         elapsed_s = anyio.current_time() - started_s
         self._meters.on_answer(request.method, template, response.status, elapsed_s)
         log.debug(

@@ -210,6 +210,46 @@ class OperatorOnly(TangleError):
         super().__init__("this changes what the node keeps on its disk; ask from the machine it runs on")
 
 
+class TokenRequired(TangleError):
+    """The operator's door was tried without its token."""
+
+    code = "token-required"
+
+    def __init__(self) -> None:
+        super().__init__("send the token of the node's admin.token file as Authorization: Bearer TOKEN")
+
+
+class OriginRefused(TangleError):
+    """A web page of an origin that this node does not serve asked whether it may."""
+
+    code = "origin-refused"
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        super().__init__(f"pages of {origin!r} may not use this API; its operator can add it to cors_origins")
+
+
+class KeyReused(TangleError):
+    """An idempotency key that came with another request before."""
+
+    code = "idempotency-key-reused"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the idempotency key {key!r} came with another request; take a new one for this")
+
+
+class KeyBusy(TangleError):
+    """The first request with an idempotency key is not answered yet."""
+
+    code = "idempotency-key-busy"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.retry_after_s = 1.0
+        super().__init__(f"the first request with the idempotency key {key!r} is not answered yet")
+
+
 class RangeUnsatisfiable(TangleError):
     """A ``Range`` that lies behind the end."""
 

@@ -7,6 +7,7 @@ import msgspec
 
 from tangle.api.problems import PROBLEM_TYPE
 from tangle.api.registry import CBOR, JSON, OCTETS, BodyRule, Route
+from tangle.api.routes_admin import TAG
 from tangle.api.schemas.common import AnswerMeta, Problem
 from tangle.api.wire import get_value_schema
 
@@ -21,6 +22,7 @@ _REFUSED: Final = "#/components/responses/Refused{status}"
 
 REFUSALS: Final = {
     400: "A field of path, query or body is missing, unknown or not of its form.",
+    401: "The operator's token is missing or wrong.",
     403: "Only for clients on the node's own machine.",
     404: "There is no such thing here.",
     408: "The body did not arrive in time.",
@@ -73,6 +75,8 @@ def list_refusals(route: Route) -> tuple[int, ...]:
     """HTTP statuses with which ``route`` may refuse."""
     names = set(route.inputs.__struct_fields__)
     expected = {400, 429, 503, *route.refusals}
+    if route.tag == TAG:
+        expected.add(401)
     if "{" in route.path or "shard" in names:
         expected.add(404)
     if "timeout_s" in names:

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tangle.api.errors import InvalidRequest, MethodNotAllowed, NotReady, RangeUnsatisfiable
+from tangle.api.errors import InvalidRequest, MethodNotAllowed, NotReady, RangeUnsatisfiable, TokenRequired
 from tangle.api.schemas.common import Problem, ProblemItem
 from tangle.api.wire import encode_json
 from tangle.core.errors import TangleError
@@ -41,6 +41,8 @@ PROBLEM_STATUS: Final = {
     "event-ahead": HTTPStatus.CONFLICT,
     "expectation-unsupported": HTTPStatus.EXPECTATION_FAILED,
     "faucet-absent": HTTPStatus.NOT_FOUND,
+    "idempotency-key-busy": HTTPStatus.CONFLICT,
+    "idempotency-key-reused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "http-malformed": HTTPStatus.BAD_REQUEST,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
     "json-malformed": HTTPStatus.BAD_REQUEST,
@@ -50,6 +52,7 @@ PROBLEM_STATUS: Final = {
     "not-found": HTTPStatus.NOT_FOUND,
     "not-ready": HTTPStatus.SERVICE_UNAVAILABLE,
     "operator-only": HTTPStatus.FORBIDDEN,
+    "origin-refused": HTTPStatus.FORBIDDEN,
     "overloaded": HTTPStatus.TOO_MANY_REQUESTS,
     "program-absent": HTTPStatus.SERVICE_UNAVAILABLE,
     "range-unsatisfiable": HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
@@ -60,6 +63,7 @@ PROBLEM_STATUS: Final = {
     "replicas-silent": HTTPStatus.SERVICE_UNAVAILABLE,
     "request-invalid": HTTPStatus.BAD_REQUEST,
     "route-unknown": HTTPStatus.NOT_FOUND,
+    "token-required": HTTPStatus.UNAUTHORIZED,
     "timeout": HTTPStatus.GATEWAY_TIMEOUT,
     "wait-timeout": HTTPStatus.CONFLICT,
     "waits-exhausted": HTTPStatus.TOO_MANY_REQUESTS,
@@ -112,6 +116,8 @@ def make_problem_response(error: TangleError, instance: str) -> web.Response:
         headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after_s)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, TokenRequired):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, RangeUnsatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
     response = web.Response(

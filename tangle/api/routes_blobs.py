@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta, Struct
 
 from tangle.api.byte_ranges import ByteRange, find_range, is_known_tag
+from tangle.api.cross_origin import make_origin_fields
 from tangle.api.errors import BodyTimeout, InvalidCursor, MalformedBody, OperatorOnly, UnsupportedMediaType
 from tangle.api.limits import is_loopback
 from tangle.api.registry import JSON_BODY_MAX, OCTETS, BodyRule, Call, NoInputs, Reply, RouteTable
@@ -281,6 +282,7 @@ async def _send(
         headers["Content-Range"] = f"bytes {wanted.first}-{wanted.last}/{headers['Content-Length']}"
         headers["Content-Length"] = str(wanted.size)
     response = web.StreamResponse(status=status, headers=headers)
+    response.headers.update(make_origin_fields(call.request, call.context.config.cors_origins))
     async with aclosing(call.context.service.blobs.read(blob, wanted.first, wanted.size)) as parts:
         try:
             async for part in parts:  # the first is read before the head is sent: it may be damaged

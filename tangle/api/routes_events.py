@@ -9,6 +9,7 @@ from aiohttp_sse import EventSourceResponse
 from msgspec import Meta, Struct
 
 from tangle.api.convert_network import make_event_answer
+from tangle.api.cross_origin import make_origin_fields
 from tangle.api.errors import EventAhead, InvalidRequest
 from tangle.api.event_frames import EventFilter, make_ending, make_opening, make_progress
 from tangle.api.registry import EVENT_STREAM, Call, Reply, RouteTable
@@ -78,6 +79,7 @@ async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
     response = EventSourceResponse(
         ping_interval=config.ping_interval_s, send_timeout=config.send_timeout_s, sep="\n"
     )
+    response.headers.update(make_origin_fields(call.request, config.cors_origins))
     try:
         with context.streams.take(call.address):
             await response.prepare(call.request)

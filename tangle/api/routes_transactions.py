@@ -211,15 +211,22 @@ async def get_neighbours(call: Call[NeighbourInputs, None]) -> Reply:
     BodyRule(FaucetRequest, False, JSON_BODY_MAX),
     answer=FaucetAnswer,
     statuses=(202,),
-    refusals=(404,),
+    refusals=(404, 409),
 )
 async def ask_faucet(call: Call[NoInputs, FaucetRequest]) -> Reply:
-    """Send the faucet's portion to an account; on a devnet only."""
+    """Send the faucet's portion to an account; on a devnet only.
+
+    With an ``Idempotency-Key`` a request that is sent again gets the first answer, and no second portion.
+    """
     context = call.context
     if not context.service.has_faucet:
         raise NoFaucet
-    identity = await context.service.faucet(context.accounts.decode(call.body.account))
-    return Reply(FaucetAnswer(HexDigest(identity)), status=202)
+    account = context.accounts.decode(call.body.account)
+
+    async def give() -> Reply:
+        return Reply(FaucetAnswer(HexDigest(await context.service.faucet(account))), status=202)
+
+    return await context.answers.answer(call.request, call.body, give)
 
 
 async def _wait(

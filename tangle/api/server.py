@@ -9,6 +9,7 @@ from anyio.abc import TaskStatus
 from msgspec import Struct
 
 from tangle.api import (
+    routes_admin,
     routes_blobs,
     routes_events,
     routes_explorer,
@@ -30,6 +31,7 @@ from tangle.api.meters import ApiMeters
 from tangle.api.metrics_page import MetricsPage
 from tangle.api.openapi import make_openapi
 from tangle.api.registry import Route
+from tangle.node.operator import Operator
 from tangle.node.views import NodeService
 
 log: Final = structlog.get_logger(__name__)
@@ -55,6 +57,13 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
 """Every route, in the order of the document."""
 
 
+ADMIN_ROUTES: Final[tuple[Route, ...]] = tuple(routes_admin.routes.routes)
+"""Every route of the operator's door."""
+
+ADMIN_HOST: Final = "127.0.0.1"
+"""Where the operator's door is: nowhere but on the node's own machine."""
+
+
 class ApiAddresses(Struct, frozen=True):
     """Where the server listens."""
 
@@ -64,16 +73,38 @@ class ApiAddresses(Struct, frozen=True):
     metrics: str | None
     """URL of the metrics page, if it is served."""
 
+    admin: str | None = None
+    """Base URL of the operator's door, if it is open."""
+
+
+class OperatorDoor(Struct, frozen=True):
+    """Who stands behind the operator's door, and what opens it."""
+
+    operator: Operator
+    """Changes the running node."""
+
+    token: str
+    """What every request must show."""
+
 
 class ApiServer:
     """The HTTP door of one node."""
 
-    def __init__(self, service: NodeService, config: ApiConfig, *, version: str) -> None:
-        """:param version: version of the program, for the OpenAPI document."""
+    def __init__(
+        self, service: NodeService, config: ApiConfig, *, version: str, door: OperatorDoor | None = None
+    ) -> None:
+        """:param version: version of the program, for the OpenAPI document.
+        :param door: opened on ``admin_port``; there is none without it.
+        """
         self._config = config
         self._context = ApiContext(service, config)
         self._context.document = make_openapi(ROUTES, version)
-        self._dispatcher = Dispatcher(self._context, ROUTES, ApiMeters(service.metrics, self._context))
+        meters = ApiMeters(service.metrics, self._context)
+        self._dispatcher = Dispatcher(self._context, ROUTES, meters)
+        self._admin = None
+        if door is not None:
+            self._context.operator = door.operator
+            self._admin = Dispatcher(self._context, ADMIN_ROUTES, meters, token=door.token)
         self._metrics = MetricsPage(service.metrics)
 
     async def serve(self, *, task_status: TaskStatus[ApiAddresses] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -92,8 +123,12 @@ class ApiServer:
             if config.metrics_port is not None:
                 page = ConnectionServer(self._metrics.handle, config)
                 metrics = await self._listen(runners, page, config.metrics_host, config.metrics_port)
-            addresses = ApiAddresses(api, metrics)
-            log.info("api.serving", api=addresses.api, metrics=addresses.metrics)
+            admin = None
+            if self._admin is not None and config.admin_port is not None:
+                desk = ConnectionServer(self._admin.handle, config)
+                admin = await self._listen(runners, desk, ADMIN_HOST, config.admin_port)
+            addresses = ApiAddresses(api, metrics, admin)
+            log.info("api.serving", api=api, metrics=metrics, admin=admin)
             task_status.started(addresses)
             await anyio.sleep_forever()
         finally:

@@ -1,6 +1,7 @@
 """``tangle init`` and ``tangle up``: one node in its home."""
 
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -173,6 +174,7 @@ def run_node_forever(
     from tangle.node.runtime import run_node
 
     async def run() -> None:
-        await run_node(home, config, faucet_key, serve_doors, stop_with_parent=stop_with_parent)
+        doors = partial(serve_doors, home=home)
+        await run_node(home, config, faucet_key, doors, stop_with_parent=stop_with_parent)
 
     anyio.run(run, backend="asyncio", backend_options={"use_uvloop": find_spec("uvloop") is not None})

@@ -45,6 +45,12 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     metrics_port: Port = METRICS_PORT
     """Port of the metrics on loopback; 0 turns them off."""
 
+    admin_port: Port = 0
+    """Port of the operator's door on loopback, behind the token of ``admin.token``; 0 keeps it shut."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose web pages may use the API, as ``https://host``; none by default."""
+
     shard: Annotated[int, Meta(ge=0, le=255)] = 0
     """Shard that this node serves."""
 

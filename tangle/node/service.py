@@ -34,7 +34,7 @@ from tangle.node.archive import EarningRow
 from tangle.node.blobs import BlobRoom, make_idle_room
 from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import Explorer, NodeExplorer
-from tangle.node.forecast import NodeForecast
+from tangle.node.forecast import Forecast, NodeForecast
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
 from tangle.node.market_desk import MarketDesk
@@ -94,7 +94,7 @@ class Service:
         self.replicas = replicas or NoAnswers()
         self.explorer: Explorer = NodeExplorer(node, self.get_transaction)
         self.market: MarketQueries = MarketDesk(node.executor.machine, node.archive.market)
-        self.forecast = NodeForecast(node)
+        self.forecast: Forecast = NodeForecast(node)
         self._panorama = panorama
         self._learning = LearningQueries(node)
         self._faucet_key = faucet_key

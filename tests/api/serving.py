@@ -12,7 +12,7 @@ import anyio
 import msgspec
 
 from tangle.api.config import ApiConfig
-from tangle.api.server import ApiAddresses, ApiServer
+from tangle.api.server import ApiAddresses, ApiServer, OperatorDoor
 from tangle.node.views import NodeService
 
 QUIET = ApiConfig(port=0, metrics_port=None, stop_timeout_s=1.0)
@@ -20,10 +20,12 @@ QUIET = ApiConfig(port=0, metrics_port=None, stop_timeout_s=1.0)
 
 
 @asynccontextmanager
-async def serve(service: NodeService, config: ApiConfig = QUIET) -> AsyncIterator[ApiAddresses]:
+async def serve(
+    service: NodeService, config: ApiConfig = QUIET, *, door: OperatorDoor | None = None
+) -> AsyncIterator[ApiAddresses]:
     """Serve until the block ends."""
     async with anyio.create_task_group() as tasks:
-        server = ApiServer(service, config, version="0.0.0")
+        server = ApiServer(service, config, version="0.0.0", door=door)
         addresses = await tasks.start(server.serve)
         try:
             yield addresses
