@@ -18,7 +18,7 @@ JSON = {"Content-Type": "application/json"}
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("GET", "/", (404, "route-unknown")),
+        ("GET", "/nowhere", (404, "route-unknown")),
         ("GET", "/v2/status", (404, "route-unknown")),
         ("GET", "/v1/transactions/", (404, "route-unknown")),
         ("GET", "/v1/../etc/passwd", (404, "route-unknown")),
