@@ -31,8 +31,11 @@ async function navigate() {
   const section = { dag: "", blocks: "committee", transactions: "", accounts: "" }[top] ?? top;
   for (const link of menu.children) {
     const isCurrent = link.getAttribute("href") === `#/${section}`;
-    if (isCurrent) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (!isCurrent) link.removeAttribute("aria-current");
+    else {
+      link.setAttribute("aria-current", "page");
+      menu.scrollLeft = link.offsetLeft - menu.offsetLeft - 40;
+    }
   }
   main.dataset.page = found ? found.page.path.split("/")[0] || "dag" : "none";
   if (!found) {

@@ -4,8 +4,10 @@ const SVG = "http://www.w3.org/2000/svg";
 
 function fill(element, properties, children) {
   for (const [name, value] of Object.entries(properties ?? {})) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (value === undefined || value === null) continue;
+    if (/^(data|aria)-/.test(name)) element.setAttribute(name, String(value));
+    else if (value === false) continue;
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
@@ -26,7 +28,7 @@ export function put(element, ...children) {
 
 /** A list of terms and what they are; rows without a value are left out. */
 export function facts(rows) {
-  const shown = rows.filter((row) => row && row[1] !== null && row[1] !== undefined && row[1] !== "");
+  const shown = rows.filter((row) => row && row[1] !== null && row[1] !== undefined && row[1] !== "" && row[1] !== false);
   return el("dl", { class: "facts" }, shown.map(([term, value]) => [el("dt", null, term), el("dd", null, value)]));
 }
 

@@ -40,7 +40,7 @@ export const MEANINGS = {
   waiting: "a parent or its anchor is not here yet",
   attached: "verified and in the graph, not ordered yet",
   ordered: "ordered and executed, not certified yet",
-  checkpointed: "final: applied under a certified checkpoint",
+  checkpointed: "applied under a certified checkpoint, for good",
   conflicting: "ordered, and not applied",
   expired: "never ordered in time",
 };

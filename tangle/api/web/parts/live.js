@@ -35,8 +35,9 @@ class Live extends EventTarget {
 
   /** Call `listener` now, if there is something to tell, and with every answer until `signal` ends it. */
   follow(listener, signal) {
-    this.addEventListener("change", listener, { signal });
-    if (this.status) listener();
+    const tell = () => this.status && listener();
+    this.addEventListener("change", tell, { signal });
+    tell();
   }
 
   async #tick() {

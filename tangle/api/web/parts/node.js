@@ -30,6 +30,7 @@ async function ask(path, { signal, ...options } = {}) {
   }
   if (response.ok) return response;
   const isProblem = response.headers.get("Content-Type")?.includes("json");
+  if (!isProblem && response.status >= 500) throw new Away("something between here and the node answers for it");
   throw new Problem(isProblem ? await response.json() : {}, response.status);
 }
 

@@ -33,10 +33,10 @@ export function makeProofCard(transaction, signal) {
     put(more);
     verdict.className = "proof-verdict";
     verdict.textContent = "Checking…";
-    const begun = performance.now();
-    let last = begun;
     try {
       const genesis = await getGenesis();
+      const begun = performance.now();
+      let last = begun;
       const proven = await verifyProof(changed, genesis, ({ name, detail }) => {
         const now = performance.now();
         steps.append(el("li", { class: "holds" }, el("strong", null, NAMES[name]), el("span", null, detail), el("time", null, formatDuration(now - last))));

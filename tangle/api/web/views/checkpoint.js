@@ -55,7 +55,7 @@ function makeFacts(checkpoint) {
     ["Models", checkpoint.models.map((model) => el("div", null, jobLink(model.job), `: generation ${formatCount(model.generation)}, score ${model.score}`))],
     ["Epoch", formatCount(checkpoint.epoch)],
     ["Digest", digest(checkpoint.digest)],
-    ["Before it", checkpoint.index !== "0" && [checkpointLink(BigInt(checkpoint.index) - 1n), digest(checkpoint.previous)]],
+    ["Before it", checkpoint.index !== "0" && [checkpointLink(BigInt(checkpoint.index) - 1n), el("br"), digest(checkpoint.previous)]],
     ["Ids' root", digest(checkpoint.ordered_root)],
     ["Effects' root", digest(checkpoint.effects_root)],
     ["State", digest(checkpoint.state_digest)],

@@ -9,6 +9,7 @@ import { getShard } from "./checkpoints.js";
 
 const PERIOD_MS = 1_000;
 const ROUNDS = { wide: 22, narrow: 9 };
+const OPEN_ROUNDS = 2; // a block of these may still be on its way
 const [STEP, LANE, LEFT, TOP] = [44, 46, 34, 30];
 
 export async function show(main, _, signal) {
@@ -37,7 +38,8 @@ export async function show(main, _, signal) {
       get("/v1/peers", signal),
     ]);
     put(summary, makeSummary(committee));
-    put(members, committee.validators.map((one) => makeMember(one, committee)));
+    const known = countKnown(committee);
+    put(members, committee.validators.map((one) => makeMember(one, committee, known)));
     drawBlocks(svg, blocks, committee, first, rounds, new Set(checkpoints.map(({ leader }) => leader.digest)));
     put(peers, makePeers(connected));
   };
@@ -53,10 +55,21 @@ function makeSummary(committee) {
   ];
 }
 
-function makeMember(one, committee) {
-  const present = one.votes.filter(Boolean).length;
-  const width = one.votes.length;
-  const bars = one.votes.map((voted, place) => draw("rect", { x: place, y: voted ? 0 : 7, width: 0.72, height: voted ? 10 : 3, class: voted ? "voted" : "missed" }));
+// Rounds that the node remembers: of the ones before, nobody's block is there.
+function countKnown({ validators }) {
+  const length = validators[0].votes.length;
+  const first = validators[0].votes.findIndex((_, place) => validators.some((one) => one.votes[place]));
+  return first < 0 ? 0 : length - first;
+}
+
+function makeMember(one, committee, known) {
+  const votes = known ? one.votes.slice(-known) : [];
+  const present = votes.filter(Boolean).length;
+  const width = votes.length;
+  const bars = votes.map((voted, place) => {
+    const kind = voted ? "voted" : place >= width - OPEN_ROUNDS ? "open" : "missed";
+    return draw("rect", { x: place, y: voted ? 0 : 7, width: 0.72, height: voted ? 10 : 3, class: kind });
+  });
   return el(
     "div",
     { class: "member", "data-self": one.is_self },

@@ -30,12 +30,12 @@ function makeTiles(signal) {
     const { finality } = status;
     put(
       tiles,
-      tile("Final transactions", `${formatRate(status.rate_final)} /s`, `${formatCount(status.ordered_total)} so far`),
+      tile("Transactions", `${formatRate(status.rate_final)} /s`, `${formatCount(status.ordered_total)} so far`),
       tile("Time to final", formatDuration(finality.p50_ms), `95 %: ${formatDuration(finality.p95_ms)}`),
       tile("Checkpoint", formatCount(status.checkpoint_certified), `${formatDuration(Number(status.checkpoint_age_ms))} ago`, "#/checkpoints"),
-      tile("The model reads", formatShare(status.score, status.holdout_rows), `${status.model_name}, generation ${formatCount(status.generation)}`, "#/learning"),
+      tile("Model is right", formatShare(status.score, status.holdout_rows), `${status.model_name}, generation ${formatCount(status.generation)}`, "#/learning"),
       tile("Price", `${formatCount(status.price)}`, "grains per weight"),
-      tile("Not ordered yet", `${status.pending}`, `${status.tips} tips, ${status.peers} peers`, "#/committee"),
+      tile("Not ordered", `${status.pending}`, `${status.tips} tips, ${status.peers} peers`, "#/committee"),
     );
   }, signal);
   return tiles;
@@ -71,7 +71,7 @@ class Graph {
 
   listen() {
     const options = { signal: this.signal };
-    this.hold.addEventListener("click", () => this.setHeld(!this.isHeld), options);
+    this.hold.addEventListener("click", () => this.onHold(), options);
     this.svg.addEventListener("click", (event) => this.onClick(event), options);
     this.svg.addEventListener("dblclick", (event) => this.open(event.target.closest(".dot")?.dataset.id), options);
     this.svg.addEventListener("keydown", (event) => this.onKey(event), options);
@@ -118,15 +118,21 @@ class Graph {
 
   setHeld(isHeld) {
     this.isHeld = isHeld;
-    if (!isHeld && this.followed && this.layout.vertices.get(this.followed)?.column) this.unfollow();
+    if (!isHeld && this.chosen !== this.followed) this.choose(null);
     this.hold.textContent = isHeld ? "Go on ▸" : "Hold";
     this.hold.setAttribute("aria-pressed", String(isHeld));
     this.slide(true);
   }
 
+  onHold() {
+    if (this.isHeld && this.followed && FINAL.has(this.layout.vertices.get(this.followed)?.transaction.status)) this.unfollow();
+    this.setHeld(!this.isHeld);
+  }
+
   unfollow() {
+    if (this.chosen === this.followed) this.chosen = null;
     this.followed = null;
-    history.replaceState(null, "", "#/");
+    if (location.hash !== "#/") history.replaceState(null, "", "#/");
   }
 
   choose(id) {
@@ -141,10 +147,10 @@ class Graph {
 
   follow(id) {
     this.followed = id;
-    this.followedSince = null;
+    this.followedSince = FINAL.has(this.layout.vertices.get(id).transaction.status) ? null : performance.now();
+    this.choose(id);
     this.setHeld(false);
     history.replaceState(null, "", paths.follow(id));
-    this.choose(id);
   }
 
   // ── hands ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,8 +160,11 @@ class Graph {
       event.preventDefault();
       return;
     }
-    const id = event.target.closest(".dot")?.dataset.id;
-    if (id) this.choose(id === this.chosen ? null : id);
+    const id = event.target.closest(".dot")?.dataset.id ?? null;
+    if (!id && event.target.closest("a")) return;
+    this.choose(id);
+    if (!id) this.unfollow();
+    this.setHeld(id !== null && id !== this.followed); // what is looked at stands still
   }
 
   onWheel(event) {
@@ -193,7 +202,7 @@ class Graph {
     if (event.key in steps) this.step(steps[event.key]);
     else if (event.key === "Enter") this.open(this.chosen);
     else if (event.key === "f" && this.chosen) this.follow(this.chosen);
-    else if (event.key === " ") this.setHeld(!this.isHeld);
+    else if (event.key === " ") this.onHold();
     else if (event.key === "Escape") {
       this.unfollow();
       this.choose(null);

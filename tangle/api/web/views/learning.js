@@ -68,7 +68,7 @@ class LearningView {
     if (current.generation !== this.shownGeneration) {
       const points = this.curve.map((one) => ({ x: Number(one.generation), y: (100 * one.score) / model.holdout_rows, one }));
       const describe = ({ one, y }) => `generation ${formatCount(one.generation)}: ${one.score} of ${model.holdout_rows} right (${y.toFixed(1)} %), from ${formatCount(one.evaluations)} evaluations`;
-      put(this.chart, makeChart(points, { describe, formatY: (value) => `${value} %`, xName: "generation →", label: "Learning curve", floor: 0, ceiling: 100 }));
+      put(this.chart, makeChart(points, { describe, formatY: (value) => `${value} %`, xName: "generation →", label: "Learning curve", floor: 0, ceiling: 100, width: Math.max(340, Math.min(1200, this.chart.clientWidth)) }));
     }
     put(
       this.figures,

@@ -54,7 +54,7 @@ function makeStages(transaction) {
   const steps = STAGES.map((name, place) =>
     el("li", { "data-reached": place < reached, "aria-current": place === reached - 1 ? "step" : null }, name),
   );
-  const verdict = el("li", { class: "verdict" }, statusMark(status), el("span", { class: isFault ? "" : "muted" }, transaction.reason ?? MEANINGS[status]));
+  const verdict = el("li", { class: "verdict" }, isFault ? statusMark(status) : null, el("span", { class: isFault ? "" : "muted" }, transaction.reason ?? MEANINGS[status]));
   return [...steps, verdict];
 }
 
