@@ -245,19 +245,30 @@ async def _put(
 
 async def _fetch(url: str, blob: BlobId, is_pinned: bool, timeout_s: float, show: Advance) -> BlobAnswer:
     async with TangleClient(url) as client:
-        answer = await _find(client, blob)
-        if answer is None or answer.state != "whole" or is_pinned:
-            answer = await client.fetch_blob(blob, is_pinned=is_pinned)
-        deadline_s = anyio.current_time() + timeout_s
-        while answer.state == "fetching":
-            show(answer.held_bytes, answer.size)
-            if anyio.current_time() > deadline_s:
-                raise NotReached(blob, "whole", answer.state, timeout_s)
-            await anyio.sleep(POLL_S)
-            answer = await client.get_blob_status(blob)
-        if answer.state != "whole":
-            raise BlobNotFetched(answer.id, answer.reason_code or answer.state, answer.reason or "")
-        return answer
+        return await fetch_whole(client, blob, is_pinned=is_pinned, timeout_s=timeout_s, show=show)
+
+
+async def fetch_whole(
+    client: TangleClient, blob: BlobId, *, is_pinned: bool, timeout_s: float, show: Advance
+) -> BlobAnswer:
+    """Have the node get a blob, and wait until it has all of it.
+
+    :raises NotReached: it is not here in time.
+    :raises BlobNotFetched: nobody gives it.
+    """
+    answer = await _find(client, blob)
+    if answer is None or answer.state != "whole" or is_pinned:
+        answer = await client.fetch_blob(blob, is_pinned=is_pinned)
+    deadline_s = anyio.current_time() + timeout_s
+    while answer.state == "fetching":
+        show(answer.held_bytes, answer.size)
+        if anyio.current_time() > deadline_s:
+            raise NotReached(blob, "whole", answer.state, timeout_s)
+        await anyio.sleep(POLL_S)
+        answer = await client.get_blob_status(blob)
+    if answer.state != "whole":
+        raise BlobNotFetched(answer.id, answer.reason_code or answer.state, answer.reason or "")
+    return answer
 
 
 async def _find(client: TangleClient, blob: BlobId) -> BlobAnswer | None:

@@ -263,3 +263,14 @@ class NothingKnown(TangleError):
         super().__init__(
             f"{text[:80]!r} is no transaction, job, program, standing job or checkpoint of this node"
         )
+
+
+class ProgramNotConfirmed(TangleError):
+    """A registered program that validators have not confirmed, or have rejected."""
+
+    code = "program-not-confirmed"
+
+    def __init__(self, program: bytes, reason: str) -> None:
+        self.program = program
+        self.reason = reason
+        super().__init__(f"program {program.hex()}: {reason}")

@@ -18,6 +18,8 @@ MODULES: Final = {
     "tx": "tangle.cli.transaction_commands:tx",
     "verify": "tangle.cli.verify_command:verify",
     "model": "tangle.cli.model_commands:model",
+    "job": "tangle.cli.job_commands:job",
+    "explain": "tangle.cli.explain_command:explain",
     "blob": "tangle.cli.blob_commands:blob",
     "key": "tangle.cli.key_commands:key",
     "genesis": "tangle.cli.genesis_commands:genesis",

@@ -14,6 +14,7 @@ from tangle.cli.errors import GenesisMissing, UnknownModel
 from tangle.cli.groups import TangleGroup
 from tangle.cli.model_file_commands import inspect, quantize, run
 from tangle.cli.networks import find_genesis
+from tangle.cli.program_commands import list_programs, register, retire
 from tangle.cli.progress import ProgressBar
 from tangle.cli.texts import format_time
 from tangle.client.client import TangleClient
@@ -38,6 +39,9 @@ def model() -> None:
 model.add_command(quantize)
 model.add_command(inspect)
 model.add_command(run)
+model.add_command(register)
+model.add_command(list_programs)
+model.add_command(retire)
 
 
 @model.command("list")

@@ -1,4 +1,4 @@
-"""``tangle verify``: a proof of finality, checked with nothing but the genesis. No node is asked."""
+"""``tangle verify``: a proof of finality or a receipt of work, checked without asking any node."""
 
 from pathlib import Path
 from typing import assert_never
@@ -6,11 +6,13 @@ from typing import assert_never
 import click
 
 from poi.market.operations import decode_operation
+from poi.receipts.check import Agreement, ErrorBound, FormOnly, Negligible, Sampled, Survived
 from shards.committee import Committee
 from shards.proofs import PROOF_SIZE_MAX, ProvenTransaction, verify_transaction_proof
 from tangle.api.describe_operations import tell_operation
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context
+from tangle.cli.errors import GenesisMissing
 from tangle.cli.groups import TangleCommand
 from tangle.cli.networks import describe_network, find_genesis
 from tangle.cli.texts import format_time
@@ -30,15 +32,83 @@ from tangle.ledger.effects import Status, decode_effect, describe_effect
 )
 @pass_context
 def verify(context: CommandContext, proof: Path, genesis_path: Path | None) -> None:
-    """Check a transaction's proof offline, and say what it proves.
+    """Check a transaction's proof or a receipt of work offline, and say what it proves.
 
-    PROOF is a file made by tangle tx proof. Exit status 1 when anything in it does not hold.
+    PROOF is a file made by tangle tx proof, or a receipt in JSON made by tangle job receipt or tangle infer.
+    Exit status 1 when anything in it does not hold.
     """
+    with proof.open("rb") as file:
+        is_receipt = file.read(1) == b"{"
+    if is_receipt:
+        _verify_receipt(context, proof, genesis_path)
+        return
     genesis = find_genesis(context, genesis_path)
     with proof.open("rb") as file:
         data = file.read(PROOF_SIZE_MAX + 1)
     proven = verify_transaction_proof(data, genesis)
     emit_proven(context, proven, genesis)
+
+
+def _verify_receipt(context: CommandContext, path: Path, genesis_path: Path | None) -> None:
+    from tangle.client.receipt_file import FILE_SIZE_MAX, verify_receipt_file
+
+    try:
+        genesis = find_genesis(context, genesis_path)
+    except GenesisMissing:
+        if genesis_path is not None:
+            raise
+        genesis = None  # only signatures of validators need it
+    with path.open("rb") as file:
+        checked = verify_receipt_file(file.read(FILE_SIZE_MAX + 1), genesis)
+    commitment, report = checked.commitment, checked.report
+    bound = describe_bound(report.error_bound)
+    record = {
+        "is_proven": True,
+        "level": int(report.level),
+        "error_bound": bound,
+        "check_macs": report.check_macs,
+        "work_macs": report.work_macs,
+        "receipt_bytes": report.receipt_bytes,
+        "job": commitment.context.task.hex(),
+        "worker": commitment.context.worker.hex(),
+        "epoch": commitment.context.epoch,
+        "program": commitment.program_id.hex(),
+        "rows": commitment.rows,
+        "outputs": [tensor.tolist() for tensor in checked.outputs],
+    }
+    share = f"{report.check_macs / report.work_macs:.0%} of the work" if report.work_macs else "no products"
+    fields = {
+        "proven": "the outputs in this file are what the program gives for the inputs in it",
+        "level": f"V{int(report.level)}, {report.level.name.lower().replace('_', ' ')}",
+        "error bound": bound,
+        "cost": f"{report.check_macs} of {report.work_macs} multiply-accumulates: {share}",
+        "job": commitment.context.task.hex(),
+        "worker": commitment.context.worker.hex(),
+        "program": commitment.program_id.hex(),
+        "rows": commitment.rows,
+    }
+    context.emit_fields(record, fields)
+
+
+def describe_bound(bound: ErrorBound) -> str:
+    """What a verified receipt is worth, in a sentence."""
+    match bound:
+        case FormOnly():
+            return "none: only the form is known to be right"
+        case Sampled(drawn=drawn, total=total):
+            passes = f"a wrong fraction f of them passes with (1 - f)^{drawn}"
+            return f"{drawn} of {total} chunks were computed again; {passes}"
+        case Negligible(error_bits=bits, judged=judged, is_public=is_public):
+            if not judged:
+                return "none is left: everything was computed again"
+            tries = ", for each try that a cheater makes" if is_public else ""
+            return f"a wrong result passes with probability at most {judged} / 2^{bits}{tries}"
+        case Agreement(agreeing=agreeing, assigned=assigned):
+            return f"wrong only if {agreeing} of {assigned} validators colluded"
+        case Survived():
+            return "somebody staked a bond against it and lost"
+        case _:
+            assert_never(bound)
 
 
 def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Genesis) -> None:

@@ -155,6 +155,13 @@ class NodeReader:
             raise UnexpectedAnswer(self.base_url, str(error)) from None
         return answer.checkpoint, answer.certificates[0] if answer.certificates else None
 
+    async def get_contents(
+        self, index: int, *, shard: int = 0, limit: int = 50
+    ) -> tuple[TransactionAnswer, ...]:
+        """The first transactions that a checkpoint ordered, in their order."""
+        path = f"/v1/checkpoints/{shard}/{index}/transactions"
+        return await self._get(tuple[TransactionAnswer, ...], path, limit=limit)
+
     async def get_shards(self) -> tuple[ShardAnswer, ...]:
         """All shards."""
         return await self._get(tuple[ShardAnswer, ...], "/v1/shards")
