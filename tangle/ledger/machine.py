@@ -140,6 +140,14 @@ class ShardMachine:
         """The standing jobs after the last commit, with those that ended in it."""
         return self._board.entries
 
+    def get_evaluation_macs(self, job: JobId) -> int:
+        """Multiply-accumulates of an evaluation; 0 for a job that is not on the board."""
+        return self._board.get_evaluation_macs(job)
+
+    def is_work_counted(self, transaction: Transaction) -> bool:
+        """Whether a transaction's work would count if it were ordered now."""
+        return self._board.is_counted(transaction)
+
     def list_opening(self) -> tuple[Job, ...]:
         """Paid jobs that the next checkpoint puts on the board; ``hand_in`` their data before it."""
         return self._board.list_opening(self.market.list_jobs())
@@ -250,8 +258,8 @@ class ShardMachine:
             checkpoint_index=CheckpointIndex(self.state.checkpoint_index + 1),
             timestamp_ms=commit.timestamp_ms,
             leader=self._genesis.validators[commit.leader.author].public_key,
-            evaluation_macs=self._board.get_evaluation_macs,
-            is_work_counted=self._board.is_counted,
+            evaluation_macs=self.get_evaluation_macs,
+            is_work_counted=self.is_work_counted,
             call_market=lambda transaction, account, fee: self._marketplace.call(
                 transaction, account, fee, moment
             ),

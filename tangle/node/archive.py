@@ -47,6 +47,7 @@ from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
 from tangle.net.addresses import Address
 from tangle.node.market_archive import MarketArchive
+from tangle.node.training_archive import JOB, TrainingArchive
 from tangle.store.keys import (
     TransactionPlace,
     compute_block_key,
@@ -83,9 +84,6 @@ EXECUTED: Final = b"executed-commit"
 
 ADDRESSES: Final = b"addresses"
 """Where other nodes were reached: one row, because all of them are written together."""
-
-JOB: Final = b"job-"
-"""State of a standing job, its id appended."""
 
 
 class OrderedRow(Struct, frozen=True):
@@ -155,6 +153,7 @@ class Archive:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.market = MarketArchive(store)
+        self.training = TrainingArchive(store)
         last = store.scan(Table.TRANSACTIONS, limit=1, reverse=True)
         self._next_arrival = parse_sequence_key(last[0][0]) + 1 if last else 0
         self._unordered: dict[TransactionId, int] = {}

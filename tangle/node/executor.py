@@ -13,10 +13,15 @@ import anyio
 import anyio.lowlevel
 import structlog
 
+from poi.job import compute_job_id
+from poi.market.records import Training
 from shards.events import SubDagCommitted
+from tangle.core.blob_id import BlobId
+from tangle.core.encoding import encode
 from tangle.core.transactions import Transaction
 from tangle.core.types import CheckpointIndex, PublicKey, TransactionId
 from tangle.ledger.accounts import Account, AccountReader
+from tangle.ledger.board import make_standing_job
 from tangle.ledger.errors import NotAttached
 from tangle.ledger.events import SubDagEvent
 from tangle.ledger.limits import UNWRITTEN_MAX
@@ -24,7 +29,9 @@ from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.marketplace import collect_ballots
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive, EvaluationRecord
+from tangle.node.depot import Depot
 from tangle.node.finality import ExecutedCheckpoint, Finality
+from tangle.node.training_archive import PaidJob
 from tangle.store.store import WriteBatch
 
 COMMITS_PER_WRITE: Final = 32
@@ -46,9 +53,12 @@ class Executor:
         subdag: SubDag,
         archive: Archive,
         finality: Finality,
+        depot: Depot,
         on_subdag_events: Callable[[tuple[SubDagEvent, ...]], None],
         on_executed: Callable[[CheckpointOutcome], None],
     ) -> None:
+        """:param depot: gives out the data of paid jobs."""
+        self._depot = depot
         self._subdag = subdag
         self._archive = archive
         self._finality = finality
@@ -59,6 +69,7 @@ class Executor:
         self._unwritten: dict[PublicKey, Account] = {}
         self.is_busy = False
         self.machine = make_machine(self.read_account, self.list_accounts)
+        self._kept_jobs = {entry.state.opened.id for entry in self.machine.board}
 
     @property
     def depth(self) -> int:
@@ -94,32 +105,57 @@ class Executor:
     async def _execute_waiting(self) -> None:
         batch, outcomes, commits, ordered = WriteBatch(), [], 0, 0
         while self._commits and commits < COMMITS_PER_WRITE and ordered < ORDERED_PER_WRITE:
-            outcome = self._execute(self._commits.popleft(), batch)
+            if commits and self.machine.list_opening():
+                break  # data may be long in coming: what is done is written and attested first
+            outcome = await self._execute(self._commits.popleft(), batch)
             commits += 1
             if outcome is not None:
                 outcomes.append(outcome)
                 ordered += len(outcome.transactions)
             if self._commits:
                 await anyio.lowlevel.checkpoint()
-        for entry in self.machine.board if outcomes else ():
-            self._archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())
+        if outcomes:
+            self._put_jobs(batch)
         await self._archive.commit(batch, is_urgent=bool(outcomes))
         self._unwritten = {}
         for outcome in outcomes:
             self._tell(outcome)
 
-    def _execute(self, commit: SubDagCommitted, batch: WriteBatch) -> CheckpointOutcome | None:
+    async def _execute(self, commit: SubDagCommitted, batch: WriteBatch) -> CheckpointOutcome | None:
         self._archive.put_commit(batch, commit.record)
         transactions = self._order(commit)
         ballots = collect_ballots(commit.blocks)
         if not self.machine.is_checkpoint_due(commit.record, len(transactions), len(ballots)):
             return None
+        await self._hand_in(batch)
         outcome = self.machine.process_commit(commit.record, transactions, ballots)
         self._put(batch, outcome)
         self._unwritten |= outcome.accounts
         events = self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index))
         self._on_subdag_events(events)
         return outcome
+
+    async def _hand_in(self, batch: WriteBatch) -> None:
+        """The data of every paid job that the next checkpoint puts on the board."""
+        index = CheckpointIndex(self.machine.state.checkpoint_index + 1)
+        for job in self.machine.list_opening():
+            assert isinstance(job.task, Training), "only training jobs are on the board"
+            blob = BlobId(job.task.data)
+            content = await self._depot.get(blob)
+            self.machine.hand_in(job, content)
+            standing = make_standing_job(job)
+            record = PaidJob(job.id, encode(standing), blob, index)
+            self._archive.training.put_job(batch, compute_job_id(standing), record, content)
+
+    def _put_jobs(self, batch: WriteBatch) -> None:
+        present = set()
+        for entry in self.machine.board:
+            if entry.budget:
+                present.add(entry.state.opened.id)
+                self._archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())
+        for job in self._kept_jobs - present:
+            self._archive.training.drop_state(batch, job)
+        self._kept_jobs = present
 
     def _tell(self, outcome: CheckpointOutcome) -> None:
         """A checkpoint is on disk."""

@@ -9,8 +9,6 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from poi.errors import StaleWork
-from poi.events import Counted
 from poi.market.outcomes import Movement
 from tangle.core.transactions import Transaction, decode_transaction
 from tangle.core.types import CheckpointIndex, TransactionId
@@ -138,7 +136,8 @@ class NodeForecast:
         """Fees and load now."""
         node = self._node
         state, parameters = node.executor.machine.state, node.genesis.parameters
-        macs = max(job.shape.multiply_accumulates for job in node.board.jobs.values())
+        facts = node.board.get_facts(node.board.latest)
+        macs = max(node.board.get_job(entry.job).macs for entry in facts.board)
         weight = compute_weight(TRANSFER_SIZE, macs * state.difficulty, parameters)
         levels = []
         price, intervals = state.price, 0
@@ -204,15 +203,14 @@ class NodeForecast:
         """The effect of the last, and the fee at today's price."""
         node = self._node
         machine, parameters = node.executor.machine, node.genesis.parameters
-        jobs = node.board.jobs
         context = ExecutionContext(
             parameters=parameters,
             shard=node.shard,
             checkpoint_index=CheckpointIndex(machine.state.checkpoint_index + 1),
             timestamp_ms=machine.state.timestamp_ms,
             leader=node.genesis.validators[0].public_key,
-            evaluation_macs=lambda job: jobs[job].shape.multiply_accumulates if job in jobs else 0,
-            is_work_counted=self._is_work_counted,
+            evaluation_macs=machine.get_evaluation_macs,
+            is_work_counted=machine.is_work_counted,
             call_market=self._try_market,
         )
         effects = execute(transactions, machine.state, node.executor.read_account, context).effects
@@ -224,13 +222,3 @@ class NodeForecast:
         del account  # the market looks at the issuer as it is now
         machine = self._node.executor.machine
         return machine.try_operation(read_call(transaction), transaction.body.issuer, fee).movements
-
-    def _is_work_counted(self, transaction: Transaction) -> bool:
-        work = transaction.body.work
-        for entry in self._node.executor.machine.board:
-            if entry.state.opened.id == work.job:
-                try:
-                    return isinstance(entry.state.decide(work.generation), Counted)
-                except StaleWork:
-                    return False
-        return False

@@ -5,13 +5,13 @@ Events of one core become calls of another room; what must survive goes to the a
 
 from collections.abc import Sequence
 from functools import partial
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from shards.blocks import Block, BlockReference
+from shards.blocks import Block, BlockReference, Vote
 from shards.certificates import Attestations
 from shards.committee import Committee
 from shards.guard import decode_last_signed, encode_last_signed, make_last_signed
@@ -28,6 +28,7 @@ from tangle.net.messages import Announce, Blocks, Hello, LedgerRequest, Response
 from tangle.node.archive import Archive
 from tangle.node.catch_up import CatchUp, Progress
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
+from tangle.node.depot import Depot
 from tangle.node.entry import wait_for_entry
 from tangle.node.event_log import EventLog
 from tangle.node.executor import Executor
@@ -35,7 +36,6 @@ from tangle.node.fetcher import Fetcher
 from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
 from tangle.node.gossip import Gossip
 from tangle.node.ingest import Intake
-from tangle.node.jobs.room import JobsRoom
 from tangle.node.keeper import Keeper
 from tangle.node.ledgerbook import LedgerBook
 from tangle.node.missing import MissingTransactions
@@ -47,6 +47,16 @@ from tangle.node.views import TransactionStatus
 from tangle.node.workboard import WorkBoard
 
 log = structlog.get_logger("node")
+
+
+class MarketHands(Protocol):
+    """Whoever acts in the market for this node: the room for jobs, or what a simulation puts in its place."""
+
+    def on_executed(self, outcome: CheckpointOutcome) -> None:
+        """A checkpoint is on disk."""
+
+    def take_votes(self, limit: int) -> tuple[Vote, ...]:
+        """Verdicts for the next own block, at most so many."""
 
 
 class Node:
@@ -65,7 +75,7 @@ class Node:
         self.board = WorkBoard(parts.genesis, self.chain, self.shard, archive)
         self.board.latest = recovered.state.checkpoint_index
         self.peer_port = 0
-        self.jobs: JobsRoom | None = None
+        self.jobs: MarketHands | None = None
         """The room for jobs, once it is open; the ledger goes on without it."""
 
         parameters = parts.genesis.parameters
@@ -76,6 +86,7 @@ class Node:
         self.events = EventLog(archive, parameters.address_prefix.decode())
         self.keeper = Keeper(archive, parts.guard, self.events)
         self.finality = self._make_finality(recovered)
+        self.depot = Depot(archive.training)
         self.executor = self._make_executor(recovered)
         self.peering = parts.make_peering(self.chain, self, archive)
         self.gossip = Gossip(self.peering)
@@ -300,6 +311,7 @@ class Node:
             subdag=self.subdag,
             archive=self.archive,
             finality=self.finality,
+            depot=self.depot,
             on_subdag_events=self._on_subdag_events,
             on_executed=self._on_executed,
         )

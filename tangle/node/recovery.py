@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from aivm.backends.protocol import Backend
-from poi.evolution import open_job
+from poi.evolution import OpenJob, open_job
 from poi.job import decode_job
 from poi.market.records import Entry
 from poi.state import JobState
@@ -18,10 +18,11 @@ from shards.blocks import decode_block
 from shards.checkpoints import compute_checkpoint_digest
 from shards.events import RecoveredState
 from shards.guard import LastSigned
+from tangle.core.blob_id import BlobId
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
-from tangle.core.types import ChainId, JobId, PublicKey, Shard
-from tangle.ledger.board import StandingEntry, start_board
+from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard
+from tangle.ledger.board import StandingEntry, open_paid_job, start_board
 from tangle.ledger.machine import make_genesis_checkpoint
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tangle.node.archive import PAGE, Archive
@@ -137,16 +138,32 @@ def recover(archive: Archive, genesis: Genesis, certified: int, last_signed_roun
 def _recover_board(archive: Archive, genesis: Genesis, state: LedgerState) -> tuple[StandingEntry, ...]:
     latest = archive.get_checkpoint(state.checkpoint_index)
     assert latest is not None, "history is never behind the state"
+    own = {
+        opened.id: opened for opened in (open_job(decode_job(entry.parameters)) for entry in genesis.board)
+    }
     entries = []
-    for entry, model in zip(genesis.board, latest.models, strict=True):
-        opened = open_job(decode_job(entry.parameters))
-        snapshot = archive.get_job(opened.id)
+    for model in latest.models:
+        if not model.budget:
+            continue  # it ended with that checkpoint
+        opened, paid_by = own.get(model.job), None
+        if opened is None:
+            opened, paid_by = _recover_paid(archive, model.job)
+        snapshot = archive.get_job(model.job)
         assert snapshot is not None, "a job's state is written with the ledger's"
         # Weights of older generations are read from the archive when work names them.
         job_state = JobState(opened, snapshot, {})
-        workers = _count_workers(archive, opened.id, model.generation, state.ordered_total)
-        entries.append(StandingEntry(entry.budget, job_state, workers, model))
+        workers = _count_workers(archive, model.job, model.generation, state.ordered_total)
+        entries.append(StandingEntry(model.budget, job_state, workers, model, paid_by))
     return tuple(entries)
+
+
+def _recover_paid(archive: Archive, job: JobId) -> tuple[OpenJob, Digest]:
+    """A paid job with its data, and the market's job that pays."""
+    record = archive.training.get_job(job)
+    assert record is not None, "a paid job is written with the checkpoint that opens it"
+    content = archive.training.get_content(BlobId(record.data))
+    assert content is not None, "and so are its data"
+    return open_paid_job(decode_job(record.parameters), content), record.name
 
 
 def _count_workers(archive: Archive, job: JobId, generation: int, ordered_total: int) -> dict[PublicKey, int]:

@@ -22,12 +22,19 @@ from tangle.node.blob_metrics import BlobCollector
 from tangle.node.blobs import BlobRoom, open_blob_room
 from tangle.node.clock import SystemClock
 from tangle.node.config import NodeConfig
+from tangle.node.jobs.bench import ThreadBench
+from tangle.node.jobs.opening import JobsParts, open_jobs
+from tangle.node.jobs.room import JobsRoom
 from tangle.node.metrics import make_registry
 from tangle.node.node import Node, open_node
 from tangle.node.panorama import About, Panorama
 from tangle.node.parts import NodeParts
 from tangle.node.process_computer import ProcessComputer
 from tangle.node.randomness import SystemRandomness
+from tangle.node.replicas.opening import open_replicas
+from tangle.node.replicas.room import ReplicaRoom
+from tangle.node.sandbox.pool import PoolSettings, open_program_pool
+from tangle.node.sandbox.runner import ProgramRunner
 from tangle.node.service import Service
 from tangle.store.blob_files import DiskBlobFiles
 from tangle.store.guard_file import GuardFile, MemoryGuard, open_guard_file
@@ -80,9 +87,17 @@ async def run_node(
         try:
             parts = _make_parts(home, config, genesis, store, computer)
             blob_files = DiskBlobFiles(home.blobs)
-            await _run(
-                parts, computer, store, blob_files, faucet, serve_doors, stop_with_parent=stop_with_parent
-            )
+            async with open_program_pool(_make_pool_settings(home, config)) as programs:
+                await _run(
+                    parts,
+                    computer,
+                    store,
+                    blob_files,
+                    programs,
+                    faucet,
+                    serve_doors,
+                    stop_with_parent=stop_with_parent,
+                )
         finally:
             computer.close()
             store.close()
@@ -93,6 +108,7 @@ async def _run(
     computer: ProcessComputer,
     store: LmdbStore,
     blob_files: DiskBlobFiles,
+    programs: ProgramRunner,
     faucet: SigningKey | None,
     serve_doors: ServeDoors,
     *,
@@ -107,10 +123,16 @@ async def _run(
                     tasks.start_soon(_stop_with_parent, stop_with_parent, tasks.cancel_scope)
                 node = await open_node(parts)
                 blobs = await _open_blobs(blob_files, node, parts)
+                node.depot.open(blobs)
                 await tasks.start(node.run)
                 await tasks.start(blobs.run)
+                bench = ThreadBench()
+                replicas = open_replicas(node, blobs, programs, bench)
+                await tasks.start(replicas.run)
                 tasks.start_soon(_open_device, computer, node)
-                await serve_doors(_make_service(node, parts, faucet, blobs), parts.config, tasks)
+                service = _make_service(node, parts, faucet, blobs, replicas)
+                tasks.start_soon(_work, open_jobs(node, JobsParts(service, blobs, programs, bench)), node)
+                await serve_doors(service, parts.config, tasks)
                 log.info("running", name=parts.config.name, checkpoint=node.finality.certified)
         finally:
             # The rooms are gone; what they handed to the store still becomes durable.
@@ -121,6 +143,12 @@ async def _open_device(computer: ProcessComputer, node: Node) -> None:
     # Building kernels takes a core for seconds: a node that is behind catches up on numpy first.
     await node.catch_up.wait_level()
     await computer.run()
+
+
+async def _work(jobs: JobsRoom, node: Node) -> None:
+    # What an old market asks for was done by others long ago.
+    await node.catch_up.wait_level()
+    await jobs.run()
 
 
 async def _open_blobs(files: DiskBlobFiles, node: Node, parts: NodeParts) -> BlobRoom:
@@ -134,17 +162,25 @@ async def _open_blobs(files: DiskBlobFiles, node: Node, parts: NodeParts) -> Blo
     )
 
 
-def _make_service(node: Node, parts: NodeParts, faucet: SigningKey | None, blobs: BlobRoom) -> Service:
+def _make_service(
+    node: Node, parts: NodeParts, faucet: SigningKey | None, blobs: BlobRoom, replicas: ReplicaRoom
+) -> Service:
     panorama = Panorama(node, About(parts.config.name, get_version()))
     registry = make_registry(node, panorama)
     registry.register(BlobCollector(blobs))
-    return Service(node, panorama, registry, faucet, blobs)
+    return Service(node, panorama, registry, faucet, blobs, replicas)
 
 
 def _make_computer(home: Home, config: NodeConfig, genesis: Genesis) -> ProcessComputer:
     jobs = [decode_job(entry.parameters) for entry in genesis.board]
     cache = Path(config.kernel_cache) if config.kernel_cache else home.path / "kernels"
     return ProcessComputer(config.get_workers(), config.device, cache, jobs)
+
+
+def _make_pool_settings(home: Home, config: NodeConfig) -> PoolSettings:
+    return PoolSettings(
+        cache=home.path / "program-kernels", device=config.device, workers=config.jobs.processes
+    )
 
 
 def _make_parts(

@@ -123,7 +123,7 @@ class Service:
             next_sequence, before = sequence, None
         anchor = board.latest
         facts = board.get_facts(anchor)
-        job = board.draw(issuer, next_sequence)
+        job = board.draw(issuer, next_sequence, anchor)
         generation = facts.generations[job]
         work, work_ms = None, None
         if with_work:
@@ -132,7 +132,7 @@ class Service:
             answer = await node.parts.computer.prove(board.build_request(job, generation, (assignment,)))
             work_ms = (node.parts.clock.monotonic_s() - begun_s) * 1000
             work = Work(EVOLUTION_WORK, job, generation, worker or issuer, answer.results[0])
-        macs = board.jobs[job].shape.multiply_accumulates * facts.difficulty
+        macs = board.get_job(job).macs * facts.difficulty
         fee = compute_weight(TRANSFER_SIZE + operation_size, macs, node.genesis.parameters) * state.price
         return PreparedTransaction(
             chain=self.chain,

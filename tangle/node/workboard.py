@@ -1,8 +1,8 @@
 """The work board: what work a transaction must carry, as the executed checkpoints say.
 
-A transaction's anchor fixes the job that is drawn for it, the difficulty, and the generations that its work
-may be of. All of that is read from the checkpoint at the anchor, so every node judges alike whenever the
-transaction reaches it; the rules themselves are ``poi``'s.
+A transaction's anchor fixes the jobs that are on the board, the one that is drawn for it, the difficulty, and
+the generations that its work may be of. All of that is read from the checkpoint at the anchor, so every node
+judges alike whenever the transaction reaches it; the rules themselves are ``poi``'s.
 """
 
 from collections import OrderedDict
@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from poi.assignment import BoardJob, draw_job
 from poi.events import Assignment, EvaluateRequest
-from poi.evolution import OpenJob, open_job, verify_drawn, verify_generation
-from poi.job import decode_job
+from poi.evolution import verify_drawn, verify_generation
+from poi.job import StandingJob, compute_job_id, decode_job
 from poi.weights import compute_effective, decode_master, encode_effective
+from tangle.core.blob_id import BlobId
 from tangle.core.errors import TangleError, WrongShard
 from tangle.core.genesis import Genesis
 from tangle.core.parameters import Parameters
@@ -34,6 +35,9 @@ ANCHOR_AHEAD_MAX: Final = 64
 """Checkpoints by which an anchor may be ahead of the latest one here: another node executed it moments
 earlier. Beyond that somebody made it up, or this node is behind and will read the transaction from history.
 """
+
+PAID_JOBS_KEPT: Final = 16
+"""Paid jobs remembered with their data, at most 16 MiB: those of the board, and some that ended."""
 
 WEIGHTS_MAX: Final = 256
 """Generations whose weights are remembered, over all jobs: 10 kB each for the digits."""
@@ -56,7 +60,21 @@ class AnchorFacts(Struct, frozen=True):
     """What a checkpoint says about work."""
 
     difficulty: int
+    board: tuple[BoardJob, ...]
+    """Jobs that can be drawn, in the order of the board."""
+
     generations: dict[JobId, int]
+
+
+class KnownJob(Struct, frozen=True):
+    """A job that is or was on the board."""
+
+    job: StandingJob
+    macs: int
+    """Multiply-accumulates of an evaluation."""
+
+    data: bytes
+    """The blob of its data; empty for a job of the genesis, whose data ship."""
 
 
 class WorkBoard:
@@ -66,17 +84,15 @@ class WorkBoard:
         self.chain = chain
         self.shard = shard
         self.parameters: Parameters = genesis.parameters
-        opened = [open_job(decode_job(entry.parameters)) for entry in genesis.board]
-        self.jobs: dict[JobId, OpenJob] = {job.id: job for job in opened}
-        self.board = tuple(
-            BoardJob(job.id, entry.budget) for job, entry in zip(opened, genesis.board, strict=True)
-        )
+        own = [decode_job(entry.parameters) for entry in genesis.board]
+        self._own = {compute_job_id(job): _make_known(job, b"") for job in own}
         self.latest = 0
         """Latest checkpoint that is executed here and on disk: the youngest usable anchor."""
 
         self._archive = archive
         self._facts: OrderedDict[int, AnchorFacts] = OrderedDict()
         self._weights: OrderedDict[tuple[JobId, int], bytes] = OrderedDict()
+        self._paid: OrderedDict[JobId, KnownJob] = OrderedDict()
 
     def get_facts(self, anchor: int) -> AnchorFacts:
         """What the checkpoint at ``anchor`` (executed here) says."""
@@ -85,12 +101,27 @@ class WorkBoard:
             checkpoint = self._archive.get_checkpoint(anchor)
             assert checkpoint is not None, "only executed checkpoints are anchors"
             facts = AnchorFacts(
-                checkpoint.difficulty, {model.job: model.generation for model in checkpoint.models}
+                checkpoint.difficulty,
+                tuple(BoardJob(model.job, model.budget) for model in checkpoint.models if model.budget),
+                {model.job: model.generation for model in checkpoint.models},
             )
             self._facts[anchor] = facts
             if len(self._facts) > FACTS_MAX:
                 self._facts.popitem(last=False)
         return facts
+
+    def get_job(self, job: JobId) -> KnownJob:
+        """A job that is or was on the board of an executed checkpoint."""
+        known = self._own.get(job) or self._paid.get(job)
+        if known is None:
+            record = self._archive.training.get_job(job)
+            assert record is not None, "a paid job is stored with the checkpoint that opens it"
+            content = self._archive.training.get_content(BlobId(record.data))
+            assert content is not None, "and so are its data"
+            known = self._paid[job] = _make_known(decode_job(record.parameters), content)
+            if len(self._paid) > PAID_JOBS_KEPT:
+                self._paid.popitem(last=False)
+        return known
 
     def get_weights(self, job: JobId, generation: int) -> bytes:
         """Effective weights of a generation that is executed here: int8, layer by layer, row-major."""
@@ -99,16 +130,16 @@ class WorkBoard:
         if weights is None:
             stored = self._archive.get_master(job, generation)
             assert stored is not None, "weights are stored with their generation"
-            opened = self.jobs[job].job
-            weights = encode_effective(compute_effective(opened, decode_master(opened, stored)))
+            known = self.get_job(job).job
+            weights = encode_effective(compute_effective(known, decode_master(known, stored)))
             self._weights[key] = weights
             if len(self._weights) > WEIGHTS_MAX:
                 self._weights.popitem(last=False)
         return weights
 
-    def draw(self, issuer: PublicKey, sequence: int) -> JobId:
-        """The job that a transaction of this issuer and sequence works for."""
-        return draw_job(self.board, issuer, sequence)
+    def draw(self, issuer: PublicKey, sequence: int, anchor: int) -> JobId:
+        """The job that a transaction of this issuer and sequence works for, at an anchor executed here."""
+        return draw_job(self.get_facts(anchor).board, issuer, sequence)
 
     def check_home(self, transaction: Transaction) -> None:
         """Check what needs neither policy nor state.
@@ -140,16 +171,17 @@ class WorkBoard:
         """
         body = transaction.body
         facts = self.get_facts(body.anchor)
-        drawn = self.draw(body.issuer, body.sequence)
+        drawn = draw_job(facts.board, body.issuer, body.sequence)
         verify_drawn(body.work.job, drawn, len(body.work.results), facts.difficulty)
-        verify_generation(self.jobs[drawn].job, body.work.generation, facts.generations[drawn])
+        verify_generation(self.get_job(drawn).job, body.work.generation, facts.generations[drawn])
 
     def build_request(
         self, job: JobId, generation: int, assignments: Sequence[Assignment]
     ) -> EvaluateRequest:
         """A request to evaluate ``assignments`` of one generation."""
+        known = self.get_job(job)
         return EvaluateRequest(
-            self.jobs[job].job, generation, self.get_weights(job, generation), tuple(assignments)
+            known.job, generation, self.get_weights(job, generation), tuple(assignments), known.data
         )
 
     def build_batch(self, transactions: Sequence[Transaction]) -> TransactionBatch:
@@ -167,3 +199,7 @@ class WorkBoard:
             for (job, generation), (items, positions) in groups.items()
         )
         return TransactionBatch(self.chain, tuple(signed), work)
+
+
+def _make_known(job: StandingJob, data: bytes) -> KnownJob:
+    return KnownJob(job, job.make_shape().multiply_accumulates, data)

@@ -74,6 +74,15 @@ class Table(Enum):
     JOB_EVENTS = ("job_events", Environment.HISTORY)
     """Job or program id, number -> what happened, when, through which transaction."""
 
+    PAID_JOBS = ("paid_jobs", Environment.HISTORY)
+    """Standing job -> what it is, whose data it learns, which job of the market pays."""
+
+    PAID_LIST = ("paid_list", Environment.HISTORY)
+    """Checkpoint index, standing job -> nothing: paid jobs in the order in which they came on the board."""
+
+    TRAINING_DATA = ("training_data", Environment.HISTORY)
+    """Blob id -> training data of a paid job."""
+
     EVIDENCE = ("evidence", Environment.HISTORY)
     """Round, author -> both blocks of an equivocation."""
 

@@ -30,7 +30,7 @@ async def test_earnings_add_up_to_what_an_account_holds_that_nobody_paid() -> No
             assert [item.checkpoint for item in page.items] == sorted(
                 (item.checkpoint for item in page.items), reverse=True
             )
-        (job,) = world.members[0].node.board.jobs
+        (job,) = world.members[0].node.board.get_facts(0).generations
         assert {item.job for item in service.get_account_earnings(WORKER, None, 100).items} == {job}
         fees = service.get_account_earnings(leader, None, 100)
         assert {(item.job, item.generation) for item in fees.items} == {(None, None)}

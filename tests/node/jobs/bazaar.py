@@ -120,6 +120,11 @@ class Bazaar:
         rows = self.node.archive.market.list_job_events(subject, 0, 1_000)
         return [row.event for row in rows]
 
+    def list_earnings(self, account: PublicKey) -> list[tuple[int, int]]:
+        """What the market gave an account, by purpose, other than by its own operations."""
+        rows = self.node.archive.get_earnings(account, None, 1_000)
+        return [(row.record.purpose, row.record.amount) for row in rows if row.record.purpose]
+
     def get_shop(self, account: PublicKey) -> Shop:
         return next(shop for shop in self.shops if shop.account == account)
 
@@ -131,6 +136,7 @@ class Bazaar:
         blobs = await open_blob_room(MemoryBlobFiles(), node.peering, clock, quota_bytes=QUOTA)
         await tasks.start(blobs.run)
         member.service.blobs = blobs
+        node.depot.open(blobs)
         parts = JobsParts(member.service, blobs, InlineRunner(OracleBackend()), InlineBench())
         room = make_jobs_room(node, parts, crew_of(node, parts))
         shop = Shop(member, blobs, room)
