@@ -5,21 +5,26 @@ must have the same bytes. What the disks say is checked, not what the nodes beli
 again when a node starts from what a crash left.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
 
+from poi.market.book import compute_held
+from poi.market.machine import Market
 from shards.blocks import BlockReference
 from shards.checkpoints import Checkpoint, SupplyTotals, check_supply, decode_checkpoint
 from shards.commits import decode_commit
 from shards.errors import SupplyBroken
 from simnet.event_log import EventLog
+from simnet.trading import RULES
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
 from tangle.core.hashing import compute_home_shard
 from tangle.core.types import PublicKey, TransactionId
 from tangle.ledger.effects import Effect, Status
 from tangle.node.archive import Archive
+from tangle.node.market_archive import decode_event
 from tangle.store.keys import compute_sequence_key, parse_block_key, parse_sequence_key
 from tangle.store.store import Store, Table, WriteBatch
 
@@ -108,6 +113,9 @@ class Checker:
         self._spread: dict[tuple[int, int], bytes] = {}
         self._own: list[dict[int, bytes]] = [{} for _ in names]
         self._commits: dict[int, tuple[int, bytes]] = {}
+        self._job_events: dict[bytes, tuple[int, bytes]] = {}
+        self.market_events: Counter[str] = Counter()
+        """What happened in the market, by the name of the event."""
 
     @property
     def checkpoints(self) -> int:
@@ -163,6 +171,9 @@ class Checker:
         for key, value in changes.get(Table.COMMITS, {}).items():
             if value is not None:
                 self._compare_commit(node, parse_sequence_key(key), value)
+        for key, value in changes.get(Table.JOB_EVENTS, {}).items():
+            if value is not None:
+                self._compare_event(node, key, value)
         if Table.CHECKPOINTS in changes:
             archive, watched = Archive(store), self._watched[node]
             watched.executed = max(parse_sequence_key(key) for key in changes[Table.CHECKPOINTS])
@@ -181,6 +192,16 @@ class Checker:
             detail = f"commit {index} is led by {leaders}"
             names = (self._names[first], self._names[node])
             self._report(Diverged(self._watched[node].executed + 1, names, detail))
+
+    def _compare_event(self, node: int, key: bytes, encoded: bytes) -> None:
+        """One history of every job; what was written again after a crash is what was there before."""
+        if key not in self._job_events:
+            self._job_events[key] = (node, encoded)
+            self.market_events[type(decode_event(encoded).event).__name__] += 1
+        first, expected = self._job_events[key]
+        if encoded != expected:
+            names = (self._names[first], self._names[node])
+            self._report(Diverged(self._watched[node].executed + 1, names, f"event {key.hex()} differs"))
 
     def _compare(self, node: int, archive: Archive, store: Store) -> None:
         """Bytes with bytes: what equals the reference need not be decoded again."""
@@ -264,6 +285,11 @@ class Checker:
                 f"accounts hold {balances} and {stakes} at stake, "
                 f"the state says {state.supply.balances} and {state.supply.stakes}"
             )
+            self._report(Violated(Invariant.SUPPLY, self._names[node], detail))
+        entries = archive.market.list_entries()
+        escrow = compute_held(Market.restore(state.market, entries, RULES).make_state(), RULES)
+        if escrow != state.supply.escrow:
+            detail = f"the market holds {escrow}, the state says {state.supply.escrow}"
             self._report(Violated(Invariant.SUPPLY, self._names[node], detail))
 
     def _advance_final(self, node: int, archive: Archive) -> None:

@@ -20,6 +20,11 @@ def make_wallet_key(options: SimulationOptions, index: int) -> SigningKey:
     return _find_key(options, index % options.shards, "wallet", index)
 
 
+def make_trader_key(options: SimulationOptions, index: int, shard: int) -> SigningKey:
+    """Key of an account that uses the market of one shard."""
+    return _find_key(options, shard, "trader", index)
+
+
 def make_forger_key(options: SimulationOptions, node: int, shard: int) -> SigningKey:
     """Key of the account from which an adversary spends in one shard."""
     return _find_key(options, shard, "forger", node)

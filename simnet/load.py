@@ -6,12 +6,17 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
+from poi.market.operations import encode_operation
 from simnet.chance import Chance, make_chance
-from simnet.homes import make_wallet_key
+from simnet.homes import make_trader_key, make_wallet_key
+from simnet.trading import Trader
 from simnet.world import Member, World
 from tangle.core.errors import TangleError
+from tangle.core.signing import SigningKey
 from tangle.core.transactions import (
     TRANSACTION_VERSION,
+    MarketCall,
+    Operation,
     Transaction,
     TransactionBody,
     Transfer,
@@ -24,6 +29,12 @@ from tangle.node.views import PreparedTransaction
 
 PATIENCE_S: Final = 5.0
 """How long a wallet waits for a node; a node that was killed never answers."""
+
+TRADES_PER_SECOND: Final = 3.0
+"""How often each trader wants something; what it wants follows from what the market is like then."""
+
+TRADER_FEE_SHARE: Final = 8
+"""How often a transfer's usual fee a trader pays at most: calls of the market are longer."""
 
 AMOUNT_MAX: Final = 1_000_000
 """Most grains of one transfer."""
@@ -44,14 +55,17 @@ class Accepted(Struct, frozen=True):
 class Wallet:
     """One account."""
 
-    def __init__(self, world: World, index: int) -> None:
-        self.name = f"wallet{index}"
-        self.key = make_wallet_key(world.options, index)
-        self.chance: Chance = make_chance(world.options.seed, "wallet", index)
+    fee_share = 1
+    """How often a transfer's usual fee it pays at most."""
+
+    def __init__(self, world: World, name: str, key: SigningKey, chance: Chance) -> None:
+        self.name = name
+        self.key = key
+        self.chance = chance
         self._world = world
 
     async def send(self, members: Sequence[Member], recipients: Sequence[PublicKey]) -> list[Accepted]:
-        """Send one transfer to the first member; with a second, another transfer of the same number to it.
+        """Send something to the first member; with a second, another thing of the same number to it.
 
         Answers what was accepted; a node that is down, full or slow accepts nothing.
         """
@@ -75,15 +89,18 @@ class Wallet:
         self, service: Service, recipients: Sequence[PublicKey], sequence: int | None
     ) -> tuple[Transaction, str]:
         prepared = await service.prepare(self.key.public_key, with_work=True, sequence=sequence)
-        recipient, amount = self.chance.choice(recipients), self.chance.randint(1, AMOUNT_MAX)
-        transaction = self._sign(prepared, recipient, amount)
+        transaction = self._sign(prepared, self._choose(service, recipients))
         try:
             (outcome,) = await service.submit((transaction.encoded,))
         except TangleError as error:
             return transaction, error.code
         return transaction, "accepted" if outcome.error is None else outcome.error.code
 
-    def _sign(self, prepared: PreparedTransaction, recipient: PublicKey, amount: int) -> Transaction:
+    def _choose(self, _service: Service, recipients: Sequence[PublicKey]) -> Operation:
+        recipient, amount = self.chance.choice(recipients), self.chance.randint(1, AMOUNT_MAX)
+        return Transfer(recipient, Grains(amount))
+
+    def _sign(self, prepared: PreparedTransaction, operation: Operation) -> Transaction:
         assert prepared.work is not None, "it was asked for"
         body = TransactionBody(
             version=TRANSACTION_VERSION,
@@ -93,11 +110,25 @@ class Wallet:
             sequence=SequenceNumber(prepared.sequence),
             anchor=CheckpointIndex(prepared.anchor),
             parents=prepared.parents,
-            operation=Transfer(recipient, Grains(amount)),
+            operation=operation,
             work=prepared.work,
-            max_fee=Grains(prepared.suggested_max_fee),
+            max_fee=Grains(self.fee_share * prepared.suggested_max_fee),
         )
         return sign_transaction(body, self.key)
+
+
+class TradingWallet(Wallet):
+    """An account that uses the market and sends nothing else."""
+
+    fee_share = TRADER_FEE_SHARE
+
+    def __init__(self, world: World, name: str, key: SigningKey, chance: Chance) -> None:
+        super().__init__(world, name, key, chance)
+        self._trader = Trader(key.public_key, chance)
+
+    def _choose(self, service: Service, recipients: Sequence[PublicKey]) -> Operation:
+        machine = service.node.executor.machine
+        return MarketCall(encode_operation(self._trader.choose(machine.market, machine.state.timestamp_ms)))
 
 
 class Load:
@@ -109,7 +140,24 @@ class Load:
         self._world = world
         self._shard = shard
         options = world.options
-        self.wallets = [Wallet(world, index) for index in range(shard, options.wallets, options.shards)]
+        self.wallets = [
+            Wallet(
+                world,
+                f"wallet{index}",
+                make_wallet_key(options, index),
+                make_chance(options.seed, "wallet", index),
+            )
+            for index in range(shard, options.wallets, options.shards)
+        ]
+        self.traders = [
+            TradingWallet(
+                world,
+                f"trader{index}.{shard}",
+                make_trader_key(options, index, shard),
+                make_chance(options.seed, "trader", shard, index),
+            )
+            for index in range(options.traders)
+        ]
         self._accounts = [wallet.key.public_key for wallet in self.wallets]
 
     async def run(self) -> None:
@@ -117,6 +165,8 @@ class Load:
         async with anyio.create_task_group() as tasks:
             for index, wallet in enumerate(self.wallets):
                 tasks.start_soon(self._send_forever, index, wallet)
+            for trader in self.traders:
+                tasks.start_soon(self._trade_forever, trader)
 
     async def probe(self, member: Member) -> Accepted:
         """Send one transfer through ``member``; tries until it is accepted."""
@@ -127,6 +177,13 @@ class Load:
                 self.accepted += accepted
                 return accepted[0]
             await anyio.sleep(1 / 4)
+
+    async def _trade_forever(self, trader: TradingWallet) -> None:
+        while True:
+            await anyio.sleep(trader.chance.expovariate(TRADES_PER_SECOND))
+            accepted = await trader.send([trader.chance.choice(self._world.get_honest(self._shard))], ())
+            self.accepted += accepted
+            self.refused += not accepted
 
     async def _send_forever(self, index: int, wallet: Wallet) -> None:
         options, chance = self._world.options, wallet.chance

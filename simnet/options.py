@@ -27,7 +27,7 @@ from simnet.faults import (
 )
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 8
+OPTIONS_VERSION: Final = 9
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -100,6 +100,9 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     wallets: Annotated[int, Meta(ge=1, le=100)] = 4
     """Accounts that send."""
+
+    traders: Annotated[int, Meta(ge=0, le=100)] = 0
+    """Accounts that use the job market, in each shard."""
 
     rate: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
     """Transactions a second, all wallets together."""
@@ -189,6 +192,7 @@ def draw_options(
         adversaries=adversaries,
         is_tight=chance.random() < 0.5,
         wallets=max(chance.randint(2, 6), shard_count),
+        traders=_draw_traders(seed),
         rate=round(chance.uniform(2, 15), 2),
         double_spends=chance.choice([0.0, 0.05, 0.3]),
         jitter_ms=round(chance.uniform(0.1, 10), 2),
@@ -200,6 +204,11 @@ def draw_options(
     )
     check_options(options)
     return options
+
+
+def _draw_traders(seed: int) -> int:
+    """Drawn apart, too: half of the seeds have a market that is used."""
+    return make_chance(seed, "traders").choice([0, 0, 2, 4])
 
 
 def _is_sharded(seed: int) -> bool:

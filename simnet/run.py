@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from simnet.checkers import FinalRun
+from simnet.checkers import Checker, FinalRun
 from simnet.event_log import EventLog, Sink
 from simnet.fail_points import FailPoint
 from simnet.options import SimulationOptions, check_options
@@ -87,6 +87,9 @@ class Report(Struct, frozen=True):
 
     adversaries: dict[str, int]
     """How often each strategy did what no honest node does."""
+
+    market: dict[str, int]
+    """What happened in the market, by the name of the event."""
 
     caught: int
     """Adversaries of whose equivocation honest nodes keep evidence."""
@@ -263,6 +266,9 @@ class Simulation:
             torn=dict(sorted(sum((member.torn for member in world.members), Counter[str]()).items())),
             fail_points={point.value: world.fail_points.reached[point] for point in FailPoint},
             adversaries=_count_actions(world.members),
+            market=dict(
+                sorted(sum((checker.market_events for checker in world.checkers), Counter[str]()).items())
+            ),
             caught=len(set[int]().union(*(checker.caught for checker in world.checkers))),
             generation=min(each.generation for each in figures),
             shards=figures,
@@ -295,6 +301,10 @@ def run_simulation(
         return report
 
     return run_in_virtual_time(main, options.seed)
+
+
+def _count_events(checkers: Sequence[Checker]) -> dict[str, int]:
+    return dict(sorted(sum((checker.market_events for checker in checkers), Counter[str]()).items()))
 
 
 def _count_actions(members: Sequence[Member]) -> dict[str, int]:

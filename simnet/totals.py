@@ -5,10 +5,11 @@ What never happened is counted too, as 0: a fault that no seed reached is one th
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import get_args
+from typing import Final, get_args
 
 from msgspec import Struct
 
+from poi.market.outcomes import Event
 from simnet.adversaries import Strategy
 from simnet.fail_points import FailPoint
 from simnet.faults import POINTS, Fault
@@ -16,6 +17,11 @@ from simnet.run import Report
 from simnet.store import Torn
 from simnet.tampering import TRICKS
 from simnet.verdicts import Verdict
+
+_TRAINED: Final = {"DataConfirmed", "GenerationPaid"}
+
+MARKET_EVENTS: Final = sorted({each.__name__ for each in get_args(Event)} - _TRAINED)
+"""Whatever can happen in the market without training, of which simulations have none."""
 
 
 class PointTotal(Struct, frozen=True):
@@ -64,6 +70,9 @@ class Totals(Struct, frozen=True):
     torn: dict[str, int]
     """How often a crash in the middle of a write left what of it."""
 
+    market: dict[str, int]
+    """What happened in the market, by the name of the event."""
+
     strategies: dict[str, StrategyTotal]
     fail_points: dict[str, PointTotal]
 
@@ -86,6 +95,7 @@ def compute_totals(reports: Iterable[Report]) -> Totals:
         faults={kind.__name__: faults[kind.__name__] for kind in get_args(Fault)},
         tampering=_add_up((report.tampering for report in runs), TRICKS),
         torn=_add_up((report.torn for report in runs), [each.value for each in Torn]),
+        market=_add_up((report.market for report in runs), MARKET_EVENTS),
         strategies={each.value: StrategyTotal(played[each.value], actions[each.value]) for each in Strategy},
         fail_points={each.value: PointTotal(reached[each.value], faults[each.value]) for each in FailPoint},
     )
@@ -97,6 +107,7 @@ def find_unmet(totals: Totals) -> tuple[str, ...]:
         "several shards": totals.sharded,
         **{f"fault {name}": count for name, count in totals.faults.items()},
         **{f"tampering {name}": count for name, count in totals.tampering.items()},
+        **{f"market {name}": count for name, count in totals.market.items()},
         **{f"adversary {name}": each.actions for name, each in totals.strategies.items()},
         **{f"fail point {name}": each.reached for name, each in totals.fail_points.items()},
     }

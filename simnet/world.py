@@ -25,12 +25,14 @@ from simnet.computer import SharedComputer
 from simnet.eclipse import SYBILS_MAX
 from simnet.event_log import EventLog, current_node
 from simnet.fail_points import FailPoint, FailPoints
-from simnet.homes import make_forger_key, make_wallet_key
+from simnet.homes import make_forger_key, make_trader_key, make_wallet_key
+from simnet.jury import Jury
 from simnet.network import PacketNetwork
 from simnet.options import SimulationOptions
 from simnet.store import DiskPace, SimulatedGuard, SimulatedStore, Torn, make_disk
 from simnet.supplies import SupplyChecker
 from simnet.timeline import Timeline
+from simnet.trading import RULES
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
 from tangle.core.encoding import encode
 from tangle.core.errors import TangleError
@@ -256,6 +258,7 @@ class Member:
             storing.start_soon(store.run)
             try:
                 node = await open_node(self._make_parts(store))
+                node.jobs = Jury(node, is_honest=self.bender is None)
                 self.on_opened(node)
                 async with anyio.create_task_group() as tasks:
                     await tasks.start(node.run)
@@ -283,6 +286,7 @@ class Member:
             node_key=make_key(seed, "node", self.number),
             validator_key=self.validator_key,
             agent=f"{self.name} simnet",
+            market_rules=RULES,
         )
 
 
@@ -409,6 +413,11 @@ def make_genesis(options: SimulationOptions) -> Genesis:
     parameters = replace(TIGHT if options.is_tight else PARAMETERS, shard_bits=options.shard_bits)
     genesis = found_network("simnet", parameters, keys, None, START_MS)
     wallets = [make_wallet_key(options, index).public_key for index in range(options.wallets)]
+    wallets += [
+        make_trader_key(options, index, shard).public_key
+        for shard in range(options.shards)
+        for index in range(options.traders)
+    ]
     wallets += [
         make_forger_key(options, adversary.node, shard).public_key
         for adversary in options.adversaries

@@ -120,7 +120,7 @@ class MarketArchive:
         rows = self._store.scan(
             Table.JOB_EVENTS, start, stop, limit=min(limit, max(0, self._count(job) - first))
         )
-        return [_decode_event(key, value) for key, value in rows]
+        return [_make_event_view(key, value) for key, value in rows]
 
     def _put_events(
         self,
@@ -153,8 +153,13 @@ def _decode_job(value: bytes) -> JobView:
     return JobView(record.job, Ending(record.ending), record.refunded)
 
 
-def _decode_event(key: bytes, value: bytes) -> JobEventView:
-    record = decode(EventRecord, value, limit=RECORD_SIZE_MAX)
+def decode_event(value: bytes) -> EventRecord:
+    """Read an event of the own store."""
+    return decode(EventRecord, value, limit=RECORD_SIZE_MAX)
+
+
+def _make_event_view(key: bytes, value: bytes) -> JobEventView:
+    record = decode_event(value)
     return JobEventView(
         number=parse_sequence_key(key[32:]),
         checkpoint=record.checkpoint,

@@ -28,7 +28,6 @@ from tangle.net.messages import Announce, Blocks, Hello, LedgerRequest, Response
 from tangle.node.archive import Archive
 from tangle.node.catch_up import CatchUp, Progress
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
-from tangle.node.depot import Depot
 from tangle.node.entry import wait_for_entry
 from tangle.node.event_log import EventLog
 from tangle.node.executor import Executor
@@ -86,7 +85,6 @@ class Node:
         self.events = EventLog(archive, parameters.address_prefix.decode())
         self.keeper = Keeper(archive, parts.guard, self.events)
         self.finality = self._make_finality(recovered)
-        self.depot = Depot(archive.training)
         self.executor = self._make_executor(recovered)
         self.peering = parts.make_peering(self.chain, self, archive)
         self.gossip = Gossip(self.peering)
@@ -311,7 +309,6 @@ class Node:
             subdag=self.subdag,
             archive=self.archive,
             finality=self.finality,
-            depot=self.depot,
             on_subdag_events=self._on_subdag_events,
             on_executed=self._on_executed,
         )

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from aivm.backends.protocol import Backend
+from poi.market.limits import DEVNET_RULES, MarketRules
 from shards.committee import Committee
 from shards.core import CommitteeCore
 from shards.events import Pace
@@ -51,6 +52,9 @@ class NodeParts(Struct, frozen=True):
     validator_key: SigningKey | None
     agent: str
     """Name and version of this software, for peers."""
+
+    market_rules: MarketRules = DEVNET_RULES
+    """Numbers of the job market, the same in every node of a network; simulations have faster ones."""
 
     @property
     def shard(self) -> Shard:
@@ -101,6 +105,7 @@ class NodeParts(Struct, frozen=True):
             read_account=read_account,
             list_accounts=list_accounts,
             market_entries=recovered.market_entries,
+            rules=self.market_rules,
         )
 
     def make_committee_core(

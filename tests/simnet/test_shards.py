@@ -24,7 +24,7 @@ from simnet.tampering import Tampering
 from simnet.verdicts import Diverged, Finding, Invariant, Pass, Violated
 from simnet.world import World
 from tangle.core.genesis import Genesis
-from tangle.core.transactions import Transaction
+from tangle.core.transactions import Operation, Transaction, Transfer
 from tangle.core.types import Grains, PublicKey, Shard
 from tangle.ledger.accounts import Account
 from tangle.ledger.state import LedgerState, make_genesis_state
@@ -200,12 +200,11 @@ def send_abroad(monkeypatch: pytest.MonkeyPatch, options: SimulationOptions) -> 
     accounts = [make_wallet_key(options, index).public_key for index in range(options.wallets)]
     sign = Wallet._sign
 
-    def sign_abroad(
-        self: Wallet, prepared: PreparedTransaction, recipient: PublicKey, amount: int
-    ) -> Transaction:
-        home = find_home(options, recipient)
+    def sign_abroad(self: Wallet, prepared: PreparedTransaction, operation: Operation) -> Transaction:
+        assert isinstance(operation, Transfer)
+        home = find_home(options, operation.recipient)
         abroad = next(account for account in accounts if find_home(options, account) != home)
-        return sign(self, prepared, abroad, amount)
+        return sign(self, prepared, replace(operation, recipient=abroad))
 
     monkeypatch.setattr(Wallet, "_sign", sign_abroad)
 
