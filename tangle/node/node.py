@@ -28,6 +28,7 @@ from tangle.net.messages import Announce, Blocks, Hello, LedgerRequest, Response
 from tangle.node.archive import Archive
 from tangle.node.catch_up import CatchUp, Progress
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
+from tangle.node.depot import Depot
 from tangle.node.entry import wait_for_entry
 from tangle.node.event_log import EventLog
 from tangle.node.executor import Executor
@@ -85,6 +86,7 @@ class Node:
         self.events = EventLog(archive, parameters.address_prefix.decode())
         self.keeper = Keeper(archive, parts.guard, self.events)
         self.finality = self._make_finality(recovered)
+        self.depot = Depot(archive.training)
         self.executor = self._make_executor(recovered)
         self.peering = parts.make_peering(self.chain, self, archive)
         self.gossip = Gossip(self.peering)
@@ -309,6 +311,7 @@ class Node:
             subdag=self.subdag,
             archive=self.archive,
             finality=self.finality,
+            depot=self.depot,
             on_subdag_events=self._on_subdag_events,
             on_executed=self._on_executed,
         )
