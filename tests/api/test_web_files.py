@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
+from yarl import URL
 
 from tangle.api.web_files import CONTENT_POLICY, MEDIA_TYPES, WEB_FILES, WEB_ROOT, load_web_files
 from tests.api.serving import Http
@@ -64,8 +66,6 @@ async def test_a_head_has_the_fields_and_no_body(http: Http) -> None:
     ],
 )
 async def test_nothing_else_is_handed_out(http: Http, path: str) -> None:
-    from yarl import URL
-
     options: dict[str, Any] = {}
     async with http.session.get(URL(http.base_url + path, encoded=True), **options) as response:
         content = await response.json(content_type="application/problem+json")
@@ -106,3 +106,9 @@ def test_every_import_leads_to_a_file() -> None:
             assert found.resolve().relative_to(WEB_ROOT.resolve()).as_posix() in WEB_FILES, (name, target)
     for target in re.findall(r'(?:src|href)="/web/([^"]+)"', SOURCES["index.html"]):
         assert target in WEB_FILES, target
+
+
+def test_the_wheel_ships_every_file() -> None:
+    root = WEB_ROOT.parent.parent.parent
+    shipped = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
+    assert {f"tangle/api/web/{name}" for name in WEB_FILES} <= shipped

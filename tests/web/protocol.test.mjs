@@ -195,19 +195,19 @@ test("a real proof holds, and says what it proves", async () => {
   );
 });
 
-test("a proof with any one byte changed is refused", async () => {
-  let refused = 0;
+test("a proof with any one bit changed is refused, by name", async () => {
   for (let place = 0; place < proof.length; place += 1) {
-    const changed = proof.slice();
-    changed[place] ^= 1 << place % 8;
-    await assert.rejects(
-      verifyProof(changed, genesis),
-      (error) => error instanceof Refused || error instanceof MalformedEncoding,
-      `byte ${place}`,
-    );
-    refused += 1;
+    const bit = place % 8;
+    for (const mask of new Set([1 << bit, 0x20 << (place % 3), 0xff])) {
+      const changed = proof.slice();
+      changed[place] ^= mask;
+      await assert.rejects(
+        verifyProof(changed, genesis),
+        (error) => error instanceof Refused || error instanceof MalformedEncoding,
+        `byte ${place} xor ${mask}`,
+      );
+    }
   }
-  assert.equal(refused, proof.length);
 });
 
 test("a proof of another network is refused", async () => {

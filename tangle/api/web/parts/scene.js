@@ -30,6 +30,7 @@ export class Scene {
     this.drawnDots = new Map();
     this.drawnEdges = new Map();
     this.isNew = true;
+    this.hasSlid = false;
     svg.replaceChildren(this.world);
   }
 
@@ -48,7 +49,8 @@ export class Scene {
 
   /** Move the picture so that pixel `left` of the layout is at the left edge. */
   slide(left, isSmooth) {
-    this.world.classList.toggle("smooth", isSmooth && !this.isNew);
+    this.world.classList.toggle("smooth", isSmooth && this.hasSlid);
+    this.hasSlid = true;
     this.world.style.transform = `translateX(${-Math.round(left)}px)`;
   }
 

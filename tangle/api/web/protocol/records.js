@@ -6,33 +6,51 @@
 import { decode, encode, MalformedEncoding } from "./cbor.js";
 import { hash } from "./hashing.js";
 
+// Every field with its type: `n` natural, `i` integer, `b` byte string, `b32` one of 32 bytes, `l` array.
 const FIELDS = {
-  genesis: "version name timestampMs parameters validators allocations board",
-  validator: "publicKey weight",
-  envelope: "body signature",
-  transaction: "version chain shard issuer sequence anchor parents operation work maxFee",
-  work: "kind job generation worker results",
-  effect: "transaction status fee workCounted changes figures",
-  change: "account balance sequence stake",
+  genesis: "version:n name:b timestampMs:n parameters:l validators:l allocations:l board:l",
+  validator: "publicKey:b32 weight:n",
+  envelope: "body:b signature:b64",
+  transaction:
+    "version:n chain:b8 shard:n issuer:b32 sequence:n anchor:n parents:l operation:l work:l maxFee:n",
+  transfer: "tag:n recipient:b32 amount:n",
+  work: "kind:n job:b32 generation:n worker:b32 results:l",
+  effect: "transaction:b32 status:n fee:n workCounted:n changes:l figures:l",
+  change: "account:b32 balance:n sequence:n stake:n",
   checkpoint:
-    "version chain shard epoch index previous leader timestampMs orderedTotal orderedCount orderedRoot " +
-    "effectsRoot receiptsRoot stateDigest accountsRoot price difficulty supply models nextCommittee",
-  leader: "round author digest",
-  supply: "genesis emitted burned balances stakes escrow fund inFlight",
-  model: "job generation weightsDigest score budget",
-  certificate: "index digest signatures",
-  signature: "author signature",
-  inclusion: "index size path",
-  proof: "version transaction effect ordered effects checkpoint certificate",
+    "version:n chain:b8 shard:n epoch:n index:n previous:b32 leader:l timestampMs:n orderedTotal:n " +
+    "orderedCount:n orderedRoot:b32 effectsRoot:b32 receiptsRoot:b32 stateDigest:b32 accountsRoot:b32 " +
+    "price:n difficulty:n supply:l models:l nextCommittee:l",
+  leader: "round:n author:n digest:b32",
+  supply: "genesis:n emitted:n burned:n balances:n stakes:n escrow:n fund:n inFlight:n",
+  model: "job:b32 generation:n weightsDigest:b32 score:i budget:n",
+  certificate: "index:n digest:b32 signatures:l",
+  signature: "author:n signature:b64",
+  inclusion: "index:n size:n path:l",
+  proof: "version:n transaction:b effect:b ordered:l effects:l checkpoint:l certificate:l",
 };
 
-/** The fields of a record by name; throws MalformedEncoding when their number is another one. */
+function isOfType(value, type) {
+  if (type === "n") return typeof value === "bigint" && value >= 0n;
+  if (type === "i") return typeof value === "bigint";
+  if (type === "l") return Array.isArray(value);
+  return value instanceof Uint8Array && (type === "b" || value.length === Number(type.slice(1)));
+}
+
+/** The fields of a record by name; throws MalformedEncoding for other fields than it has. */
 export function name(kind, values) {
-  const names = FIELDS[kind].split(" ");
-  if (!Array.isArray(values) || values.length !== names.length) {
-    throw new MalformedEncoding(`a ${kind} has ${names.length} fields`);
+  const fields = FIELDS[kind].split(" ").map((field) => field.split(":"));
+  if (!Array.isArray(values) || values.length !== fields.length) {
+    throw new MalformedEncoding(`a ${kind} has ${fields.length} fields`);
   }
-  return Object.fromEntries(names.map((field, place) => [field, values[place]]));
+  fields.forEach(([field, type], place) => {
+    if (!isOfType(values[place], type)) throw new MalformedEncoding(`${field} of a ${kind} is of another type`);
+  });
+  return Object.fromEntries(fields.map(([field], place) => [field, values[place]]));
+}
+
+function demandAll(values, type, what) {
+  if (!values.every((value) => isOfType(value, type))) throw new MalformedEncoding(`${what} are of another type`);
 }
 
 /** A genesis, with its hash and chain. */
@@ -53,15 +71,18 @@ export function readGenesis(bytes) {
 export function readTransaction(bytes) {
   const envelope = name("envelope", decode(bytes));
   const body = name("transaction", decode(envelope.body));
-  const [tag, ...rest] = body.operation;
+  demandAll(body.parents, "b32", "parents");
+  const work = name("work", body.work);
+  demandAll(work.results, "i", "results");
+  const isTransfer = body.operation[0] === 1n;
   return {
     ...body,
     id: hash("tangle/tx", bytes),
     signed: envelope.body,
     signature: envelope.signature,
     size: bytes.length,
-    transfer: tag === 1n && rest.length === 2 ? { recipient: rest[0], amount: rest[1] } : null,
-    work: name("work", body.work),
+    transfer: isTransfer ? name("transfer", body.operation) : null,
+    work,
   };
 }
 
@@ -89,13 +110,19 @@ export function readCertificate(values) {
   return { ...certificate, signatures: certificate.signatures.map((part) => name("signature", part)) };
 }
 
+function readInclusion(values) {
+  const inclusion = name("inclusion", values);
+  demandAll(inclusion.path, "b32", "hashes of a path");
+  return inclusion;
+}
+
 /** A proof; its transaction and effect are still bytes. */
 export function readProof(bytes) {
   const proof = name("proof", decode(bytes));
   return {
     ...proof,
-    ordered: name("inclusion", proof.ordered),
-    effects: name("inclusion", proof.effects),
+    ordered: readInclusion(proof.ordered),
+    effects: readInclusion(proof.effects),
     checkpoint: readCheckpoint(proof.checkpoint),
     certificate: readCertificate(proof.certificate),
   };

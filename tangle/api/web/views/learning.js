@@ -111,15 +111,16 @@ class LearningView {
     try {
       const genesis = await getGenesis();
       const shard = await getShard(this.signal);
-      const [values, certificates] = decode(await getBytes(`/v1/checkpoints/${shard}/${current.checkpoint}`, "application/cbor", this.signal));
+      const [values, certificates] = decode(await getBytes(`/v1/checkpoints/${shard}/latest`, "application/cbor", this.signal));
+      if (certificates.length === 0) throw new Error("nothing is certified yet");
       const checkpoint = readCheckpoint(values);
       const { authors } = await verifyCertificate(readCertificate(certificates[0]), checkpoint, genesis);
       const digest = hashRecord("tangle/weights", fromHex(model.job), BigInt(current.generation), model.layer_sizes, weights);
       const signed = checkpoint.models.find((one) => toHex(one.job) === model.job && one.generation === BigInt(current.generation));
-      if (!signed) throw new Error("that checkpoint names another generation");
+      if (!signed) throw new Error("the latest checkpoint names another generation already; try again");
       if (!isEqual(signed.weightsDigest, digest)) throw new Error("these weights have another digest than the committee signed");
       this.verdict.classList.add("good");
-      this.verdict.textContent = `Generation ${formatCount(current.generation)}: the hash of these ${formatCount(weights.length)} bytes is in checkpoint ${formatCount(current.checkpoint)}, which validators ${authors.join(", ")} signed.`;
+      this.verdict.textContent = `Generation ${formatCount(current.generation)}: the hash of these ${formatCount(weights.length)} bytes is in checkpoint ${formatCount(checkpoint.index)}, which validators ${authors.join(", ")} signed.`;
     } catch (error) {
       if (this.signal.aborted) return;
       this.verdict.classList.add("bad");
