@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
+import structlog
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
@@ -21,7 +22,7 @@ from tangle.core.types import ChainId, PublicKey
 from tangle.net.errors import RequestRefused, RequestTimeout, SessionClosed
 from tangle.net.replica_messages import AskReplica, ReplicaSealed, ReplicaShown, ShowReplica
 from tangle.node.peer import Peer
-from tangle.node.replicas.errors import ReplicasSilent, WrongSeals
+from tangle.node.replicas.errors import ReplicasSilent, ReplicasWithheld, WrongSeals
 from tangle.node.replicas.orders import Order
 from tangle.node.replicas.panel import NEEDED, Panel
 from tangle.node.replicas.views import AnswerTimes, FastAnswer
@@ -38,6 +39,9 @@ HONEST: Final = (RequestRefused, RequestTimeout, SessionClosed)
 
 RECEIPT_VERSION: Final = 1
 """Version of receipts."""
+
+
+log = structlog.get_logger("replicas")
 
 
 class Setting(Struct, frozen=True):
@@ -86,6 +90,11 @@ class OwnMember:
         """Show the result."""
         return await self._worker.show(order.job, seals, self._asker)
 
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return "own"
+
     def blame(self, error: TangleError) -> None:
         """Nobody blames himself; a wrong result of this node shows as a dissent."""
 
@@ -105,6 +114,11 @@ class PeerMember:
     async def show(self, order: Order, seals: tuple[Sealed, ...]) -> ReplicaShown:
         """Have it show the result."""
         return await self._peer.session.request(ShowReplica(0, order.job, seals), timeout_s=SHOW_S)
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return self._peer.name
 
     def blame(self, error: TangleError) -> None:
         """It lied."""
@@ -144,7 +158,8 @@ class Consultation:
                 except TangleError as error:
                     self._failure = error
             if self._verdict is None and self._failure is None:
-                self._failure = ReplicasSilent(len(self._shown), NEEDED, panel.reasons)
+                fault = ReplicasWithheld if panel.is_closed else ReplicasSilent
+                self._failure = fault(len(self._shown), NEEDED, panel.reasons)
             tasks.cancel_scope.cancel()
 
     def make_answer(self, begun_s: float) -> FastAnswer:
@@ -242,6 +257,7 @@ class Consultation:
             code = error.reason.decode(errors="replace")
         elif not isinstance(error, HONEST):
             member.blame(error)
+        log.info("replica-failed", member=member.name, code=code, job=self.order.job.hex()[:16])
         panel.on_failure(member, code)
 
     def _verify(self, shown: ReplicaShown, worker: PublicKey, seals: tuple[Sealed, ...]) -> None:

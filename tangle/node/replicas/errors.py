@@ -124,8 +124,25 @@ class ReplicasSilent(ReplicaFault):
         self.reasons = reasons
         why = f" ({', '.join(reasons)})" if reasons else ""
         super().__init__(
-            f"{found} validators gave a result, {needed} are needed{why}; "
-            "the job itself goes on, and the ledger settles it"
+            f"{found} validators gave a result, {needed} are needed{why}; send the same transaction again, "
+            "or wait for the ledger to settle the job"
+        )
+
+
+class ReplicasWithheld(ReplicaFault):
+    """Too few validators showed what they had sealed; a sealed result is shown for one list of seals only, so
+    asking again is in vain.
+    """
+
+    code = "replicas-withheld"
+
+    def __init__(self, found: int, needed: int, reasons: tuple[str, ...]) -> None:
+        self.found = found
+        self.needed = needed
+        self.reasons = reasons
+        why = f" ({', '.join(reasons)})" if reasons else ""
+        super().__init__(
+            f"{found} validators showed their result, {needed} are needed{why}; the ledger settles the job"
         )
 
 

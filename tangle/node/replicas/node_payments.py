@@ -11,7 +11,7 @@ from tangle.node.replicas.orders import Order
 from tangle.node.replicas.payment import Terms, verify_paid, verify_terms
 from tangle.node.views import TransactionStatus, WaitTimeout
 
-PAY_WAIT_S: Final = 2.0
+PAY_WAIT_S: Final = 4.0
 """How long the transaction may take to be taken in here: parents may have to be fetched."""
 
 

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 from poi.countersigning import Sealed
 from poi.replication import Agreed, Hopeless, Undecided, judge_replicas
 from tangle.core.types import Digest, PublicKey
-from tangle.node.replicas.errors import ReplicasDisagree, ReplicasSilent
+from tangle.node.replicas.errors import ReplicasDisagree, ReplicasSilent, ReplicasWithheld
 
 SIZE: Final = 3
 """Validators on the list of seals: the fewest of which one may be wrong."""
@@ -117,7 +117,7 @@ class Panel(Generic[Member]):
     def judge(self) -> Agreed | None:
         """What the results say; none while that may still change.
 
-        :raises ReplicasSilent: too few were shown. :raises ReplicasDisagree: they differ.
+        :raises ReplicasWithheld: too few were shown. :raises ReplicasDisagree: they differ.
         """
         assert self._closed is not None, "results are shown once the list is closed"
         assigned = frozenset(each.worker for each in self._closed.values())
@@ -132,7 +132,7 @@ class Panel(Generic[Member]):
                     different = len(set(self._shown.values()))
                     if different > 1:
                         raise ReplicasDisagree(different)
-                    raise ReplicasSilent(len(self._shown), NEEDED, self.reasons)
+                    raise ReplicasWithheld(len(self._shown), NEEDED, self.reasons)
                 return None
 
     @property

@@ -19,7 +19,7 @@ from tangle.node.blob_fetch import Neighbours
 from tangle.node.blobs import BlobRoom
 from tangle.node.peer import Peer
 from tangle.node.replicas.consulting import Consultation, OwnMember, PeerMember, Setting
-from tangle.node.replicas.errors import NotOffered
+from tangle.node.replicas.errors import NotOffered, ReplicasDisagree, ReplicasWithheld
 from tangle.node.replicas.orders import bind_inputs, read_order
 from tangle.node.replicas.views import FastAnswer
 from tangle.node.replicas.worker import RUNS_PER_ASKER_MAX, Payments, Programs, ReplicaWorker
@@ -36,6 +36,9 @@ REQUESTS_MAX: Final = 64
 
 RETRY_AFTER_S: Final = 0.5
 """When to ask again where there are too many."""
+
+FINAL: Final = (ReplicasDisagree, ReplicasWithheld)
+"""Failures after which the same transaction cannot get an answer: results are shown for one list of seals."""
 
 log = structlog.get_logger("replicas")
 
@@ -112,7 +115,7 @@ class ReplicaRoom:
             try:
                 response = await self._make_response(request, peer, worker)
             except TangleError as error:
-                log.info("replica-refused", peer=peer.name, code=error.code)
+                log.info("replica-refused", peer=peer.name, code=error.code, reason=str(error))
                 response = Refused(0, error.code.encode())
             with suppress(SessionClosed):
                 await peer.session.send(replace(response, request=request.request))
@@ -141,7 +144,8 @@ class ReplicaRoom:
 
         :raises Overloaded: too many answers are being made.
         :raises NotOffered: this node does not take part.
-        :raises ReplicasSilent, ReplicasDisagree: the transaction was taken in, yet there is no answer now.
+        :raises ReplicasSilent: too few validators have a result now; the transaction was taken in.
+        :raises ReplicasWithheld, ReplicasDisagree: there will be none before the ledger settles the job.
         :raises TangleError: the job, the inputs, or the transaction are refused.
         """
         if self._tasks is None:
@@ -170,7 +174,8 @@ class ReplicaRoom:
             self.failed += 1
             log.info("answer-failed", id=identity.hex()[:16], code=error.code)
             pending.failure = error
-            del self._answers[identity]
+            if not isinstance(error, FINAL):
+                del self._answers[identity]
         finally:
             self._under_way -= 1
             if pending.answer is None and pending.failure is None:

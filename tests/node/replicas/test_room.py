@@ -28,7 +28,14 @@ from tangle.net.replica_messages import AskReplica, ReplicaSealed, ReplicaShown,
 from tangle.node.blobs import BlobRoom, make_idle_room
 from tangle.node.peer import Peer
 from tangle.node.peering import Peering, PeeringConfig
-from tangle.node.replicas.errors import NotOffered, ReplicasDisagree, ReplicasSilent, Unpaid, WrongInputs
+from tangle.node.replicas.errors import (
+    NotOffered,
+    ReplicasDisagree,
+    ReplicasSilent,
+    ReplicasWithheld,
+    Unpaid,
+    WrongInputs,
+)
 from tangle.node.replicas.orders import bind_inputs
 from tangle.node.replicas.panel import GRACE_S, HEDGE_S
 from tangle.node.replicas.room import ANSWERS_MAX, ReplicaRoom
@@ -264,6 +271,19 @@ async def test_when_too_few_answer_the_reasons_are_told() -> None:
         for member in members[1:]:
             member.payments.fault = None
         assert (await ask(members[0])).outputs == (RIGHT,)  # the same transaction, later
+
+
+async def test_what_is_sealed_and_not_shown_is_not_asked_for_again() -> None:
+    async with nodes(3) as members:
+        for member in members[1:]:
+            member.payments.late_fault = Unpaid("spent")
+        with pytest.raises(ReplicasWithheld):
+            await ask(members[0])
+        for member in members[1:]:
+            member.payments.late_fault = None
+        with pytest.raises(ReplicasWithheld):
+            await ask(members[0])
+        assert [member.room.worker.runs_done for member in members if member.room.worker] == [1, 1, 1]
 
 
 async def test_a_transaction_that_is_refused_ends_it() -> None:
