@@ -171,7 +171,7 @@ def expire_soon(node: Node) -> None:
 
 
 def forget_weight_of_work(node: Node) -> None:
-    node.executor.machine._macs = {}
+    node.executor.machine.get_evaluation_macs = lambda _: 0  # type: ignore[method-assign]  # the planted bug
 
 
 def reverse_commits(node: Node) -> None:
