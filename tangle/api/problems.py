@@ -61,6 +61,7 @@ PROBLEM_STATUS: Final = {
     "replica-taken": HTTPStatus.CONFLICT,
     "replicas-disagree": HTTPStatus.CONFLICT,
     "replicas-silent": HTTPStatus.SERVICE_UNAVAILABLE,
+    "replicas-withheld": HTTPStatus.CONFLICT,
     "request-invalid": HTTPStatus.BAD_REQUEST,
     "route-unknown": HTTPStatus.NOT_FOUND,
     "token-required": HTTPStatus.UNAUTHORIZED,

@@ -33,8 +33,7 @@ from tangle.node.process_computer import ProcessComputer
 from tangle.node.randomness import SystemRandomness
 from tangle.node.replicas.opening import open_replicas
 from tangle.node.replicas.room import ReplicaRoom
-from tangle.node.sandbox.pool import PoolSettings, open_program_pool
-from tangle.node.sandbox.runner import ProgramRunner
+from tangle.node.sandbox.pool import PoolSettings, ProgramPool, open_program_pool
 from tangle.node.service import Service
 from tangle.store.blob_files import DiskBlobFiles
 from tangle.store.guard_file import GuardFile, MemoryGuard, open_guard_file
@@ -108,7 +107,7 @@ async def _run(
     computer: ProcessComputer,
     store: LmdbStore,
     blob_files: DiskBlobFiles,
-    programs: ProgramRunner,
+    programs: ProgramPool,
     faucet: SigningKey | None,
     serve_doors: ServeDoors,
     *,
@@ -129,7 +128,7 @@ async def _run(
                 bench = ThreadBench()
                 replicas = open_replicas(node, blobs, programs, bench)
                 await tasks.start(replicas.run)
-                tasks.start_soon(_open_device, computer, node)
+                tasks.start_soon(_open_device, computer, programs, node)
                 service = _make_service(node, parts, faucet, blobs, replicas)
                 tasks.start_soon(_work, open_jobs(node, JobsParts(service, blobs, programs, bench)), node)
                 await serve_doors(service, parts.config, tasks)
@@ -139,10 +138,13 @@ async def _run(
             store.stop()
 
 
-async def _open_device(computer: ProcessComputer, node: Node) -> None:
+async def _open_device(computer: ProcessComputer, programs: ProgramPool, node: Node) -> None:
     # Building kernels takes a core for seconds: a node that is behind catches up on numpy first.
     await node.catch_up.wait_level()
-    await computer.run()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(computer.run)
+        if node.parts.config.jobs.worker:  # the first customer should not wait for a worker process
+            tasks.start_soon(programs.warm)
 
 
 async def _work(jobs: JobsRoom, node: Node) -> None:
