@@ -12,7 +12,7 @@ from simnet.run import Report, run_simulation
 from simnet.verdicts import Diverged, Invariant, NoProgress, Violated
 from simnet.world import Member, World
 from tangle.core.transactions import Transaction
-from tangle.core.types import Grains, PublicKey, TransactionId
+from tangle.core.types import Grains, JobId, PublicKey, TransactionId
 from tangle.ledger.accounts import Account
 from tangle.node.node import Node
 from tangle.node.views import TransactionStatus
@@ -171,7 +171,10 @@ def expire_soon(node: Node) -> None:
 
 
 def forget_weight_of_work(node: Node) -> None:
-    node.executor.machine.get_evaluation_macs = lambda _: 0  # type: ignore[method-assign]  # the planted bug
+    def weigh_nothing(_: JobId) -> int:
+        return 0
+
+    node.executor.machine.get_evaluation_macs = weigh_nothing  # type: ignore[method-assign]  # the planted bug
 
 
 def reverse_commits(node: Node) -> None:
