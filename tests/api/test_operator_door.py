@@ -71,7 +71,15 @@ async def test_the_public_door_knows_none_of_its_routes(ledger: LedgerDouble) ->
 
 @pytest.mark.parametrize(
     "shown",
-    ["", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}0", "Bearer", "Bearer " + "x" * 3_000],
+    [
+        "",
+        TOKEN,
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN}0",
+        "Bearer",
+        "Bearer " + "x" * 3_000,
+    ],
 )
 async def test_nothing_happens_without_the_token(ledger: LedgerDouble, shown: str) -> None:
     operator = OperatorDouble()
