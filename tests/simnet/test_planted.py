@@ -174,7 +174,7 @@ def forget_weight_of_work(node: Node) -> None:
     def weigh_nothing(_: JobId) -> int:
         return 0
 
-    node.executor.machine.get_evaluation_macs = weigh_nothing  # type: ignore[method-assign]  # the planted bug
+    setattr(node.executor.machine, "get_evaluation_macs", weigh_nothing)  # noqa: B010  # the planted bug
 
 
 def reverse_commits(node: Node) -> None:
