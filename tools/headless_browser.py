@@ -154,7 +154,11 @@ class Page:
     async def click(self, selector: str) -> None:
         """Press the pointer on the middle of the first element that matches."""
         await self.wait(f"document.querySelector({selector!r})")
-        x, y = await self.run(MIDDLE % {"selector": repr(selector)})
+        place, before = await self.run(MIDDLE % {"selector": repr(selector)}), None
+        while place != before:  # what moves cannot be hit
+            await anyio.sleep(POLL_S)
+            place, before = await self.run(MIDDLE % {"selector": repr(selector)}), place
+        x, y = place
         for kind in ("mousePressed", "mouseReleased"):
             await self.call(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1, buttons=1

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from msgspec import Struct
@@ -37,13 +36,13 @@ class Site(Struct, frozen=True):
         await self.page.wait("document.querySelector('h1') && !document.querySelector('.loading')")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     """The client and the browser's driver use aiohttp."""
     return "asyncio"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> str:
     """A Chromium."""
     path = find_browser()
@@ -52,7 +51,7 @@ def browser() -> str:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def node_js() -> str:
     """A Node.js."""
     path = shutil.which("node")
@@ -61,16 +60,16 @@ def node_js() -> str:
     return path
 
 
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeUnderTest]:
-    """A network of one validator."""
-    with running(found_devnet(tmp_path / "net", 1)) as network:
+@pytest.fixture(scope="module")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NodeUnderTest]:
+    """A network of one validator, for all tests of a module."""
+    with running(found_devnet(tmp_path_factory.mktemp("web") / "net", 1)) as network:
         (node,) = network.nodes
         await node.wait_ready()
         yield node
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def site(node: NodeUnderTest, browser: str) -> AsyncIterator[Site]:
     """That network with transfers from Alice to Bob, in a browser."""
     async with TangleClient(node.url) as client:

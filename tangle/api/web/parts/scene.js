@@ -7,6 +7,7 @@ import { paths } from "./links.js";
 const STEP = 34;
 const TOP = 34;
 const LABEL_GAP = 56;
+const JUMP = 500;
 
 // One form for each status, so that colour is not all that tells them apart.
 const FORMS = {
@@ -30,7 +31,7 @@ export class Scene {
     this.drawnDots = new Map();
     this.drawnEdges = new Map();
     this.isNew = true;
-    this.hasSlid = false;
+    this.left = 0;
     svg.replaceChildren(this.world);
   }
 
@@ -49,8 +50,9 @@ export class Scene {
 
   /** Move the picture so that pixel `left` of the layout is at the left edge. */
   slide(left, isSmooth) {
-    this.world.classList.toggle("smooth", isSmooth && this.hasSlid);
-    this.hasSlid = true;
+    // A long way, as to the newest at the beginning, is a jump: nothing can be read or pressed on the fly.
+    this.world.classList.toggle("smooth", isSmooth && Math.abs(left - this.left) < JUMP);
+    this.left = left;
     this.world.style.transform = `translateX(${-Math.round(left)}px)`;
   }
 
