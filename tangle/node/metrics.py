@@ -90,7 +90,28 @@ class NodeCollector(Collector):
         for code, count in self._node.intake.refused_total.items():
             refused.add_metric([code], count)
         yield refused
-        summary = self._panorama.get_status().finality
+        status = self._panorama.get_status()
+        yield GaugeMetricFamily("tangle_tips", "Tips of the sub-DAG.", value=status.tips)
+        yield GaugeMetricFamily(
+            "tangle_pending_transactions", "Attached and not yet ordered.", value=status.pending
+        )
+        yield GaugeMetricFamily(
+            "tangle_waiting_transactions", "Waiting for parents or anchors.", value=status.waiting
+        )
+        yield GaugeMetricFamily(
+            "tangle_checkpoint_age_seconds",
+            "Age of the latest final checkpoint.",
+            value=status.checkpoint_age_ms / 1000,
+        )
+        yield GaugeMetricFamily(
+            "tangle_model_generation", "Current generation of the job shown.", value=status.generation
+        )
+        yield GaugeMetricFamily(
+            "tangle_model_score_ratio",
+            "Its correct answers on the holdout, of all.",
+            value=status.score / max(1, status.holdout_rows),
+        )
+        summary = status.finality
         seconds = {"0.5": summary.p50_ms, "0.95": summary.p95_ms, "0.99": summary.p99_ms}
         finality = GaugeMetricFamily(
             "tangle_finality_seconds", "Attached to final over the last minute.", labels=["quantile"]

@@ -1,4 +1,4 @@
-"""Error codes and metrics that the documents name are those of the code."""
+"""Error codes that the documents name are those of the code."""
 
 import ast
 import re
@@ -11,10 +11,7 @@ import pytest
 from tests.docs.reading import ROOT, find_codes, find_table, find_tables, read_document
 
 PACKAGES: Final = ("tangle", "poi", "aivm", "shards", "tui")
-"""Where faults and metrics are defined."""
-
-COUNTERS: Final = frozenset({"Counter", "CounterMetricFamily"})
-"""Constructors of figures that only grow; Prometheus adds ``_total`` to their names."""
+"""Where faults are defined."""
 
 CODE: Final = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
@@ -40,20 +37,6 @@ def collect_error_codes() -> set[str]:
     }
 
 
-def collect_metrics() -> set[str]:
-    """Names, as they are scraped, of everything that is constructed with a name that begins with tangle_."""
-    found = set()
-    for tree in parse_modules():
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
-                continue
-            name = node.args[0].value
-            if not isinstance(name, str) or re.fullmatch(r"tangle_[a-z_]+", name) is None:
-                continue
-            found.add(f"{name}_total" if _is_counter(node) else name)
-    return found
-
-
 def list_codes(document: str) -> list[str]:
     """Codes in the columns of a document's tables that are called after them."""
     codes = []
@@ -77,21 +60,6 @@ def test_troubleshooting_knows_every_reason_why_a_transaction_is_refused() -> No
     assert refusals <= set(list_codes("docs/troubleshooting.md"))
 
 
-def test_metrics_are_those_of_the_code() -> None:
-    stated = [find_codes(row[0])[0] for row in find_table(read_document("docs/operations.md"), "metric")]
-    assert len(set(stated)) == len(stated)
-    assert set(stated) == collect_metrics()
-
-
 def _get_target(statement: ast.Assign | ast.AnnAssign) -> str | None:
     target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
     return target.id if isinstance(target, ast.Name) else None
-
-
-def _is_counter(call: ast.Call) -> bool:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    is_total = any(
-        keyword.arg == "is_total" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
-        for keyword in call.keywords
-    )
-    return name in COUNTERS or is_total
