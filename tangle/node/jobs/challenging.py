@@ -5,7 +5,7 @@ top. One dispute at a time is possible, so validators take turns in an order tha
 first who is there challenges, and the others do not pay for being second.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -43,19 +43,21 @@ def decide_challenges(
     state: MarketState,
     findings: Mapping[Digest, Finding],
     rivals: Mapping[Digest, Digest],
+    beaten: Collection[Digest],
     rules: MarketRules,
     now_ms: int,
 ) -> Iterator[ChallengerAction]:
     """What validator ``own`` of so many should do now.
 
     :param findings: verdicts by subject. :param rivals: roots of its own traces of claimed runs, by subject.
+    :param beaten: jobs whose result survived this node's challenge: it computes wrongly, and would pay again.
     :param now_ms: commit time of the latest executed checkpoint.
     """
     for job in state.jobs:
         phase = job.phase
         if isinstance(phase, Disputed) and phase.challenger == standing.account:
             yield Play(job, phase)
-        if not isinstance(phase, Claimed) or phase.worker == standing.account:
+        if not isinstance(phase, Claimed) or phase.worker == standing.account or job.id in beaten:
             continue
         subject = compute_claim_subject(job.id, phase.worker)
         if findings.get(subject) != Found(Verdict.WRONG) or standing.balance < phase.bond + FEE_RESERVE:

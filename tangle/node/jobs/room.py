@@ -13,10 +13,11 @@ import structlog
 from anyio.abc import TaskStatus
 from msgspec import Struct
 
+from poi.disputes.outcomes import is_claim_upheld
 from poi.disputes.record import Side
 from poi.market.limits import MarketRules
 from poi.market.operations import MakeMove, Operation, encode_operation
-from poi.market.outcomes import AttemptFailed, Fault
+from poi.market.outcomes import AttemptFailed, DisputeSettled, Fault, JobEnded, ResultChallenged
 from poi.market.records import Claimed, Job, MarketState
 from shards.blocks import Vote
 from tangle.core.types import Digest, PublicKey
@@ -92,6 +93,8 @@ class JobsRoom:
         self.clerk = clerk
         self.ballots = BallotBox()
         self._is_away = False
+        self._challengers: dict[Digest, PublicKey] = {}
+        self._beaten: set[Digest] = set()
         self._chores: Chores | None = None
         self._stirred = anyio.Event()
         self._moment = moment
@@ -133,12 +136,22 @@ class JobsRoom:
 
     def _on_events(self, told: Sequence[MarketEvent]) -> None:
         for event in (each.event for each in told):
-            if not isinstance(event, AttemptFailed) or event.worker != self.account:
-                continue
-            if event.fault in (Fault.REFUTED, Fault.REJECTED):
-                # A device that computes wrongly, or worse: more work would cost more bonds.
-                log.error("worker-away", job=event.job.hex()[:16], fault=event.fault.name.lower())
-                self._is_away = True
+            match event:
+                case AttemptFailed(worker=self.account, fault=Fault.REFUTED | Fault.REJECTED as fault):
+                    # A device that computes wrongly, or worse: more work would cost more bonds.
+                    log.error("worker-away", job=event.job.hex()[:16], fault=fault.name.lower())
+                    self._is_away = True
+                case ResultChallenged(job=job, challenger=challenger):
+                    self._challengers[job] = challenger
+                case DisputeSettled(job=job, result=result):
+                    if self._challengers.pop(job, None) == self.account and is_claim_upheld(result):
+                        log.error("challenge-lost", job=job.hex()[:16])
+                        self._beaten.add(job)
+                case JobEnded(job=job):
+                    self._beaten.discard(job)
+                    self._challengers.pop(job, None)
+                case _:
+                    pass
 
     def has_votes(self) -> bool:
         """Whether the next block should carry votes."""
@@ -204,6 +217,7 @@ class JobsRoom:
             state,
             deeds.findings,
             rivals,
+            self._beaten,
             setting.rules,
             commit_ms,
         ):

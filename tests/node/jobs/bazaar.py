@@ -227,6 +227,11 @@ class Bazaar:
             )
 
 
+def slow_down(config: NodeConfig) -> NodeConfig:
+    """Fewer rounds of the committee: windows and clocks of the market are long."""
+    return replace(config, min_round_delay_ms=50, idle_round_delay_ms=600, leader_timeout_ms=300)
+
+
 @asynccontextmanager
 async def bazaar_of(
     count: int,
@@ -238,7 +243,7 @@ async def bazaar_of(
 
     :param crews: by node, where it is not the honest one. :param settings: of each node.
     """
-    async with network_of(count) as world, anyio.create_task_group() as tasks:
+    async with network_of(count, config=slow_down) as world, anyio.create_task_group() as tasks:
         bazaar = Bazaar(world)
         for index, member in enumerate(world.members):
             config: NodeConfig = replace(member.node.parts.config, jobs=settings(index))

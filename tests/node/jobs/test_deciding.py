@@ -269,11 +269,14 @@ def decide_as_challenger(
     own: int = 0,
     validators: int = 1,
     account: int = 4,
+    beaten: tuple[Digest, ...] = (),
 ) -> list[ChallengerAction]:
     standing = Standing(make_key(account), balance, is_away=False)
     state = scene.market.make_state()
     return list(
-        decide_challenges(own, validators, standing, state, findings, rivals or {}, RULES, scene.now_ms)
+        decide_challenges(
+            own, validators, standing, state, findings, rivals or {}, beaten, RULES, scene.now_ms
+        )
     )
 
 
@@ -307,6 +310,15 @@ def test_nobody_challenges_itself_or_without_money() -> None:
     assert decide_as_challenger(scene, wrong, {subject: ROOT}, balance=bond + FEE_RESERVE)
     assert not decide_as_challenger(scene, wrong, {subject: ROOT}, balance=bond + FEE_RESERVE - 1)
     assert not decide_as_challenger(scene, wrong, {subject: ROOT}, account=2)
+
+
+def test_who_lost_a_dispute_about_a_result_does_not_challenge_it_again() -> None:
+    scene = start()
+    job = claim(scene)
+    subject = compute_claim_subject(job, WORKER)
+    wrong: dict[Digest, Finding] = {subject: Found(Verdict.WRONG)}
+    assert decide_as_challenger(scene, wrong, {subject: ROOT}, beaten=(subject,))
+    assert not decide_as_challenger(scene, wrong, {subject: ROOT}, beaten=(job,))
 
 
 def test_a_challenger_plays_its_dispute_and_nobody_elses() -> None:
