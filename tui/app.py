@@ -24,7 +24,7 @@ from tui.live import LiveSource
 from tui.snapshot import Outage, Snapshot, Tick
 from tui.sources import RecordedSource, SnapshotSource, read_recording
 from tui.themes import DEFAULT_THEME, FALLBACK_VARIABLES, THEMES
-from tui.widgets.drawn import CommitteePanel, DagPanel, IntelligencePanel
+from tui.widgets.drawn import CommitteePanel, DagPanel, IntelligencePanel, JobsPanel
 from tui.widgets.header import FIRST_LINK, Empty, Header, TooSmall
 from tui.widgets.help import HelpScreen
 from tui.widgets.log import LogPanel
@@ -83,7 +83,15 @@ class Dashboard(App[None]):
         header = Header(self._source.label)
         yield header.data_bind(Dashboard.snapshot, Dashboard.link, Dashboard.view, Dashboard.is_paused)
         with Container(id="body"):
-            for panel in (DagPanel(), IntelligencePanel(), CommitteePanel(), PeersPanel(), LogPanel()):
+            panels = (
+                DagPanel(),
+                IntelligencePanel(),
+                CommitteePanel(),
+                PeersPanel(),
+                LogPanel(),
+                JobsPanel(),
+            )
+            for panel in panels:
                 panel.add_class("panel")
                 yield panel.data_bind(Dashboard.snapshot)
         yield Empty(self._source.label).data_bind(Dashboard.link)

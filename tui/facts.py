@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 
+from tangle.api.schemas.jobs import JobAnswer
+from tangle.api.schemas.market import MarketAnswer
 from tangle.api.schemas.models import ModelAnswer
 from tangle.api.schemas.network import CommitteeAnswer, PeerAnswer, StatusAnswer
 from tangle.api.schemas.transactions import TransactionAnswer
+from tangle.node.market_views import JobPhase
 from tui.snapshot import (
     Check,
     CommitteeFacts,
     CurvePoint,
     DagFacts,
+    JobFacts,
+    MarketFacts,
     ModelFacts,
     NodeFacts,
     PeerFacts,
@@ -126,6 +131,36 @@ def make_peer_facts(peer: PeerAnswer) -> PeerFacts:
         bytes_in=peer.bytes_in,
         bytes_out=peer.bytes_out,
         connected_s=peer.connected_s,
+    )
+
+
+def make_market_facts(market: MarketAnswer, jobs: Sequence[JobAnswer]) -> MarketFacts:
+    """The market and its latest jobs."""
+    return MarketFacts(
+        now_ms=int(market.timestamp_ms),
+        unit_prices=tuple((price.kind.value, int(price.unit_price)) for price in market.prices),
+        programs=market.programs,
+        workers=market.workers,
+        live_jobs=market.live_jobs,
+        opened_jobs=int(market.opened_jobs),
+        held=int(market.held),
+        jobs=tuple(map(_make_job_facts, jobs)),
+    )
+
+
+def _make_job_facts(job: JobAnswer) -> JobFacts:
+    due_ms = job.deadline_ms if job.due_ms is None else job.due_ms
+    if job.phase is JobPhase.CLAIMED and job.claim is not None:
+        due_ms = job.claim.end_ms
+    best = "" if job.best is None else job.best.worker
+    return JobFacts(
+        id=job.id.hex(),
+        kind=job.kind.value,
+        phase=job.phase.value,
+        is_live=job.is_live,
+        price=int(job.price),
+        worker=best if job.worker is None else job.worker,
+        next_ms=int(due_ms) if job.is_live else None,
     )
 
 

@@ -23,6 +23,9 @@ class View(StrEnum):
     LOG = "log"
     """The event tail alone."""
 
+    JOBS = "jobs"
+    """The job market alone."""
+
 
 class ViewKey(Struct, frozen=True):
     """A view and its key."""
@@ -68,6 +71,7 @@ VIEW_KEYS = (
     ViewKey("3", View.INTELLIGENCE, "Intelligence", "how the model learns, and what it looks for"),
     ViewKey("4", View.COMMITTEE, "Committee", "rounds and votes of the validators, and the peers"),
     ViewKey("5", View.LOG, "Log", "everything that happened, filtered as you like"),
+    ViewKey("6", View.JOBS, "Jobs", "paid jobs: what they cost, who does them, where they stand"),
 )
 """The views in the order of their keys."""
 

@@ -21,6 +21,7 @@ from tui.facts import (
     get_pulses,
     make_committee_facts,
     make_dag_facts,
+    make_market_facts,
     make_model_facts,
     make_node_facts,
     make_peer_facts,
@@ -30,9 +31,11 @@ from tui.portraits import compute_portraits
 from tui.snapshot import (
     LOG_ENTRIES,
     PULSES,
+    RECENT_JOBS,
     Check,
     CurvePoint,
     LogEntry,
+    MarketFacts,
     ModelFacts,
     Outage,
     Portrait,
@@ -135,6 +138,7 @@ class LiveSource:
             committee=None if committee is None else make_committee_facts(committee),
             peers=tuple(map(make_peer_facts, await client.get_peers())),
             log=(),
+            market=await _get_market(client),
         )
         if memory.snapshot is not None:
             for topic, text in find_changes(memory.snapshot, snapshot):
@@ -189,6 +193,17 @@ async def _get_committee(client: TangleClient) -> CommitteeAnswer | None:
         return await client.get_committee()
     except ApiProblem as problem:
         if problem.code == "not-found":
+            return None
+        raise
+
+
+async def _get_market(client: TangleClient) -> MarketFacts | None:
+    """The market; none when the node knows none."""
+    try:
+        market = await client.get_market()
+        return make_market_facts(market, (await client.get_jobs_page(limit=RECENT_JOBS)).data)
+    except ApiProblem as problem:
+        if problem.code == "route-unknown":
             return None
         raise
 

@@ -17,6 +17,9 @@ LOG_ENTRIES = 400
 CURVE_POINTS = 2_000
 """Points of a learning curve that a snapshot carries: more than any terminal has dots in a row."""
 
+RECENT_JOBS = 60
+"""Jobs that a snapshot carries: more than the tallest terminal has lines."""
+
 PULSES = 240
 """Work results that a snapshot carries: one row of the widest terminal."""
 
@@ -317,6 +320,59 @@ class PeerFacts(Struct, frozen=True):
     """Seconds since the session began."""
 
 
+class JobFacts(Struct, frozen=True):
+    """A paid job."""
+
+    id: str
+    """Its id in hex."""
+
+    kind: str
+    """``inference``, ``transformation``, ``optimisation`` or ``training``."""
+
+    phase: str
+    """Where it stands, in the market's word."""
+
+    is_live: bool
+    """Whether it has not ended."""
+
+    price: int
+    """Grains that it costs."""
+
+    worker: str
+    """Who has it or did it; empty where nobody does."""
+
+    next_ms: int | None
+    """Commit time at which something is due; none once it has ended."""
+
+
+class MarketFacts(Struct, frozen=True):
+    """The job market."""
+
+    now_ms: int
+    """Commit time of the latest executed checkpoint."""
+
+    unit_prices: tuple[tuple[str, int], ...]
+    """Grains per unit of each kind."""
+
+    programs: int
+    """Registered programs."""
+
+    workers: int
+    """Announced workers."""
+
+    live_jobs: int
+    """Jobs that have not ended."""
+
+    opened_jobs: int
+    """Jobs opened since genesis."""
+
+    held: int
+    """Grains in deposits, bonds and escrows."""
+
+    jobs: tuple[JobFacts, ...]
+    """The latest jobs, newest first."""
+
+
 class LogEntry(Struct, frozen=True):
     """One line of the event tail."""
 
@@ -353,6 +409,9 @@ class Snapshot(Struct, frozen=True):
 
     log: tuple[LogEntry, ...]
     """The event tail, oldest first."""
+
+    market: MarketFacts | None = None
+    """The market's facts; none where the node tells none."""
 
 
 class Outage(Struct, frozen=True):

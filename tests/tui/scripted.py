@@ -11,7 +11,9 @@ from tui.snapshot import (
     CommitteeFacts,
     CurvePoint,
     DagFacts,
+    JobFacts,
     LogEntry,
+    MarketFacts,
     ModelFacts,
     NodeFacts,
     PeerFacts,
@@ -57,6 +59,35 @@ def draw_portraits(random: np.random.Generator, clarity: float) -> tuple[Portrai
     return tuple(portraits)
 
 
+def make_market(now_ms: int) -> MarketFacts:
+    """A market with a job in every state of interest."""
+    rows = (
+        ("inference", "assigned", 3_000, "dmst1qzdkyes5hmre2f7g6qtk6pyuuukva2wtk39", 12_000),
+        ("optimisation", "collecting", 2_000_000_000, "", 45_000),
+        ("training", "learning", 10_000_000_000, "", 3_600_000),
+        ("inference", "disputed", 3_000, "dmst1qpr4ttdu9guukx3lvsnv0fl6g3eggqxly26", 90_000),
+        ("transformation", "claimed", 812_000, "dmst1qqtnmmgguuag25x0c85srs39zs7s37e6s08", 4_000),
+        ("inference", "paid", 3_000, "dmst1qzdkyes5hmre2f7g6qtk6pyuuukva2wtk39", None),
+        ("inference", "failed", 6_000, "", None),
+        ("optimisation", "expired", 1_000_000_000, "", None),
+        ("inference", "cancelled", 3_000, "", None),
+    )
+    jobs = tuple(
+        JobFacts(
+            id=f"{0x9E3779B1 * (place + 1) % 2**32:08x}" + "a7" * 28,
+            kind=kind,
+            phase=phase,
+            is_live=left_ms is not None,
+            price=price,
+            worker=worker,
+            next_ms=None if left_ms is None else now_ms + left_ms,
+        )
+        for place, (kind, phase, price, worker, left_ms) in enumerate(rows)
+    )
+    prices = (("inference", 1_000), ("transformation", 1_060), ("optimisation", 1_000), ("training", 1_125))
+    return MarketFacts(now_ms, prices, 3, 4, 5, 41, 416_230_000_000, jobs)
+
+
 class Devnet:
     """Advances one second a step."""
 
@@ -92,6 +123,7 @@ class Devnet:
             committee=committee,
             peers=self._get_peers(certified),
             log=tuple(self._log[-200:]),
+            market=make_market(START_MS + 1_000 * self._second),
         )
 
     def _attach(self) -> None:

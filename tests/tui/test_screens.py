@@ -3,6 +3,7 @@
 from functools import cache
 
 import pytest
+from msgspec.structs import replace
 
 from tests.tui.screens import check_picture, open_dashboard
 from tests.tui.scripted import record_devnet
@@ -23,12 +24,26 @@ async def test_overview(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [("2", "dag"), ("3", "intelligence"), ("4", "committee"), ("5", "log")]
+    ("key", "name"), [("2", "dag"), ("3", "intelligence"), ("4", "committee"), ("5", "log"), ("6", "jobs")]
 )
 async def test_single_views(key: str, name: str) -> None:
     async with open_dashboard(ticks=[get_last()]) as session:
         await session.press(key)
         check_picture(session, f"{name}-80x24")
+
+
+async def test_jobs_on_a_large_screen_and_without_any() -> None:
+    async with open_dashboard((120, 40), [get_last()]) as session:
+        await session.press("6")
+        check_picture(session, "jobs-120x40")
+    market = get_last().market
+    assert market is not None
+    quiet = replace(get_last(), market=replace(market, jobs=()))
+    async with open_dashboard(ticks=[quiet]) as session:
+        await session.press("6")
+        assert any("no jobs yet" in line for line in session.read_screen())
+        await session.tick(replace(quiet, market=None))
+        assert any("no market" in line for line in session.read_screen())
 
 
 async def test_help() -> None:

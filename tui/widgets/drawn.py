@@ -1,9 +1,10 @@
-"""The panels that are drawn as a whole: the DAG, the model, the committee."""
+"""The panels that are drawn as a whole: the DAG, the model, the committee, the jobs."""
 
 from collections.abc import Sequence
 
 from rich.text import Text
 
+from tui.drawing.jobs import draw_jobs_panel
 from tui.drawing.palette import Palette
 from tui.drawing.panels import draw_committee_panel, draw_dag_panel, draw_model_panel
 from tui.snapshot import Snapshot
@@ -43,3 +44,15 @@ class CommitteePanel(Panel):
             return [Text("no committee is known yet", palette.muted)]
         self.border_title = f"{self.title} · shard {snapshot.committee.shard}"
         return draw_committee_panel(snapshot.committee, width, height, palette)
+
+
+class JobsPanel(Panel):
+    """The job market."""
+
+    title = "Jobs"
+
+    def draw(self, snapshot: Snapshot, width: int, height: int, palette: Palette) -> Sequence[Text]:
+        """Prices, totals, and the latest jobs."""
+        if snapshot.market is None:
+            return [Text("this node tells of no market", palette.muted)]
+        return draw_jobs_panel(snapshot.market, width, height, palette)
