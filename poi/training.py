@@ -11,10 +11,11 @@ from msgspec import Meta, Struct
 
 from aivm.layered import CLASSES_MAX
 from poi.dataset import Dataset, compute_dataset_root
-from poi.errors import InvalidDataset
+from poi.errors import InvalidDataset, InvalidJob
 from poi.evolution import verify_readable
 from poi.job import StandingJob
 from tangle.core.encoding import decode, encode
+from tangle.core.types import Digest, Milliseconds
 
 TRAINING_DATA_VERSION: Final = 1
 """The only version so far."""
@@ -26,8 +27,27 @@ of the open ones in memory."""
 TRAINING_ROWS_MAX: Final = 2**16
 """Most rows of a part: hashing as many leaves takes about a fifth of a second."""
 
-TRAINING_WIDTH_MAX: Final = 4_096
-"""Most inputs of a row."""
+TRAINING_WIDTH_MAX: Final = 1_024
+"""Most inputs of a row: with 16 hidden units and a few classes they make as many weights as there may be."""
+
+TRAINING_WEIGHTS_MAX: Final = 2**14
+"""Most weights of a paid model. Each of its generations is kept, and its state goes into every write: 128 KiB
+for each of the paid jobs on the board."""
+
+TRAINING_MACS_MAX: Final = 2**24
+"""Most multiply-accumulates of an evaluation: a few milliseconds, as long as other transactions wait."""
+
+SCORE_MACS_MAX: Final = 2**24
+"""Most multiply-accumulates of a score, for which the whole node waits at every generation."""
+
+TRAINING_POPULATION_MAX: Final = 4_096
+"""Most evaluations that a generation of a paid job waits for."""
+
+TRAINING_INTERVAL_MIN: Final = Milliseconds(100)
+"""Shortest generation of a paid job: each adds a row to history, however little was evaluated."""
+
+NO_SEED: Final = Digest(bytes(32))
+"""A customer's parameters have no seed: the ledger puts the name of the paid job there."""
 
 RECIPE_SIZE_MAX: Final = 65_536
 """Longest recipe in bytes."""
@@ -112,13 +132,36 @@ def split_training_data(data: TrainingData) -> TrainingParts:
     )
 
 
+def verify_training_job(job: StandingJob) -> None:
+    """Check that parameters are such as a customer may have trained.
+
+    :raises InvalidJob: they would cost every node more than is paid for, or bring a seed of their own.
+    """
+    shape = job.make_shape()
+    limits = {
+        "weights": (shape.layers.weight_count, TRAINING_WEIGHTS_MAX),
+        "multiply-accumulates of an evaluation": (shape.multiply_accumulates, TRAINING_MACS_MAX),
+        "evaluations in a generation": (job.population, TRAINING_POPULATION_MAX),
+    }
+    for name, (value, most) in limits.items():
+        if value > most:
+            raise InvalidJob(f"{value} {name}, more than {most} of a paid job")
+    if job.generation_interval_ms < TRAINING_INTERVAL_MIN:
+        raise InvalidJob(f"generations of {job.generation_interval_ms} ms, less than {TRAINING_INTERVAL_MIN}")
+    if job.init_seed != NO_SEED:
+        raise InvalidJob("its seed is the name of the paid job, so its own must be zeros")
+
+
 def verify_training_data(job: StandingJob, content: bytes) -> TrainingParts:
     """Check that a blob is what a training job's parameters speak of; a validator votes as this ends.
 
     :raises OversizeEncoding, MalformedEncoding: it is no training data.
-    :raises InvalidDataset: its parts have other roots, or the job's model cannot read them.
+    :raises InvalidDataset: other roots, rows that the model cannot read, or more than may be scored.
     """
     parts = split_training_data(decode_training_data(content))
+    score_macs = len(parts.holdout.labels) * job.make_shape().layers.weight_count
+    if score_macs > SCORE_MACS_MAX:
+        raise InvalidDataset(f"a score takes {score_macs} multiply-accumulates, more than {SCORE_MACS_MAX}")
     for name, dataset, root in (
         ("training", parts.training, job.dataset),
         ("holdout", parts.holdout, job.holdout),

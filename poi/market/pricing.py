@@ -29,6 +29,7 @@ from poi.market.records import (
     Transformation,
 )
 from poi.receipts.record import Level
+from poi.training import verify_training_job
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.parameters import SHARE_WHOLE
 from tangle.core.types import Grains, Milliseconds
@@ -78,8 +79,10 @@ def compute_units(task: Task, program: ProgramEntry | None) -> int:
 
 
 def count_generation(job: StandingJob) -> int:
-    """Units of one generation of a training job: a population of evaluations."""
-    return _count(job.make_shape().multiply_accumulates * job.population, 0)
+    """Units of one generation of a training job: a population of evaluations, and weights to keep."""
+    shape = job.make_shape()
+    kept = 4 * shape.layers.weight_count
+    return _count(shape.multiply_accumulates * job.population, kept)
 
 
 def decode_training(task: Training) -> StandingJob:
@@ -88,9 +91,11 @@ def decode_training(task: Training) -> StandingJob:
     :raises InvalidTask: there is none with these parameters.
     """
     try:
-        return decode_job(task.parameters)
+        job = decode_job(task.parameters)
+        verify_training_job(job)
     except (InvalidJob, MalformedEncoding, OversizeEncoding) as fault:
         raise InvalidTask(str(fault)) from None
+    return job
 
 
 def quote(

@@ -15,13 +15,14 @@ from poi.dataset import Dataset, compute_dataset_root
 from poi.job import StandingJob
 from poi.seeds import INITIAL_RANGE
 from poi.tables.errors import BudgetTooSmall
-from tangle.core.types import Digest, Milliseconds
+from poi.training import NO_SEED, SCORE_MACS_MAX, TRAINING_WEIGHTS_MAX
+from tangle.core.types import Milliseconds
 
 HIDDEN_FEW: Final = 32
 """Hidden units for up to ``CLASSES_FEW`` classes."""
 
 HIDDEN_MANY: Final = 64
-"""Hidden units for more."""
+"""Hidden units for more; fewer where the table is so wide that there would be too many weights."""
 
 CLASSES_FEW: Final = 4
 """Up to here margins are symmetric; with more classes mistakes weigh more than safe answers."""
@@ -67,8 +68,8 @@ def choose_job(training: Dataset, holdout: Dataset, classes: int) -> StandingJob
     :param classes: how many labels there are.
     """
     inputs = training.rows.shape[1]
-    is_few = classes <= CLASSES_FEW
-    hidden, activation, low, high = (HIDDEN_FEW, 40, 2, 2) if is_few else (HIDDEN_MANY, 20, 3, 1)
+    hidden = _choose_hidden(inputs, classes)
+    activation, low, high = (40, 2, 2) if classes <= CLASSES_FEW else (20, 3, 1)
     # Sums of independent terms. Initial weights are uniform, so they deviate by their range over sqrt(12).
     weight = INITIAL_RANGE / sqrt(12)
     values = sqrt(float(np.square(training.rows, dtype=np.float64).mean()))
@@ -88,11 +89,17 @@ def choose_job(training: Dataset, holdout: Dataset, classes: int) -> StandingJob
         margin_high=high * logit,
         dataset=compute_dataset_root(training),
         holdout=compute_dataset_root(holdout),
-        init_seed=Digest(bytes(32)),
+        init_seed=NO_SEED,
         generation_interval_ms=INTERVAL,
         staleness=STALENESS,
         work_window=WORK_WINDOW,
     )
+
+
+def count_holdout_rows(inputs: int, classes: int) -> int:
+    """Most rows that a score may take for such a table."""
+    hidden = _choose_hidden(inputs, classes)
+    return max(1, SCORE_MACS_MAX // (hidden * (inputs + classes)))
 
 
 def choose_generations(budget: int, price: int, wanted: int | None = None) -> int:
@@ -107,6 +114,11 @@ def choose_generations(budget: int, price: int, wanted: int | None = None) -> in
     if count < (1 if wanted is None else wanted):
         raise BudgetTooSmall(budget, price * (1 if wanted is None else wanted))
     return count
+
+
+def _choose_hidden(inputs: int, classes: int) -> int:
+    wanted = HIDDEN_FEW if classes <= CLASSES_FEW else HIDDEN_MANY
+    return min(wanted, TRAINING_WEIGHTS_MAX // (inputs + classes))
 
 
 def _choose_rows(sizes: tuple[int, int, int]) -> int:

@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from aivm.verification.trace import Commitment
 from poi.job import compute_job_id
-from poi.market.pricing import decode_training
 from poi.market.problems import count_parts, decode_problem
 from poi.market.records import (
     Assigned,
@@ -16,10 +15,10 @@ from poi.market.records import (
     Disputed,
     Gathering,
     Inference,
+    Job,
     Learning,
     Optimisation,
     Phase,
-    Task,
     Training,
     Transformation,
     Waiting,
@@ -45,6 +44,7 @@ from tangle.api.wire import HexBytes, HexDigest, Quantity
 from tangle.core.blob_id import BlobId, format_blob_id
 from tangle.core.encoding import encode
 from tangle.core.types import Digest, PublicKey
+from tangle.ledger.board import make_standing_job
 from tangle.node.market_views import JobEventView, JobView
 
 
@@ -108,7 +108,7 @@ def make_job_answer(view: JobView, accounts: AccountCodec) -> JobAnswer:
         is_live=view.ending is None,
         customer=accounts.encode(job.customer),
         order=Quantity(job.order),
-        task=make_task_answer(job.task),
+        task=make_task_answer(job),
         units=Quantity(job.units),
         unit_price=Quantity(job.unit_price),
         price=Quantity(job.price),
@@ -129,8 +129,9 @@ def make_job_answer(view: JobView, accounts: AccountCodec) -> JobAnswer:
     )
 
 
-def make_task_answer(task: Task) -> TaskAnswer:
-    """The answer's form of a task."""
+def make_task_answer(job: Job) -> TaskAnswer:
+    """The answer's form of a job's task."""
+    task = job.task
     match task:
         case Inference() | Transformation():
             return ProgramTaskAnswer(
@@ -144,7 +145,7 @@ def make_task_answer(task: Task) -> TaskAnswer:
             name = type(problem).__name__.lower()
             return ProblemTaskAnswer(HexBytes(data), name, count_parts(problem))
         case Training(parameters=parameters, generations=generations, data=data):
-            standing = HexDigest(compute_job_id(decode_training(task)))
+            standing = HexDigest(compute_job_id(make_standing_job(job)))
             return TrainingTaskAnswer(
                 standing, HexBytes(parameters), generations, format_blob_id(BlobId(data))
             )

@@ -30,6 +30,7 @@ def make_model_answer(view: ModelView) -> ModelAnswer:
         current=make_generation_answer(view.current),
         counted_total=Quantity(view.counted_total),
         counted_open=Quantity(view.counted_open),
+        paid_by=None if view.paid_by is None else HexDigest(view.paid_by),
     )
 
 

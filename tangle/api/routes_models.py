@@ -43,6 +43,13 @@ class WeightsInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """The generation; the current one for none."""
 
 
+class StandingJobInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """A standing job."""
+
+    job: HexDigest
+    """The job."""
+
+
 class LineageInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """A standing job and one page of its evaluations."""
 
@@ -58,7 +65,7 @@ class LineageInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 @routes.get("/v1/models", NoInputs, answer=tuple[ModelAnswer, ...])
 async def list_models(call: Call[NoInputs, None]) -> Reply:
-    """All standing jobs."""
+    """All standing jobs, and paid ones that ended lately."""
     return Reply(tuple(map(make_model_answer, call.context.service.get_models())))
 
 
@@ -77,6 +84,18 @@ async def get_weights(call: Call[WeightsInputs, None]) -> RawReply:
     """Master weights of a generation: int32, little-endian, layer by layer, row-major."""
     weights = call.context.service.get_weights(JobId(call.inputs.job), call.inputs.generation)
     return RawReply(weights, OCTETS)
+
+
+@routes.get("/v1/models/{job}/parameters", StandingJobInputs, media_types=(OCTETS,))
+async def get_parameters(call: Call[StandingJobInputs, None]) -> RawReply:
+    """Encoded parameters of a standing job, live or ended; the job's id is their hash."""
+    return RawReply(call.context.service.get_parameters(JobId(call.inputs.job)), OCTETS)
+
+
+@routes.get("/v1/models/{job}/data", StandingJobInputs, media_types=(OCTETS,))
+async def get_training_data(call: Call[StandingJobInputs, None]) -> RawReply:
+    """Training data of a paid job, as the customer's blob had them; the parameters bind their roots."""
+    return RawReply(call.context.service.get_training_data(JobId(call.inputs.job)), OCTETS)
 
 
 @routes.get("/v1/models/{job}/lineage", LineageInputs, answer=tuple[LineageItemAnswer, ...])

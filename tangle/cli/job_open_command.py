@@ -8,8 +8,9 @@ import click
 from msgspec import Struct
 
 from poi.market.operations import OpenJob
-from tangle.api.schemas.jobs import JobAnswer
+from tangle.api.schemas.jobs import JobAnswer, TrainingTaskAnswer
 from tangle.api.schemas.market import JobKind, QuoteAnswer
+from tangle.api.schemas.models import ModelAnswer
 from tangle.api.schemas.transactions import TransactionAnswer
 from tangle.cli.amounts import format_amount, parse_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
@@ -18,6 +19,7 @@ from tangle.cli.job_names import describe_job
 from tangle.cli.job_results import Outputs, describe_outputs, fetch_outputs, save_outputs
 from tangle.cli.job_tasks import Order, TaskOptions, find_kind, make_order, quote_order, task_options
 from tangle.cli.paying import call_market, get_call, open_payer, payer_options, timeout_option
+from tangle.cli.table_files import TableOptions
 from tangle.client.client import TangleClient
 from tangle.core.types import Digest, Grains, Milliseconds
 from tangle.node.market_views import JobPhase
@@ -28,6 +30,9 @@ RUN_KINDS: Final = (JobKind.INFERENCE, JobKind.TRANSFORMATION)
 
 DEADLINE_S: Final = 300.0
 """How long a job may take at most, unless told otherwise."""
+
+TRAINING_DEADLINE_S: Final = 3_600.0
+"""The same for training, which takes as long as others take to evaluate."""
 
 RESULT_S: Final = 60.0
 """How long a worker may take, unless told otherwise."""
@@ -51,6 +56,9 @@ class Terms(Struct, frozen=True):
     wait: str
     """How far to wait: ``opened``, ``result`` or ``end``."""
 
+    patience_s: float
+    """How long that may take."""
+
 
 class Opened(Struct, frozen=True):
     """An opened job."""
@@ -66,6 +74,9 @@ class Opened(Struct, frozen=True):
 
     outputs: Outputs | None
     """What the run gave, if that was waited for."""
+
+    model: ModelAnswer | None = None
+    """The trained model, if that was waited for."""
 
 
 @click.command("quote")
@@ -84,9 +95,8 @@ def quote(context: CommandContext, /, **options: Any) -> None:
     "--deadline",
     "deadline_s",
     type=click.FloatRange(1, 30 * 86_400),
-    default=DEADLINE_S,
-    show_default=True,
-    help="Seconds until it must be done; for a problem, until answers may be sealed.",
+    help="Seconds until it must be done; for a problem, until answers may be sealed. Usual: 300; for "
+    "training 3600.",
 )
 @click.option(
     "--result-time",
@@ -99,7 +109,8 @@ def quote(context: CommandContext, /, **options: Any) -> None:
 @click.option(
     "--wait",
     type=click.Choice(["opened", "result", "end"]),
-    help="How far to wait: until it is open, has a result, or has ended. Usual: result for a program.",
+    help="How far to wait: until it is open, has a result, or has ended. Usual: result for a program, end "
+    "for training.",
 )
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the first output as .npy."
@@ -111,7 +122,7 @@ def open_job(
     context: CommandContext,
     /,
     budget: str | None,
-    deadline_s: float,
+    deadline_s: float | None,
     result_s: float,
     wait: str | None,
     output: Path | None,
@@ -121,15 +132,19 @@ def open_job(
     timeout_s: float,
     **options: Any,
 ) -> None:
-    """Have something done and pay for it: run a program, or solve a problem.
+    """Have something done and pay for it: run a program, solve a problem, or learn a table.
 
     The price is shown before anything is signed. What is not paid comes back.
     """
-    wanted = _read_options(options)
-    if wait is None:
-        wait = "result" if wanted.kind in RUN_KINDS else "opened"
     grains = None if budget is None else int(parse_amount(budget))
-    terms = Terms(grains, deadline_s, result_s, timeout_s, wait)
+    wanted = _read_options(options, grains)
+    is_training = wanted.kind is JobKind.TRAINING
+    if deadline_s is None:
+        deadline_s = TRAINING_DEADLINE_S if is_training else DEADLINE_S
+    if wait is None:
+        wait = "result" if wanted.kind in RUN_KINDS else "end" if is_training else "opened"
+    patience_s = timeout_s + (deadline_s if is_training else result_s)
+    terms = Terms(grains, deadline_s, result_s, timeout_s, wait, patience_s)
     payer = open_payer(context, wallet_name, network, password_file)
     opened = run_async(_open, context.url, payer, wanted, terms, context.say)
     if opened.outputs is not None and output is not None:
@@ -137,23 +152,37 @@ def open_job(
     fields = describe_job(opened.job)
     if opened.outputs is not None:
         fields["answer"] = describe_outputs(opened.outputs)
+    if opened.model is not None:
+        score, rows = opened.model.current.score, opened.model.holdout_rows
+        fields["model"] = opened.model.job.hex()
+        fields["score"] = f"{score} of {rows} held-out rows ({score / rows:.1%})"
     record = {
         "quote": opened.quote,
         "transaction": opened.transaction,
         "job": opened.job,
         "outputs": None if opened.outputs is None else opened.outputs.make_record(),
+        "model": opened.model,
     }
     context.emit_fields(record, fields)
+    if opened.model is not None:
+        name = opened.job.id.hex()[:16]
+        context.say(f"its curve: tangle model show {name}; check all of it: tangle model replay {name}")
 
 
-def _read_options(options: dict[str, Any]) -> TaskOptions:
+def _read_options(options: dict[str, Any], budget: int | None = None) -> TaskOptions:
+    table = None
+    if options["data"] is not None and options["label"] is not None:
+        table = TableOptions(
+            options["data"], options["label"], options["ignored"], options["generations"], budget
+        )
     return TaskOptions(
-        kind=find_kind(options["kind"], options["problem"]),
+        kind=find_kind(options["kind"], options["problem"], options["data"]),
         model=options["model"],
         program=options["program"],
         rows=options["rows"],
         level=options["level"],
         problem=options["problem"],
+        table=table,
     )
 
 
@@ -177,6 +206,8 @@ async def _open(
     url: str, payer: SigningAccount, options: TaskOptions, terms: Terms, say: Callable[[str], None]
 ) -> Opened:
     async with TangleClient(url) as client:
+        if options.kind is JobKind.TRAINING and terms.budget is None:
+            raise MissingOption(options.kind, "--budget AMOUNT")
         order = await make_order(client, options)
         quoted = await quote_order(client, order)
         operation = await _make_operation(client, order, quoted, terms)
@@ -186,6 +217,8 @@ async def _open(
             say(f"it costs {format_amount(quoted.price)} now; {format_amount(operation.escrow)} are put up")
         for tensor in order.tensors:
             await client.put_blob(tensor.content)
+        if order.content:
+            await client.put_blob(order.content)
         transaction = await call_market(client, payer, operation, terms.timeout_s)
         identity = get_call(transaction).job
         assert identity is not None, "opening a job names it"
@@ -203,13 +236,20 @@ async def _open(
             answer = await client.wait_job(
                 job,
                 lambda found: terms.wait == "result" and found.claim is not None,
-                terms.timeout_s + terms.result_s,
+                terms.patience_s,
                 show,
             )
         outputs = None
         if answer.claim is not None and order.usable is not None:
             outputs = await fetch_outputs(client, answer, order.usable)
-        return Opened(quoted, transaction, answer, outputs)
+        return Opened(quoted, transaction, answer, outputs, await _find_model(client, answer))
+
+
+async def _find_model(client: TangleClient, job: JobAnswer) -> ModelAnswer | None:
+    """The model that a training job has made, once it is on the board."""
+    if not isinstance(job.task, TrainingTaskAnswer) or not job.closed_generations:
+        return None
+    return (await client.get_model(job.task.standing_job, limit=1)).model
 
 
 async def _make_operation(client: TangleClient, order: Order, quoted: QuoteAnswer, terms: Terms) -> OpenJob:
@@ -233,5 +273,7 @@ def _describe_step(job: JobAnswer) -> str:
             return f"assigned to {job.worker}"
         case JobPhase.CLAIMED:
             return f"{job.worker} has a result; it is paid if nobody refutes it"
+        case JobPhase.LEARNING:
+            return "a quorum has the data: it is trained"
         case _:
             return job.phase.value

@@ -6,10 +6,12 @@ from typing import Any, Final
 import click
 from msgspec import Struct
 
+from poi.market.limits import GENERATIONS_MAX
 from poi.market.records import Inference, Optimisation, Task, Transformation
 from tangle.api.schemas.market import JobKind, QuoteAnswer
 from tangle.cli.errors import MissingOption
 from tangle.cli.problem_files import read_problem
+from tangle.cli.table_files import TableOptions, plan_task
 from tangle.cli.tensor_files import Tensor, Usable, read_model, read_package, read_rows
 from tangle.client.client import TangleClient
 from tangle.core.blob_id import parse_blob_id
@@ -40,6 +42,9 @@ class TaskOptions(Struct, frozen=True):
     problem: Path | None
     """Problem to be solved."""
 
+    table: TableOptions | None = None
+    """Table to be learnt."""
+
 
 class Order(Struct, frozen=True, eq=False):
     """A job before it is opened."""
@@ -55,6 +60,9 @@ class Order(Struct, frozen=True, eq=False):
 
     usable: Usable | None = None
     """The program, with which answers are read."""
+
+    content: bytes = b""
+    """Training data that the node has to keep for the network."""
 
 
 class HexType(click.ParamType[Digest]):
@@ -92,16 +100,26 @@ def task_options(command: Any) -> Any:
             help="How a run is verified: 2 spot checks, 3 every large product projected.",
         ),
         click.option("--problem", type=FILE, help="Problem to be solved: TSPLIB or JSON."),
+        click.option("--data", type=FILE, help="Table to be learnt: CSV with a header."),
+        click.option("--label", help="Column of the table that is to be told from the others."),
+        click.option("--ignore", "ignored", multiple=True, help="Column to be left out; may be repeated."),
+        click.option(
+            "--generations",
+            type=click.IntRange(1, GENERATIONS_MAX),
+            help="Generations of training; as many as are usual and --budget pays for when left out.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def find_kind(kind: str | None, problem: Path | None) -> JobKind:
+def find_kind(kind: str | None, problem: Path | None, data: Path | None) -> JobKind:
     """The kind that was named or is meant."""
     if kind is not None:
         return JobKind(kind)
+    if data is not None:
+        return JobKind.TRAINING
     return JobKind.OPTIMISATION if problem is not None else JobKind.INFERENCE
 
 
@@ -119,7 +137,10 @@ async def make_order(client: TangleClient, options: TaskOptions) -> Order:
                 raise MissingOption(options.kind, "--problem FILE")
             return Order(options.kind, Optimisation(read_problem(options.problem)[1]))
         case JobKind.TRAINING:
-            raise MissingOption(options.kind, "--data FILE, --label COLUMN and --budget AMOUNT")
+            if options.table is None:
+                raise MissingOption(options.kind, "--data FILE and --label COLUMN")
+            task, content = await plan_task(client, options.table)
+            return Order(options.kind, task, content=content)
 
 
 async def quote_order(client: TangleClient, order: Order) -> QuoteAnswer:

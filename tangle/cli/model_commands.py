@@ -32,7 +32,8 @@ CURVE_MAX: Final = 1_000
 def model() -> None:
     """Models: those that the ledger trains, and files on this machine.
 
-    JOB is a model's name, a job's id, or the beginning of either; FILE is a file.
+    JOB is a model's name, its id, the id of the paid job that trains it, or the beginning of one; FILE is a
+    file.
     """
 
 
@@ -47,11 +48,13 @@ model.add_command(retire)
 @model.command("list")
 @pass_context
 def list_models(context: CommandContext) -> None:
-    """List the standing jobs and how good their models are."""
+    """List the standing jobs and how good their models are; paid ones that ended come last."""
     models = run_async(_get_models, context.url)
 
     def render(console: Console) -> None:
-        table = Table("name", "job", "layers", "generation", "score", "evaluations", box=None, pad_edge=False)
+        table = Table(
+            "name", "job", "layers", "generation", "score", "evaluations", "paid by", box=None, pad_edge=False
+        )
         for answer in models:
             table.add_row(
                 answer.name,
@@ -60,6 +63,7 @@ def list_models(context: CommandContext) -> None:
                 str(answer.current.generation),
                 _format_score(answer.current.score, answer.holdout_rows),
                 str(answer.counted_total),
+                _describe_payer(answer),
             )
         console.print(table)
 
@@ -81,6 +85,7 @@ def show_model(context: CommandContext, job: str) -> None:
         "evaluations": f"{answer.counted_total} counted, "
         f"{answer.counted_open} of {answer.population} towards the next generation",
         "weights": answer.current.weights_digest.hex(),
+        "paid by": _describe_payer(answer),
         "curve": "\n".join(
             f"{point.generation:>6}  {_format_score(point.score, answer.holdout_rows):>22}  "
             f"{format_time(point.timestamp_ms)}"
@@ -155,7 +160,9 @@ def select_model(models: tuple[ModelAnswer, ...], text: str) -> ModelAnswer:
     found = [
         answer
         for answer in models
-        if answer.name.startswith(text) or answer.job.hex().startswith(text.lower())
+        if answer.name.startswith(text)
+        or answer.job.hex().startswith(text.lower())
+        or (answer.paid_by is not None and answer.paid_by.hex().startswith(text.lower()))
     ]
     if len(found) != 1 or not text:
         raise UnknownModel(text, tuple(f"{answer.name} ({answer.job.hex()[:12]})" for answer in models))
@@ -182,7 +189,7 @@ async def _replay(
     url: str, job: str, trusted: Genesis | None, is_recomputed: bool, bar: ProgressBar
 ) -> tuple[str, int, int, int, tuple[int, str]]:
     from aivm.backends.numpy_backend import NumpyBackend
-    from tangle.cli.local_work import find_job
+    from tangle.cli.local_work import fetch_job
     from tangle.cli.replay import fetch_ledger_data, replay_ledger_data
     from tangle.core.genesis import compute_chain_id
 
@@ -190,18 +197,24 @@ async def _replay(
     async with TangleClient(url, chain=chain) as client:
         genesis = await client.get_genesis()
         chosen = select_model(await client.get_models(), job)
-        opened = find_job(genesis, chosen.job)
+        opened = await fetch_job(client, genesis, chosen.job)
         data = await fetch_ledger_data(
             client, genesis, chosen.job, lambda done, total: bar.show("checkpoints", done, total)
         )
     generations = evaluations = 0
     last = (0, "")
-    for replayed in replay_ledger_data(data, genesis, opened, NumpyBackend(), is_recomputed=is_recomputed):
+    for replayed in replay_ledger_data(data, opened, NumpyBackend(), is_recomputed=is_recomputed):
         generations += 1
         evaluations += replayed.evaluations
         last = (replayed.score, replayed.digest.hex())
         bar.show("generations", generations, len(data.generations))
     return chosen.name, chosen.holdout_rows, generations, evaluations, last
+
+
+def _describe_payer(answer: ModelAnswer) -> str:
+    if answer.paid_by is None:
+        return "the network"
+    return f"job {answer.paid_by.hex()[:16]}" + ("" if answer.budget else ", ended")
 
 
 def _format_score(score: int, rows: int) -> str:

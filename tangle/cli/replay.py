@@ -24,7 +24,7 @@ from tangle.cli.errors import CheckpointUnproven
 from tangle.client.client import TangleClient
 from tangle.core.address import decode_address
 from tangle.core.genesis import Genesis, compute_chain_id
-from tangle.core.types import Digest, Milliseconds, Sequence, Shard
+from tangle.core.types import Digest, Sequence, Shard
 
 CURVE_PAGE: Final = 500
 """Generations asked for at a time."""
@@ -54,6 +54,9 @@ class LedgerData(Struct, frozen=True):
 
     generations: tuple[GenerationAnswer, ...]
     """As the node tells them, from generation 0 on."""
+
+    opening: Checkpoint
+    """The checkpoint that put the job on the board, 0 for a job of the genesis; proven like all others."""
 
     closings: tuple[Checkpoint, ...]
     """The certified checkpoint that closed each generation but the last."""
@@ -97,11 +100,12 @@ async def fetch_ledger_data(
     async def fetch(index: int) -> None:
         async with limiter:
             closings[index] = await fetch_proven_checkpoint(client, genesis, index)
-        on_progress(len(closings), len(generations) - 1)
+        on_progress(len(closings), len(generations))
 
     async with anyio.create_task_group() as tasks:
-        for generation in generations[1:]:
+        for generation in generations:
             tasks.start_soon(fetch, int(generation.checkpoint))
+    opening = closings[int(generations[0].checkpoint)]
     ordered = tuple(closings[int(generation.checkpoint)] for generation in generations[1:])
     last = ordered[-1].ordered_total if ordered else 0
     items = []
@@ -109,11 +113,11 @@ async def fetch_ledger_data(
         if item.ordered_index >= last:
             break
         items.append(item)
-    return LedgerData(tuple(generations), ordered, tuple(items))
+    return LedgerData(tuple(generations), opening, ordered, tuple(items))
 
 
 def replay_ledger_data(
-    data: LedgerData, genesis: Genesis, opened: OpenJob, backend: Backend, *, is_recomputed: bool
+    data: LedgerData, opened: OpenJob, backend: Backend, *, is_recomputed: bool
 ) -> Iterator[ReplayedGeneration]:
     """Rebuild every generation and compare each with what the committee signed.
 
@@ -122,11 +126,11 @@ def replay_ledger_data(
     :raises ForgedWork: a counted evaluation is wrong; only when recomputing.
     """
     rebuilt = replay(
-        opened, Milliseconds(genesis.timestamp_ms), _iterate_steps(data), backend, is_recomputed=is_recomputed
+        opened, data.opening.timestamp_ms, _iterate_steps(data), backend, is_recomputed=is_recomputed
     )
     first = next(rebuilt)
-    # Generation 0 follows from the genesis alone; that the network began with it shows in generation 1.
-    verify_generation_digest(first, Digest(bytes(data.generations[0].weights_digest)))
+    for stated in (_find_model(data.opening, opened), data.generations[0]):
+        verify_generation_digest(first, Digest(bytes(stated.weights_digest)))
     yield _describe(first)
     count = 0
     for closed in rebuilt:

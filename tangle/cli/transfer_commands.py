@@ -176,12 +176,13 @@ class WorkTimer:
 
     async def prove(self, client: TangleClient, prepared: PreparedAnswer) -> Work:
         """Evaluate what the prepared transaction was assigned, with weights from the node."""
-        from tangle.cli.local_work import compute_work
+        from tangle.cli.local_work import compute_work, fetch_job
 
         genesis = await client.get_genesis()
+        opened = await fetch_job(client, genesis, prepared.job)
         weights = await client.get_weights(prepared.job, int(prepared.generation))
         begun_s = time.perf_counter()
-        work = await anyio.to_thread.run_sync(compute_work, genesis, prepared, weights)
+        work = await anyio.to_thread.run_sync(compute_work, opened, prepared, weights)
         self.elapsed_ms = (time.perf_counter() - begun_s) * 1000
         return work
 

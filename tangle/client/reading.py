@@ -179,6 +179,17 @@ class NodeReader:
         query = {} if generation is None else {"generation": generation}
         return await self._get_bytes(f"/v1/models/{job.hex()}/weights", "application/octet-stream", **query)
 
+    async def get_parameters(self, job: bytes) -> bytes:
+        """Encoded parameters of a standing job; the job's id is their hash."""
+        return await self._get_bytes(f"/v1/models/{job.hex()}/parameters", "application/octet-stream")
+
+    async def get_training_data(self, job: bytes) -> bytes:
+        """Training data of a paid job; the parameters bind their roots.
+
+        :raises ApiProblem: ``not-found`` for a job of the genesis.
+        """
+        return await self._get_bytes(f"/v1/models/{job.hex()}/data", "application/octet-stream")
+
     async def get_lineage(
         self, job: bytes, *, page_size: int = 500
     ) -> AsyncGenerator[LineageItemAnswer, None]:

@@ -389,6 +389,14 @@ class Service:
         """Master weights of a generation."""
         return self._learning.get_weights(job, generation)
 
+    def get_parameters(self, job: JobId) -> bytes:
+        """Encoded parameters of a standing job."""
+        return self._learning.get_parameters(job)
+
+    def get_training_data(self, job: JobId) -> bytes:
+        """Training data of a paid job."""
+        return self._learning.get_data(job)
+
     def get_lineage(self, job: JobId, after: int, limit: int) -> tuple[LineageItem, ...]:
         """Counted evaluations with ordered index >= ``after``, in order."""
         return self._learning.get_lineage(job, after, limit)

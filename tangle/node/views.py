@@ -190,6 +190,10 @@ class ModelView(Struct, frozen=True):
     counted_open: int
     """Evaluations counted for the generation that is open now."""
 
+    paid_by: Digest | None
+    """Job of the market that pays for it; none for a job of the genesis. It has ended where ``budget`` is 0.
+    """
+
 
 class LineageItem(Struct, frozen=True):
     """One counted evaluation."""
@@ -431,6 +435,18 @@ class NodeService(Protocol):
 
     def get_weights(self, job: JobId, generation: int | None) -> bytes:
         """Master weights of a generation: int32, little-endian, layer by layer, row-major."""
+
+    def get_parameters(self, job: JobId) -> bytes:
+        """Encoded parameters of a standing job, live or ended.
+
+        :raises NotFound: unknown job.
+        """
+
+    def get_training_data(self, job: JobId) -> bytes:
+        """Training data of a paid job.
+
+        :raises NotFound: unknown job, or one of the genesis.
+        """
 
     def get_lineage(self, job: JobId, after: int, limit: int) -> tuple[LineageItem, ...]:
         """Counted evaluations with ordered index >= ``after``, in order."""

@@ -115,7 +115,7 @@ async def test_ten_thousand_evaluations_teach_the_digits(
         for other in clients:
             await other.close()
     backend = NumpyBackend()
-    rebuilt = list(replay_ledger_data(data, network.genesis, opened, backend, is_recomputed=True))
+    rebuilt = list(replay_ledger_data(data, opened, backend, is_recomputed=True))
     assert len(rebuilt) == len(data.closings) + 1 > model.current.generation
     assert [step.score for step in rebuilt][model.current.generation] == model.current.score
 

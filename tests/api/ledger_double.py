@@ -480,7 +480,7 @@ class LedgerDouble:
         if job != self.job:
             raise NotFound("job", job.hex())
         counted = len(self.lineage)
-        return ModelView(job, "double", (16, 16), 1, 50, 64, self._get_generation(), counted, counted)
+        return ModelView(job, "double", (16, 16), 1, 50, 64, self._get_generation(), counted, counted, None)
 
     def get_generations(self, job: JobId, first: int, limit: int) -> tuple[GenerationView, ...]:
         self.get_model(job)
@@ -491,6 +491,13 @@ class LedgerDouble:
         if generation:
             raise NotFound("generation", str(generation))
         return self.weights
+
+    def get_parameters(self, job: JobId) -> bytes:
+        self.get_model(job)
+        return b"parameters"
+
+    def get_training_data(self, job: JobId) -> bytes:
+        raise NotFound("paid standing job", job.hex())
 
     def get_lineage(self, job: JobId, after: int, limit: int) -> tuple[LineageItem, ...]:
         self.get_model(job)

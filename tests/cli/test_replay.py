@@ -61,7 +61,8 @@ async def train_and_fetch(url: str, genesis: Genesis) -> LedgerData:
 
 def replay(data: LedgerData, genesis: Genesis, *, is_recomputed: bool = False) -> list[ReplayedGeneration]:
     opened = find_job(genesis, data.closings[0].models[0].job)
-    return list(replay_ledger_data(data, genesis, opened, NumpyBackend(), is_recomputed=is_recomputed))
+    assert opened is not None
+    return list(replay_ledger_data(data, opened, NumpyBackend(), is_recomputed=is_recomputed))
 
 
 @pytest.mark.parametrize("is_recomputed", [False, True])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from poi.dataset import Dataset
-from poi.errors import InvalidDataset
+from poi.errors import InvalidDataset, InvalidJob
 from poi.tables.recipe import decode_recipe
 from poi.training import (
     TRAINING_DATA_SIZE_MAX,
@@ -17,6 +17,7 @@ from poi.training import (
     encode_training_data,
     split_training_data,
     verify_training_data,
+    verify_training_job,
 )
 from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
@@ -78,7 +79,7 @@ def test_parts_that_do_not_fit_are_refused(change: dict[str, object]) -> None:
         {"version": 2},
         {"version": 0},
         {"width": 0},
-        {"width": 4_097},
+        {"width": 1_025},
         {"training_labels": b""},
         {"holdout_labels": bytes(2**16 + 1)},
         {"recipe": bytes(65_537)},
@@ -120,3 +121,27 @@ def test_records_of_other_shapes_are_no_training_data() -> None:
 def encode_fields() -> list[object]:
     data = decode_training_data(BLOB)
     return [getattr(data, name) for name in TrainingData.__struct_fields__]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sizes": (1_000, 17, 2)}, "17034 weights"),
+        ({"rows": 4_096, "sizes": (5, 512, 2)}, "multiply-accumulates of an evaluation"),
+        ({"population": 4_097}, "4097 evaluations"),
+        ({"generation_interval_ms": 99}, "generations of 99 ms"),
+        ({"init_seed": bytes(31) + b"\x01"}, "its own must be zeros"),
+    ],
+)
+def test_jobs_that_cost_more_than_is_paid_are_refused(change: dict[str, object], reason: str) -> None:
+    verify_training_job(JOB)
+    with pytest.raises(InvalidJob, match=reason):
+        verify_training_job(replace(JOB, **change))
+
+
+def test_a_score_that_takes_long_is_refused() -> None:
+    rows = np.zeros((9_000, 5), np.uint8)
+    part = Dataset(rows, np.zeros(len(rows), np.uint8))
+    wide = replace(JOB, sizes=(5, 2_000, 2))
+    with pytest.raises(InvalidDataset, match="a score takes 126000000"):
+        verify_training_data(wide, encode_training_data(TrainingParts(PARTS.training, part), b""))

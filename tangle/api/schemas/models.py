@@ -52,10 +52,14 @@ class ModelAnswer(Struct, frozen=True):
     """The generation that is evaluated now."""
 
     counted_total: Quantity
-    """Evaluations counted since genesis."""
+    """Evaluations counted since the job began."""
 
     counted_open: Quantity
     """Evaluations counted for the open generation."""
+
+    paid_by: HexDigest | None
+    """Job of the market that pays for it; none for a job of the genesis. It has ended where ``budget`` is 0.
+    """
 
 
 class ModelDetailAnswer(Struct, frozen=True):

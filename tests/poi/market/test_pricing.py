@@ -56,7 +56,8 @@ def test_units_of_the_other_kinds() -> None:
     assert compute_units(Optimisation(points), None) == 2 + 1
     assert compute_units(Optimisation(encode_problem(Packing(5, (1,)))), None) == 2
     evaluations = DIGITS.make_shape().multiply_accumulates * DIGITS.population
-    assert count_generation(DIGITS) == -(-evaluations // 65_536)
+    kept = 4 * DIGITS.make_shape().layers.weight_count
+    assert count_generation(DIGITS) == -(-evaluations // 65_536) + -(-kept // 4_096)
     assert compute_units(Training(encode(DIGITS), 7, DATA), None) == 7 * count_generation(DIGITS)
 
 

@@ -9,7 +9,14 @@ from poi.dataset import Dataset, compute_dataset_root
 from poi.tables.errors import BudgetTooSmall
 from poi.tables.preparing import prepare_table
 from poi.tables.reading import read_table
-from poi.tables.tuning import GENERATIONS_DEFAULT, MACS_MAX, choose_generations, choose_job
+from poi.tables.tuning import (
+    GENERATIONS_DEFAULT,
+    MACS_MAX,
+    choose_generations,
+    choose_job,
+    count_holdout_rows,
+)
+from poi.training import SCORE_MACS_MAX, TRAINING_WIDTH_MAX, verify_training_job
 from tests.poi.tables.builders import FLOWERS, prepare, train
 
 
@@ -22,7 +29,7 @@ def test_a_table_made_on_the_spot_is_learnt() -> None:
 
 
 @given(
-    width=st.integers(1, 4_096),
+    width=st.integers(1, TRAINING_WIDTH_MAX),
     classes=st.integers(2, 64),
     largest=st.integers(0, 127),
     count=st.integers(1, 5),
@@ -34,6 +41,8 @@ def test_every_table_gets_a_possible_job(width: int, classes: int, largest: int,
     assert job.sizes[0] == width
     assert job.sizes[-1] == classes
     assert job.rows == 32 or job.make_shape().multiply_accumulates <= MACS_MAX
+    verify_training_job(job)
+    assert count_holdout_rows(width, classes) * job.make_shape().layers.weight_count <= SCORE_MACS_MAX
 
 
 def test_a_budget_buys_as_many_generations_as_it_pays_for() -> None:
