@@ -183,6 +183,7 @@ def compute_genesis_checkpoint_digest(encoded: bytes, models: Sequence[tuple[byt
         emission,
         supply,
         accounts,
+        [0, [[1_000, timestamp_ms, 0]] * 4],
     ]
     root = compute_root([])
     leader = [0, 0, zeros]
