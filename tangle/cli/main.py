@@ -18,6 +18,7 @@ MODULES: Final = {
     "tx": "tangle.cli.transaction_commands:tx",
     "verify": "tangle.cli.verify_command:verify",
     "model": "tangle.cli.model_commands:model",
+    "infer": "tangle.cli.infer_command:infer",
     "job": "tangle.cli.job_commands:job",
     "explain": "tangle.cli.explain_command:explain",
     "blob": "tangle.cli.blob_commands:blob",
