@@ -81,12 +81,21 @@ class Graph {
   }
 
   async look() {
-    const count = this.svg.clientWidth < 640 ? SHOWN.narrow : SHOWN.wide;
-    const transactions = await get(`/v1/transactions?limit=${count}`, this.signal);
+    const transactions = await get(`/v1/transactions?limit=${this.countWanted()}`, this.signal);
     this.layout.place(transactions);
     const own = this.followed && this.layout.vertices.get(this.followed);
     if (own && !FINAL.has(own.transaction.status) && !transactions.some((one) => one.id === this.followed)) await this.fetchFollowed();
     this.render();
+  }
+
+  // Everything at first, then as many as may have come or changed since: the node has better things to do.
+  countWanted() {
+    const most = this.svg.clientWidth < 640 ? SHOWN.narrow : SHOWN.wide;
+    const held = [...this.layout.vertices.values()];
+    if (held.length < most) return most;
+    const firstOpen = held.findIndex(({ transaction }) => !transaction.is_final && !FINAL.has(transaction.status));
+    const open = firstOpen < 0 ? 0 : held.length - firstOpen;
+    return Math.min(most, open + 30 + Math.ceil(2 * (live.status?.rate_in ?? most)));
   }
 
   async fetchFollowed() {
