@@ -6,15 +6,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
+import numpy as np
 import pytest
 
+from aivm.importers.model_file import encode_model
 from examples.light_models import LightModel, make_convolutional, make_dense
 from tangle.cli.devnet import SETTINGS
+from tangle.cli.networks import GENESIS_NAME
 from tangle.client.client import TangleClient
 from tangle.client.errors import ApiProblem
 from tangle.core.signing import SigningKey
 from tests.acceptance.paying import WARM_CALLS, Customer, get_rows
 from tests.acceptance.support import NetworkUnderTest, found_devnet, running
+from tests.cli.builders import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -70,6 +75,39 @@ async def test_light_inference(
         patience = max(1.0, machine_load)
         assert p50_ms < P50_MAX_MS * patience
         assert p95_ms < P95_MAX_MS * patience
+
+
+async def test_the_command_answers_and_its_receipt_holds(market: NetworkUnderTest, tmp_path: Path) -> None:
+    await market.wait_ready()
+    light, model, rows = make_dense(), tmp_path / "digits.model", tmp_path / "rows.npy"
+    model.write_bytes(encode_model(light.model))
+    np.save(rows, light.images[:5])
+    async with TangleClient(market.urls[0]) as client:
+        bound, warm = get_rows(light, WARM_CALLS)
+        customer = Customer(client, SigningKey(b"3" * 32))
+        await customer.fund()
+        await customer.register(bound)
+        await customer.warm(bound, warm)
+    genesis = ("--genesis", str(market.devnet.root / GENESIS_NAME))
+    terminal = Terminal(tmp_path / "home")
+    terminal.url = market.urls[1]
+
+    def walk() -> None:
+        terminal.run_json("wallet", "new", "carol")
+        terminal.run_json("faucet", "carol")
+        receipt = str(tmp_path / "receipt.json")
+        record = terminal.run_json("infer", str(model), "--rows", str(rows), "--receipt", receipt, *genesis)
+        assert record["level"] == 4
+        (shares,) = record["outputs"].values()
+        found = [int(np.argmax(row)) for row in shares]
+        assert sum(one == other for one, other in zip(found, light.labels[:5], strict=True)) >= 4
+        checked = terminal.run("verify", receipt, *genesis)
+        assert checked.exit_code == 0, checked.output
+        assert "4" in checked.stdout
+        shown = terminal.run("infer", str(model), "--rows", str(rows), *genesis)
+        assert "validators agree" in shown.stdout, shown.output
+
+    await anyio.to_thread.run_sync(walk)  # commands have event loops of their own
 
 
 async def test_what_cannot_be_answered_is_refused_and_costs_nothing(market: NetworkUnderTest) -> None:
