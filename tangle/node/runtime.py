@@ -23,7 +23,7 @@ from tangle.node.blobs import BlobRoom, open_blob_room
 from tangle.node.clock import SystemClock
 from tangle.node.config import NodeConfig
 from tangle.node.jobs.bench import ThreadBench
-from tangle.node.jobs.opening import JobsParts, open_jobs
+from tangle.node.jobs.opening import JobsParts, make_trainer, open_jobs
 from tangle.node.jobs.room import JobsRoom
 from tangle.node.metrics import make_registry
 from tangle.node.node import Node, open_node
@@ -130,7 +130,9 @@ async def _run(
                 await tasks.start(replicas.run)
                 tasks.start_soon(_open_device, computer, programs, node)
                 service = _make_service(node, parts, faucet, blobs, replicas)
-                tasks.start_soon(_work, open_jobs(node, JobsParts(service, blobs, programs, bench)), node)
+                tasks.start_soon(
+                    _work, open_jobs(node, JobsParts(service, blobs, programs, ThreadBench())), node
+                )
                 await serve_doors(service, parts.config, tasks)
                 log.info("running", name=parts.config.name, checkpoint=node.finality.certified)
         finally:
@@ -150,7 +152,10 @@ async def _open_device(computer: ProcessComputer, programs: ProgramPool, node: N
 async def _work(jobs: JobsRoom, node: Node) -> None:
     # What an old market asks for was done by others long ago.
     await node.catch_up.wait_level()
-    await jobs.run()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(jobs.run)
+        if node.parts.config.jobs.worker:
+            tasks.start_soon(make_trainer(node, jobs.clerk).run)
 
 
 async def _open_blobs(files: DiskBlobFiles, node: Node, parts: NodeParts) -> BlobRoom:
