@@ -21,6 +21,7 @@ from tangle.core.transactions import (
     TransactionBody,
     sign_transaction,
 )
+from tangle.core.transactions import Operation as CoreOperation
 from tangle.core.types import CheckpointIndex, Grains, PublicKey, Shard, TransactionId
 from tangle.core.types import Sequence as SequenceNumber
 from tangle.node.views import NotFound, PreparedTransaction, SubmitOutcome, TransactionStatus, TransactionView
@@ -119,8 +120,7 @@ class Clerk:
         letter = self._letters.setdefault(name, _Letter())
         letter.is_prepared = True
         try:
-            async with self._turn:
-                letter.identity = await self._submit(operation)
+            letter.identity = await self.submit(MarketCall(encode_operation(operation)))
             self.sent_total += 1
         except TangleError as error:
             log.info("operation-refused", kind=type(operation).__name__, code=error.code, reason=str(error))
@@ -128,9 +128,17 @@ class Clerk:
         finally:
             letter.is_prepared = False
 
-    async def _submit(self, operation: Operation) -> TransactionId:
-        data = encode_operation(operation)
-        prepared = await self._walk.prepare(self.account, with_work=True, operation_size=len(data))
+    async def submit(self, operation: CoreOperation) -> TransactionId:
+        """Prepare, sign and submit, and let whatever becomes of it be.
+
+        :raises TangleError: it is refused.
+        """
+        async with self._turn:
+            return await self._submit(operation)
+
+    async def _submit(self, operation: CoreOperation) -> TransactionId:
+        size = len(operation.data) if isinstance(operation, MarketCall) else 0
+        prepared = await self._walk.prepare(self.account, with_work=True, operation_size=size)
         assert prepared.work is not None, "it was asked for"
         body = TransactionBody(
             version=TRANSACTION_VERSION,
@@ -140,7 +148,7 @@ class Clerk:
             sequence=SequenceNumber(prepared.sequence),
             anchor=CheckpointIndex(prepared.anchor),
             parents=prepared.parents,
-            operation=MarketCall(data),
+            operation=operation,
             work=prepared.work,
             max_fee=Grains(prepared.suggested_max_fee),
         )

@@ -21,6 +21,7 @@ from tangle.node.jobs.room import JobsRoom, Moment, Setting
 from tangle.node.jobs.settings import JobsConfig
 from tangle.node.jobs.shelf import RunShelf
 from tangle.node.jobs.stock import Stock
+from tangle.node.jobs.trainer import Trainer, TrainerSetting
 from tangle.node.jobs.workshop import Workshop
 from tangle.node.node import Node
 from tangle.node.sandbox.runner import ProgramRunner
@@ -92,6 +93,11 @@ def make_jobs_room(node: Node, parts: JobsParts, crew: Crew) -> JobsRoom:
     state = node.executor.machine.state
     clerk = Clerk(parts.walk, get_account_key(node))
     return JobsRoom(setting, crew, clerk, Moment(state.checkpoint_index, state.timestamp_ms))
+
+
+def make_trainer(node: Node, clerk: Clerk) -> Trainer:
+    """Who evaluates while a customer waits, from the account of ``clerk``."""
+    return Trainer(TrainerSetting(lambda: node.executor.machine.board, node.book.count_pending), clerk)
 
 
 def get_account_key(node: Node) -> SigningKey:

@@ -14,7 +14,8 @@ class JobsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the table ``[jobs]`` in ``config.toml``."""
 
     worker: bool = False
-    """Take paid jobs, with the node's own account, once that has the bond and the fee."""
+    """Take paid jobs, with the node's own account, once that has the bond and the fee; and evaluate for paid
+    models that wait."""
 
     speed: Annotated[int, Meta(ge=1, le=2**40)] = 2_000
     """Units of work (65,536 elementary steps each) that this machine does in a second; who promises more than
