@@ -9,6 +9,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from poi.market.entries import Change, Entry, Shelf
 from poi.market.errors import LacksFunds, UnknownJob
 from poi.market.limits import MarketRules
 from poi.market.operations import Caller
@@ -29,10 +30,8 @@ from poi.market.outcomes import (
 from poi.market.records import (
     VERSION,
     Capacity,
-    Change,
     Collecting,
     Disputed,
-    Entry,
     Inference,
     Job,
     Kind,
@@ -41,7 +40,6 @@ from poi.market.records import (
     MarketState,
     Optimisation,
     ProgramEntry,
-    Shelf,
     Training,
     Transformation,
     get_kind,

@@ -14,6 +14,7 @@ from typing import Self, assert_never
 from poi.market.assignment import StakeReader
 from poi.market.book import Book
 from poi.market.contests import close_contest, close_learning, pay_generation, seal_answer, show_answer
+from poi.market.entries import Change, Entry
 from poi.market.jobs import (
     assign_jobs,
     cancel_job,
@@ -56,11 +57,9 @@ from poi.market.records import (
     VERSION,
     Assigned,
     Capacity,
-    Change,
     Claimed,
     Collecting,
     Disputed,
-    Entry,
     Gathering,
     Job,
     Kind,

@@ -12,9 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from poi.errors import WrongSeal
+from poi.market.entries import Change
 from poi.market.errors import MarketFault
 from poi.market.outcomes import Movement
-from poi.market.records import Change
 from poi.market.refusals import get_refusal_number
 from shards.checkpoints import SupplyTotals, check_supply
 from tangle.core.hashing import compute_home_shard

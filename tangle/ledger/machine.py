@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from aivm.backends.protocol import Backend
 from poi.events import ClosedGeneration
+from poi.market.entries import Entry
 from poi.market.errors import MarketFault
 from poi.market.limits import DEVNET_RULES, MarketRules
 from poi.market.machine import Market
@@ -20,7 +21,7 @@ from poi.market.operations import Caller, Moment
 from poi.market.operations import Operation as MarketOperation
 from poi.market.outcomes import Credit, Movement
 from poi.market.outcomes import Outcome as MarketOutcome
-from poi.market.records import Entry, Job
+from poi.market.records import Job
 from shards.blocks import GENESIS_ROUND, BlockReference
 from shards.checkpoints import (
     CHECKPOINT_VERSION,

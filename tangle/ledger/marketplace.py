@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from poi.market.entries import Change, Entry, Shelf
 from poi.market.errors import MarketFault
 from poi.market.machine import Market
 from poi.market.operations import Caller, CastVote, GenerationClosed, Moment, Operation, decode_operation
 from poi.market.outcomes import Burn, Credit, Debit, Ending, Event, JobEnded, Movement, Outcome, get_subject
-from poi.market.records import Change, Entry, Job, MarketHead, Shelf
+from poi.market.records import Job, MarketHead
 from shards.blocks import Block, Vote
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.hashing import MARKET, compute_record_hash

@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from poi.market.entries import Entry, Shelf
 from poi.market.outcomes import Ending, Event
-from poi.market.records import Capacity, Entry, Job, ProgramEntry, Shelf
+from poi.market.records import Capacity, Job, ProgramEntry
 from tangle.core.encoding import decode, encode
 from tangle.core.types import Digest, Grains, Milliseconds, Natural, TransactionId
 from tangle.ledger.marketplace import MarketClosing, MarketEvent

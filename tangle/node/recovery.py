@@ -12,7 +12,7 @@ from msgspec import Struct
 from aivm.backends.protocol import Backend
 from poi.evolution import OpenJob, open_job
 from poi.job import decode_job
-from poi.market.records import Entry
+from poi.market.entries import Entry
 from poi.state import JobState
 from shards.blocks import decode_block
 from shards.checkpoints import compute_checkpoint_digest

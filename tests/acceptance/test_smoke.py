@@ -27,7 +27,7 @@ async def test_a_transfer_is_final_proven_and_there_after_a_restart(one_node: Ne
         sent = await client.send(ALICE, Transfer(BOB.public_key, Grains(5)))
         assert (sent.status, sent.is_final, sent.reason_code) == ("checkpointed", True, None)
         proven = await client.verify(sent.id, one_node.genesis)
-        assert proven.transaction.body.operation.amount == 5
+        assert proven.transaction.body.operation == Transfer(BOB.public_key, Grains(5))
         checkpoint = await client.get_checkpoint(index=int(sent.checkpoint or 0))
     group = node.pid
     assert await node.stop() == 0

@@ -10,6 +10,7 @@ from aivm.verification.trace import VERSION, Commitment, Context
 from poi.dataset import load_dataset
 from poi.disputes.outcomes import Outcome as DisputeResult
 from poi.job import StandingJob, compute_job_id
+from poi.market.entries import Entry, Shelf
 from poi.market.operations import (
     AnnounceCapacity,
     OpenJob,
@@ -18,7 +19,7 @@ from poi.market.operations import (
     SubmitResult,
     encode_operation,
 )
-from poi.market.records import Assigned, Disputed, Entry, Inference, Kind, Shelf, Task
+from poi.market.records import Assigned, Disputed, Inference, Kind, Task
 from poi.market.votes import (
     Verdict,
     compute_claim_subject,

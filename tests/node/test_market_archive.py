@@ -4,11 +4,12 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from poi.market.entries import Shelf
 from poi.market.jobs import compute_job_name
 from poi.market.operations import CancelJob, OpenJob, Operation, SealAnswer, encode_operation
 from poi.market.outcomes import Ending, JobEnded, JobOpened
 from poi.market.problems import Packing, encode_problem
-from poi.market.records import Collecting, Optimisation, Shelf
+from poi.market.records import Collecting, Optimisation
 from tangle.core.transactions import MarketCall, TransactionBody
 from tangle.core.types import Digest, Grains, Milliseconds
 from tangle.node.archive import Archive

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tangle.core.encoding import encode
 from tangle.core.genesis import compute_shard_genesis_id
 from tangle.core.hashing import TRANSACTION
-from tangle.core.transactions import SignedEnvelope, Transaction, TransactionBody, sign_transaction
+from tangle.core.transactions import SignedEnvelope, Transaction, TransactionBody, Transfer, sign_transaction
 from tangle.core.types import ChainId, CheckpointIndex, Grains, JobId, Sequence, Shard, TransactionId
 from tangle.node.service import Service
 from tangle.node.views import Overloaded, TransactionStatus, TransactionView
@@ -168,7 +168,9 @@ async def test_of_a_double_spend_one_applies_and_one_says_why_not() -> None:
         assert conflict.reason
         assert conflict.fee == 0
         assert conflict.is_final
-        moved = applied[0].transaction.body.operation.amount
+        operation = applied[0].transaction.body.operation
+        assert isinstance(operation, Transfer)
+        moved = operation.amount
         assert service.get_account(bob.address).balance == RICHES + moved
         assert service.get_transaction_proof(conflict.transaction.id)
         # The number after it is the next one, and it works.

@@ -371,4 +371,4 @@ class Books(RuleBasedStateMachine):
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=100, stateful_step_count=80, deadline=None, derandomize=True)
+TestBooks.settings = settings(max_examples=60, stateful_step_count=80, deadline=None, derandomize=True)
