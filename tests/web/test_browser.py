@@ -6,7 +6,7 @@ from tests.web.conftest import TRANSFERS, Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-PLACES = ("", "checkpoints", "checkpoints/1", "committee", "blocks/1/0", "learning", "shards", "console")
+PLACES = ("", "checkpoints", "checkpoints/1", "committee", "blocks/1/0", "learning", "jobs", "shards", "console")
 PICTURE_SIZE_MIN = 8_000
 """An empty page is smaller."""
 

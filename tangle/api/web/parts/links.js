@@ -9,6 +9,7 @@ export const paths = {
   checkpoint: (index) => `#/checkpoints/${index}`,
   block: (round, author) => `#/blocks/${round}/${author}`,
   job: (job) => `#/learning/${job}`,
+  paidJob: (job) => `#/jobs/${job}`,
   follow: (id) => `#/dag/${id}`,
 };
 
@@ -19,6 +20,10 @@ export const accountLink = (address) => named(paths.account(address), shorten(ad
 export const checkpointLink = (index) => named(paths.checkpoint(index), formatCount(index));
 export const blockLink = (round, author) => named(paths.block(round, author), `${formatCount(round)} · ${author}`);
 export const jobLink = (job, text) => named(paths.job(job), text ?? shorten(job), job);
+export const paidJobLink = (job) => named(paths.paidJob(job), shorten(job), job);
+
+/** Where a paid job stands. */
+export const jobMark = (job) => el("span", { class: job.is_live ? "tag accent" : "tag" }, job.phase.replaceAll("-", " "));
 
 /** An amount with its unit; grains stay readable in the title. */
 export const amount = (grains) =>

@@ -2,7 +2,7 @@
 
 import { table } from "./dom.js";
 import { formatCount, formatDuration } from "./format.js";
-import { accountLink, amount, checkpointLink, statusMark, transactionLink } from "./links.js";
+import { accountLink, amount, checkpointLink, paidJobLink, statusMark, transactionLink } from "./links.js";
 
 /** Transactions; `own` is an address whose side of a transfer is shown by its sign. */
 export function transactionTable(items, { own, empty } = {}) {
@@ -16,7 +16,7 @@ export function transactionTable(items, { own, empty } = {}) {
         transactionLink(one.id),
         statusMark(one.status),
         one.issuer === own ? "this account" : accountLink(one.issuer),
-        isTransfer ? (operation.recipient === own ? "this account" : accountLink(operation.recipient)) : operation.kind,
+        isTransfer ? (operation.recipient === own ? "this account" : accountLink(operation.recipient)) : operation.job ? [`${operation.name} `, paidJobLink(operation.job)] : (operation.name ?? operation.kind),
         isTransfer ? [sign, amount(operation.amount)] : "–",
         one.checkpoint === null ? "–" : checkpointLink(one.checkpoint),
       ];

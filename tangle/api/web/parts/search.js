@@ -13,6 +13,7 @@ export async function find(text) {
   const name = word.toLowerCase();
   if (await exists(`/v1/transactions/${name}`)) return paths.transaction(name);
   if (await exists(`/v1/models/${name}?limit=1`)) return paths.job(name);
+  if (await exists(`/v1/jobs/${name}`)) return paths.paidJob(name);
   const account = await get(`/v1/accounts/${name}`);
   const isUsed = account.balance !== "0" || account.sequence !== "0";
   return isUsed ? paths.account(account.address) : null;

@@ -269,7 +269,7 @@ class Graph {
       el("p", { class: "muted" }, transaction.reason ?? MEANINGS[transaction.status], isFollowed && this.took ? ` · seen to be final after ${formatDuration(this.took)}` : ""),
       operation.kind === "transfer"
         ? el("p", null, accountLink(transaction.issuer), " → ", accountLink(operation.recipient), el("br"), amount(operation.amount))
-        : el("p", null, accountLink(transaction.issuer), ` · ${operation.kind}`),
+        : el("p", null, accountLink(transaction.issuer), ": ", operation.text ?? operation.kind),
       el("p", { class: "muted" }, transaction.checkpoint ? ["checkpoint ", checkpointLink(transaction.checkpoint), ` · fee ${formatAmount(transaction.fee)} MST`] : `anchored at checkpoint ${formatCount(transaction.anchor)}`),
       el("div", { class: "buttons" }, el("a", { class: "button", href: paths.transaction(transaction.id) }, "Open"), isFollowed ? release : follow),
     );

@@ -2,7 +2,7 @@
 
 import { card, el, facts, put } from "../parts/dom.js";
 import { formatCount } from "../parts/format.js";
-import { accountLink, amount, checkpointLink, copyable, jobLink, MEANINGS, paths, statusMark } from "../parts/links.js";
+import { accountLink, amount, checkpointLink, copyable, jobLink, MEANINGS, paidJobLink, paths, statusMark } from "../parts/links.js";
 import { repeat } from "../parts/live.js";
 import { get } from "../parts/node.js";
 import { makeNeighbourhood } from "../parts/neighbourhood.js";
@@ -64,7 +64,8 @@ function makeFacts(transaction) {
   return facts([
     ["From", accountLink(transaction.issuer)],
     isTransfer && ["To", accountLink(operation.recipient)],
-    isTransfer ? ["Amount", amount(operation.amount)] : ["Operation", operation.kind],
+    isTransfer ? ["Amount", amount(operation.amount)] : ["Asks the market", operation.text ?? operation.kind],
+    operation.job && ["Job", paidJobLink(operation.job)],
     ["Fee", transaction.fee === null ? ["at most ", amount(transaction.max_fee)] : amount(transaction.fee)],
     ["Checkpoint", transaction.checkpoint === null ? "not ordered yet" : [checkpointLink(transaction.checkpoint), transaction.is_final ? ", certified" : ", not certified yet"]],
     ["Place in history", transaction.ordered_index && formatCount(transaction.ordered_index)],
