@@ -21,7 +21,7 @@ from tangle.core.signing import SigningKey
 from tangle.core.types import Digest
 from tests.acceptance.support import wait_until
 
-CONFIRM_TIMEOUT_S: Final = 60.0
+CONFIRM_TIMEOUT_S: Final = 120.0
 """For validators to fetch a program and vote."""
 
 SETTLE_TIMEOUT_S: Final = 120.0
@@ -30,7 +30,7 @@ SETTLE_TIMEOUT_S: Final = 120.0
 WARM_CALLS: Final = 6
 """Answers before any is measured: every validator has run the program once."""
 
-WARM_TIMEOUT_S: Final = 180.0
+WARM_TIMEOUT_S: Final = 300.0
 """For every validator to start a worker process and build its kernels, on a machine that is busy."""
 
 PATIENT: Final = frozenset({"replicas-silent", "replicas-withheld", "overloaded"})
@@ -59,17 +59,25 @@ class Customer:
         await self.client.wait_transaction(await self.client.request_faucet(self.key.public_key))
 
     async def register(self, bound: BoundProgram) -> None:
-        """Put a program on the list, and wait until a quorum has confirmed it."""
-        kept = await self.client.put_blob(encode_package(bound))
-        operation = describe_program(encode_program(bound.plan.program), parse_blob_id(kept.id))
-        answer = await self.client.call_market(self.key, operation)
-        assert answer.status == "checkpointed", answer
+        """Put a program on the list if it is not there, and wait until a quorum has confirmed it."""
         program = bound.plan.program_id
+        try:
+            await self.client.get_program(program)
+        except ApiProblem as problem:
+            if problem.code != "not-found":
+                raise
+            await self._register(bound)
 
         async def is_confirmed() -> bool:
             return (await self.client.get_program(program)).is_confirmed
 
         await wait_until(is_confirmed, "the program to be confirmed", CONFIRM_TIMEOUT_S)
+
+    async def _register(self, bound: BoundProgram) -> None:
+        kept = await self.client.put_blob(encode_package(bound))
+        operation = describe_program(encode_program(bound.plan.program), parse_blob_id(kept.id))
+        answer = await self.client.call_market(self.key, operation)
+        assert answer.status == "checkpointed", answer
 
     async def ask(self, bound: BoundProgram, inputs: Sequence[Tensor]) -> Timed:
         """One answer, its receipt verified offline."""

@@ -33,10 +33,10 @@ P50_MAX_MS, P95_MAX_MS = 300.0, 600.0
 """The goal on an idle machine of two cores, from the client's call to its answer."""
 
 
-@pytest.fixture
-def market(tmp_path: Path) -> Iterator[NetworkUnderTest]:
-    """Four validators that take paid jobs."""
-    with running(found_devnet(tmp_path / "net", 4, settings=SETTINGS)) as network:
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NetworkUnderTest]:
+    """Four validators that take paid jobs; one network for all tests: its first start builds kernels."""
+    with running(found_devnet(tmp_path_factory.mktemp("market") / "net", 4, settings=SETTINGS)) as network:
         yield network
 
 
