@@ -1,6 +1,7 @@
 """How accounts are written in requests and answers of one network."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from tangle.core.address import decode_address, encode_address
@@ -8,6 +9,11 @@ from tangle.core.genesis import Genesis
 from tangle.core.types import PublicKey
 
 _PUBLIC_KEY_HEX: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+
+
+ADDRESSES_MAX: Final = 16_384
+"""Addresses remembered, some 200 bytes each: writing one takes 0.1 ms, and the same few are asked for over
+and over."""
 
 
 class AccountCodec:
@@ -19,7 +25,7 @@ class AccountCodec:
 
     def encode(self, account: PublicKey) -> str:
         """The address of an account on this network."""
-        return encode_address(self._prefix, account)
+        return _encode(self._prefix, account)
 
     def decode(self, text: str) -> PublicKey:
         """Read an account, written as an address of this network or as a public key in hex.
@@ -29,3 +35,8 @@ class AccountCodec:
         if _PUBLIC_KEY_HEX.fullmatch(text):
             return PublicKey(bytes.fromhex(text))
         return decode_address(text, self._prefix).public_key
+
+
+@lru_cache(ADDRESSES_MAX)
+def _encode(prefix: str, account: PublicKey) -> str:
+    return encode_address(prefix, account)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -13,7 +13,10 @@ from tangle.api.event_frames import EventFrames
 from tangle.api.keyed_answers import KeyedAnswers
 from tangle.api.limits import Places, RateLimiter
 from tangle.node.operator import Operator
-from tangle.node.views import NodeService
+from tangle.node.views import NodeService, StatusView
+
+STATUS_AGE_S: Final = 0.05
+"""Status answers may be this old: fresher than anybody sees."""
 
 
 class ApiContext:
@@ -28,11 +31,19 @@ class ApiContext:
         self.waits = Places("waiting requests", config.waits_max, config.waits_max)
         self.streams = Places("event streams", config.streams_max, config.streams_per_address_max)
         self.transfers = Places("blob transfers", config.transfers_max, config.transfers_per_address_max)
+        self._status: tuple[float, StatusView] | None = None
         self.answers = KeyedAnswers(anyio.current_time)
         self.operator: Operator | None = None
         """Who changes the running node; on the operator's door only."""
         self.document: dict[str, Any] = {}
         """The OpenAPI document; the server fills it in, because it knows all routes."""
+
+    def get_status(self) -> StatusView:
+        """The node's status, at most ``STATUS_AGE_S`` old: dashboards ask often, and it reads many rooms."""
+        now_s = anyio.current_time()
+        if self._status is None or now_s - self._status[0] > STATUS_AGE_S:
+            self._status = now_s, self.service.get_status()
+        return self._status[1]
 
     @contextmanager
     def limit_answer(self) -> Iterator[None]:

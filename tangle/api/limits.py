@@ -4,6 +4,7 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -71,6 +72,7 @@ def make_rate_fields(limit: RateLimit, tokens: float) -> dict[str, str]:
     }
 
 
+@lru_cache(1_024)
 def is_loopback(address: str) -> bool:
     """Whether a client address is this machine; local sockets, which have none, are."""
     try:

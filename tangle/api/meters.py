@@ -29,8 +29,17 @@ class ApiMeters:
         waits = Gauge("tangle_api_waits", "Requests that wait for a state.", registry=registry)
         waits.set_function(lambda: len(context.waits))
 
+        # Looking a series up by its labels takes longer than counting, so each is looked up once. There are
+        # few routes, methods and statuses.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
     def on_answer(self, method: str, route: str, status: int, elapsed_s: float) -> None:
         """Count one answer."""
         label = method if method in METHODS else "other"
-        self._requests.labels(label, route, str(status)).inc()
-        self._seconds.labels(route).observe(elapsed_s)
+        series = self._series.get((label, route, status))
+        if series is None:
+            counter = self._requests.labels(label, route, str(status))
+            series = self._series[label, route, status] = (counter, self._seconds.labels(route))
+        counter, seconds = series
+        counter.inc()
+        seconds.observe(elapsed_s)

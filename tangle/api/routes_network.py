@@ -35,7 +35,7 @@ class ReadyInputs(Struct, frozen=True, forbid_unknown_fields=True):
 @routes.get("/v1/status", NoInputs, answer=StatusAnswer)
 async def get_node_status(call: Call[NoInputs, None]) -> Reply:
     """One screen about the node."""
-    return Reply(make_status_answer(call.context.service.get_status()))
+    return Reply(make_status_answer(call.context.get_status()))
 
 
 @routes.get("/v1/committee", CommitteeInputs, answer=CommitteeAnswer)
