@@ -168,8 +168,7 @@ class Board:
 
     def get_evaluation_macs(self, job: JobId) -> int:
         """Multiply-accumulates of one evaluation; 0 for a job that is not on the board any more."""
-        entry = self._jobs.get(job)
-        return 0 if entry is None else entry.state.opened.shape.multiply_accumulates
+        return self._macs.get(job, 0)
 
     def is_counted(self, transaction: Transaction) -> bool:
         """Whether a transaction's work would count if it were ordered now."""
@@ -230,6 +229,8 @@ class Board:
 
     def _index(self) -> None:
         self._jobs = {entry.state.opened.id: entry for entry in self.entries}
+        # Asked for every transaction, and every answer sums over the layers.
+        self._macs = {job: entry.state.opened.shape.multiply_accumulates for job, entry in self._jobs.items()}
 
 
 def start_board(

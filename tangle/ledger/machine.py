@@ -260,7 +260,7 @@ class ShardMachine:
             timestamp_ms=commit.timestamp_ms,
             leader=self._genesis.validators[commit.leader.author].public_key,
             evaluation_macs=self.get_evaluation_macs,
-            is_work_counted=self.is_work_counted,
+            is_work_counted=self._board.is_counted,
             call_market=lambda transaction, account, fee: self._marketplace.call(
                 transaction, account, fee, moment
             ),
