@@ -4,6 +4,7 @@ A checkpoint that opens a job cannot be executed without its data. A quorum has 
 are fetched until they are here; the executor stands still meanwhile, and the committee driver with it.
 """
 
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import anyio
@@ -26,6 +27,14 @@ class Depot:
     def __init__(self, archive: TrainingArchive) -> None:
         self._archive = archive
         self._blobs: BlobRoom | None = None
+        self._kept = archive.list_data()
+
+    def get_kept(self) -> AbstractSet[BlobId]:
+        """Data of all paid jobs that were ever on the board here.
+
+        Their blobs should stay: whoever starts from nothing has to fetch them from somebody.
+        """
+        return self._kept
 
     def open(self, blobs: BlobRoom) -> None:
         """From now on blobs can be fetched."""
@@ -38,6 +47,7 @@ class Depot:
             content = await self._fetch(data)
             if content is None:
                 await anyio.sleep(RETRY_S)
+        self._kept.add(data)
         return content
 
     async def _fetch(self, data: BlobId) -> bytes | None:

@@ -26,6 +26,9 @@ from tangle.store.store import Store, Table, WriteBatch
 JOB: Final = b"job-"
 """State of a standing job among the scalars, its id appended."""
 
+PAGE: Final = 1_000
+"""Rows read at a time where a whole table is wanted."""
+
 RECORD_SIZE_MAX: Final = 2_048
 """Longest record in bytes: parameters, a blob id, and a few numbers."""
 
@@ -70,6 +73,15 @@ class TrainingArchive:
     def get_content(self, data: BlobId) -> bytes | None:
         """The data of a job that is or was on the board."""
         return self._store.get(Table.TRAINING_DATA, data)
+
+    def list_data(self) -> set[BlobId]:
+        """Blobs of all of them."""
+        found: set[BlobId] = set()
+        start = b""
+        while rows := self._store.scan(Table.PAID_JOBS, start, None, limit=PAGE):
+            found.update(BlobId(decode(PaidJob, value, limit=RECORD_SIZE_MAX).data) for _, value in rows)
+            start = rows[-1][0] + b"\x00"
+        return found
 
     def list_latest(self, limit: int) -> tuple[JobId, ...]:
         """Paid jobs, the one opened last first."""

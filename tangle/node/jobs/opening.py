@@ -87,6 +87,7 @@ def make_jobs_room(node: Node, parts: JobsParts, crew: Crew) -> JobsRoom:
         get_state=market.make_state,
         get_balance=lambda account: node.archive.get_account(account).balance,
         find_program=market.get_program,
+        get_kept=node.depot.get_kept,
         on_votes=node.driver.on_payload,
         clock=node.parts.clock,
     )

@@ -5,6 +5,7 @@ either: after a restart the market says again what is open, and what was found o
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Final, assert_never
 
@@ -20,6 +21,7 @@ from poi.market.operations import MakeMove, Operation, encode_operation
 from poi.market.outcomes import AttemptFailed, DisputeSettled, Fault, JobEnded, ResultChallenged
 from poi.market.records import Claimed, Job, MarketState
 from shards.blocks import Vote
+from tangle.core.blob_id import BlobId
 from tangle.core.types import Digest, PublicKey
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.marketplace import MarketEvent
@@ -65,6 +67,9 @@ class Setting(Struct, frozen=True):
 
     find_program: FindProgram
     """A registered program."""
+
+    get_kept: Callable[[], AbstractSet[BlobId]]
+    """Training data of models that were ever on the board: who replays history needs them from somebody."""
 
     on_votes: Callable[[], None]
     """There are votes for the next block."""
@@ -272,7 +277,7 @@ class JobsRoom:
             is_validator=own is not None,
             find_bound=deeds.crew.workshop.library.find,
         )
-        deeds.crew.stock.retain(needed, live)
+        deeds.crew.stock.retain(needed | self.setting.get_kept(), live)
 
     # ── starting ────────────────────────────────────────────────────────────────────────────────────────────
 
