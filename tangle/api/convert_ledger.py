@@ -40,6 +40,7 @@ def make_earning_answer(view: EarningView) -> EarningAnswer:
         amount=Quantity(view.amount),
         job=None if view.job is None else HexDigest(view.job),
         generation=make_quantity(view.generation),
+        purpose=None if view.purpose is None else view.purpose.name.lower(),
     )
 
 

@@ -3,7 +3,7 @@
 from tangle.api.accounts import AccountCodec
 from tangle.api.schemas.models import GenerationAnswer, LineageItemAnswer, ModelAnswer
 from tangle.api.wire import HexDigest, Quantity, SignedQuantity
-from tangle.node.views import GenerationView, LineageItem, ModelView
+from tangle.node.learning_views import GenerationView, LineageItem, ModelView
 
 
 def make_generation_answer(view: GenerationView) -> GenerationAnswer:

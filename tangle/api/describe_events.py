@@ -106,7 +106,8 @@ def describe_job_event(event: Event, name: Name) -> str:  # noqa: C901 -- one ca
         case GenerationPaid(generation=generation, paid=paid):
             return f"generation {generation} closed; its workers got {format_amount(paid)}"
         case JobEnded(ending=ending, refunded=refunded):
-            return f"ended: {ENDINGS[ending]}; {format_amount(refunded)} went back to the customer"
+            back = f"; {format_amount(refunded)} went back to the customer" if refunded else ""
+            return f"ended: {ENDINGS[ending]}{back}"
         case AnswerSealed(worker=worker):
             return f"{name(worker)} sealed an answer"
         case MoveMade(side=side):

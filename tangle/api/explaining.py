@@ -92,8 +92,9 @@ def _is_same_vote(before: JobEventView, view: JobEventView) -> bool:
 
 def _join_vote(text: str, vote: VoteCounted) -> str:
     # "validator 1 on the result: right" becomes "validators 1, 2 on the result: right".
-    numbers, _, rest = text.partition(" on ")
-    return f"validators {numbers.split(maxsplit=1)[1]}, {vote.validator} on {rest}"
+    words, _, rest = text.partition(" on ")
+    numbers = sorted([int(number) for number in words.split(maxsplit=1)[1].split(", ")] + [vote.validator])
+    return f"validators {', '.join(map(str, numbers))} on {rest}"
 
 
 def _account_for(view: JobView, rules: MarketRules) -> tuple[str, ...]:
@@ -106,11 +107,11 @@ def _account_for(view: JobView, rules: MarketRules) -> tuple[str, ...]:
         else:
             lines.append(f"{format_amount(job.price)} of it are the price; the rest comes back")
         return tuple(lines)
-    refund = f"{format_amount(view.refunded or 0)} went back to the customer"
+    refund = (f"{format_amount(view.refunded)} went back to the customer",) if view.refunded else ()
     if view.ending is Ending.PAID and not isinstance(job.task, Training):
         worker, paid = format_amount(job.price - burned), format_amount(job.price)
-        return (f"{paid} were paid: {worker} to the worker, {format_amount(burned)} burned", refund)
-    return (refund,)
+        return (f"{paid} were paid: {worker} to the worker, {format_amount(burned)} burned", *refund)
+    return refund
 
 
 def _look_ahead(job: Job, rules: MarketRules, now_ms: int) -> str:

@@ -31,6 +31,17 @@ from tangle.wallet.wallet import SigningAccount
 HISTORY_MAX: Final = 1_000
 """Most transactions listed at a time."""
 
+PURPOSES: Final = {
+    "program": "deposit back: program",
+    "capacity": "bond back: worker",
+    "escrow": "escrow back: job",
+    "challenge": "bond back: challenge of job",
+    "answer": "bond back: answer to job",
+    "payment": "paid: job",
+    "dispute": "dispute: job",
+}
+"""What the market paid for, in words."""
+
 timeout_option = click.option(
     "--timeout",
     "timeout_s",
@@ -151,15 +162,14 @@ def history(context: CommandContext, account: str, limit: int, network: str) -> 
 @network_option
 @pass_context
 def earnings(context: CommandContext, account: str, limit: int, network: str) -> None:
-    """List what ACCOUNT, a wallet here, an address or a public key, got for AI work and as fees."""
+    """List what ACCOUNT, a wallet here, an address or a public key, got as pay and as fees."""
     key = resolve_to_read(open_wallets(context, network), account)
     items, own = run_async(_get_earnings, context.url, key, limit)
 
     def render(console: Console) -> None:
         table = Table("checkpoint", "amount", "for", box=None, pad_edge=False)
         for item in items:
-            reason = "fees" if item.job is None else f"work: {item.job.hex()[:8]} #{item.generation}"
-            table.add_row(str(item.checkpoint), "+" + format_amount(item.amount), reason)
+            table.add_row(str(item.checkpoint), "+" + format_amount(item.amount), _describe_earning(item))
         console.print(table)
 
     if items or context.is_json:
@@ -245,6 +255,14 @@ async def _get_earnings(url: str, account: PublicKey, limit: int) -> tuple[list[
             if len(items) == limit:
                 break
     return items, own
+
+
+def _describe_earning(item: EarningAnswer) -> str:
+    """What an account got something for."""
+    about = "" if item.job is None else f" {item.job.hex()[:8]}"
+    if item.purpose is not None:
+        return f"{PURPOSES.get(item.purpose, item.purpose)}{about}"
+    return f"work:{about} #{item.generation}" if item.job is not None else "fees"
 
 
 def _describe_side(item: TransactionAnswer, *, is_sender: bool) -> tuple[str, str]:

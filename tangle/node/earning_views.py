@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from poi.market.outcomes import Purpose
 from tangle.core.types import JobId
 
 
@@ -14,10 +15,13 @@ class EarningView(Struct, frozen=True):
 
     amount: int
     job: JobId | None
-    """Whose work was paid; none for the fees of a commit that the account led."""
+    """Whose work was paid, or the job or program of the market; none for fees, and for a worker's bond."""
 
     generation: int | None
-    """Generation that the work was counted for."""
+    """Generation that the work was counted for; none for fees and the market."""
+
+    purpose: Purpose | None = None
+    """What the market paid it for; none for fees and for work that emission pays."""
 
 
 class EarningsPage(Struct, frozen=True):

@@ -8,9 +8,10 @@ from poi.training import decode_training_data
 from tangle.core.blob_id import BlobId
 from tangle.core.types import JobId
 from tangle.node.archive import PAGE, GenerationRecord
+from tangle.node.learning_views import GenerationView, LineageItem, ModelView
 from tangle.node.node import Node
 from tangle.node.training_archive import PaidJob
-from tangle.node.views import GenerationView, LineageItem, ModelView, NotFound
+from tangle.node.views import NotFound
 
 ENDED_MAX: Final = 64
 """Paid jobs that are listed; older ones are found by their ids."""

@@ -7,6 +7,7 @@ import anyio
 from prometheus_client import CollectorRegistry
 
 from poi.events import Assignment
+from poi.market.outcomes import Purpose
 from shards.checkpoints import compute_checkpoint_digest
 from shards.proofs import PROOF_VERSION, TransactionProof, encode_transaction_proof
 from tangle.core.merkle import compute_inclusion_proof
@@ -37,6 +38,7 @@ from tangle.node.explorer import Explorer, NodeExplorer
 from tangle.node.forecast import Forecast, NodeForecast
 from tangle.node.founding import FAUCET_PORTION
 from tangle.node.learning import LearningQueries
+from tangle.node.learning_views import GenerationView, LineageItem, ModelView
 from tangle.node.market_desk import MarketDesk
 from tangle.node.market_views import MarketQueries
 from tangle.node.node import Node
@@ -47,10 +49,7 @@ from tangle.node.views import (
     CheckpointView,
     CommitteeView,
     Event,
-    GenerationView,
     HistoryPage,
-    LineageItem,
-    ModelView,
     NotFound,
     PeerView,
     PreparedTransaction,
@@ -353,7 +352,8 @@ class Service:
             timestamp_ms=checkpoint.timestamp_ms,
             amount=record.amount,
             job=JobId(record.job) if record.job else None,
-            generation=record.generation if record.job else None,
+            generation=record.generation if record.job and not record.purpose else None,
+            purpose=Purpose(record.purpose) if record.purpose else None,
         )
 
     async def wait_checkpoint(self, index: int, timeout_s: float) -> None:

@@ -67,6 +67,7 @@ from tangle.node.blobs import BlobRoom
 from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import Explorer
 from tangle.node.forecast import Forecast
+from tangle.node.learning_views import GenerationView, LineageItem, ModelView
 from tangle.node.market_views import MarketQueries
 from tangle.node.replicas.views import FastAnswers, NoAnswers
 from tangle.node.views import (
@@ -74,11 +75,8 @@ from tangle.node.views import (
     CheckpointView,
     CommitteeView,
     Event,
-    GenerationView,
     HistoryPage,
     LatencySummary,
-    LineageItem,
-    ModelView,
     NotFound,
     Overloaded,
     PeerView,
@@ -108,12 +106,6 @@ PORTION: Final = 10**12
 JOB_PARAMETERS: Final = b"\x00"
 SHARD: Final = Shard(0)
 ORDER: Final = list(TransactionStatus)
-
-
-class NotSynced(TangleError):
-    """The double was told to be behind."""
-
-    code = "node-behind"
 
 
 def make_genesis(salt: int = 0) -> Genesis:
@@ -589,9 +581,8 @@ class LedgerDouble:
 
     def _get_accounts(self, view: TransactionView) -> tuple[PublicKey, ...]:
         body = view.transaction.body
-        if isinstance(body.operation, MarketCall):
-            return (body.issuer,)
-        return (body.issuer, body.operation.recipient)
+        operation = body.operation
+        return (body.issuer,) if isinstance(operation, MarketCall) else (body.issuer, operation.recipient)
 
     def _notify(self) -> None:
         self._changed.set()

@@ -31,7 +31,7 @@ class AccountAnswer(Struct, frozen=True):
 
 
 class EarningAnswer(Struct, frozen=True):
-    """Fees or pay for work that an account got."""
+    """Fees, pay for work, or what the market paid or gave back, that no transaction's effect shows."""
 
     checkpoint: Quantity
     """Checkpoint that credited it."""
@@ -43,10 +43,13 @@ class EarningAnswer(Struct, frozen=True):
     """Grains."""
 
     job: HexDigest | None
-    """Standing job whose work was paid; null for the fees of a commit that the account led."""
+    """Standing job whose work was paid, or job or program of the market; null for the fees of a commit."""
 
     generation: Quantity | None
-    """Generation that the work was counted for."""
+    """Generation that the work was counted for; null for fees and the market."""
+
+    purpose: str | None
+    """What the market paid it for: ``payment``, ``escrow``, ``answer``, ...; null for everything else."""
 
 
 class CheckpointModelAnswer(Struct, frozen=True):
