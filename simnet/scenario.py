@@ -70,7 +70,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     """Nodes that are not honest: a list of ``[[adversary]]`` tables."""
 
 
-LOAD: Final = ("wallets", "rate", "double_spends", "is_settled")
+LOAD: Final = ("wallets", "traders", "rate", "double_spends", "is_settled")
 """Keys of the table ``[load]``."""
 
 MACHINE: Final = ("jitter_ms", "loss", "disk_ms", "intake_max", "pending_max")
