@@ -116,7 +116,7 @@ async def test_what_cannot_be_answered_is_refused_and_costs_nothing(market: Netw
     async with TangleClient(market.urls[0]) as client:
         customer = Customer(client, SigningKey(b"1" * 32))
         with pytest.raises(ApiProblem) as unknown:
-            await client.infer(customer.key, bound.plan.program_id, rows[0])
+            await client.infer(customer.key, bytes(32), rows[0])
         assert unknown.value.code == "program-unknown"
         await customer.fund()
         await customer.register(bound)

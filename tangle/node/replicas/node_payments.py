@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import anyio
+
 from poi.market.errors import UnknownJob
 from poi.market.records import Kind, ProgramEntry
 from tangle.core.transactions import verify_transaction_signature
@@ -13,6 +15,9 @@ from tangle.node.views import TransactionStatus, WaitTimeout
 
 PAY_WAIT_S: Final = 4.0
 """How long the transaction may take to be taken in here: parents may have to be fetched."""
+
+LOOK_S: Final = 0.02
+"""Pause between two looks at what comes before it."""
 
 
 class NodePayments:
@@ -41,19 +46,35 @@ class NodePayments:
     async def settle(self, order: Order) -> None:
         """Wait until the transaction was taken in here with everything before it."""
         node, transaction = self._node, order.transaction
+        deadline_s = anyio.current_time() + PAY_WAIT_S
         try:
             await node.finality.wait_transaction(
                 transaction.id, TransactionStatus.ATTACHED, lambda: self._look(order), PAY_WAIT_S
             )
         except WaitTimeout:
             raise Unpaid("its transaction was not taken in here in time") from None
+        while True:
+            try:
+                self._verify_paid(order)
+            except Unpaid:
+                # What comes before it may still be on its way here, or be executed here a moment later.
+                if anyio.current_time() >= deadline_s:
+                    raise
+                await anyio.sleep(LOOK_S)
+            else:
+                return
+
+    def _verify_paid(self, order: Order) -> None:
+        node, body = self._node, order.transaction.body
         if self._is_open(order):
             return
-        issuer = transaction.body.issuer
-        account = node.archive.get_account(issuer)
-        if account.sequence > transaction.body.sequence:
+        self._look(order)
+        account = node.archive.get_account(body.issuer)
+        if account.sequence > body.sequence:
             raise Unpaid("the ledger ordered its transaction and opened no such job")
-        verify_paid(order, account, lambda number: node.book.find_pending(issuer, number), node.subdag.get)
+        verify_paid(
+            order, account, lambda number: node.book.find_pending(body.issuer, number), node.subdag.get
+        )
 
     def _look(self, order: Order) -> tuple[TransactionStatus, bool]:
         self._check_refused(order)

@@ -162,6 +162,22 @@ async def test_a_number_that_cannot_be_next_buys_nothing() -> None:
         assert caught.value.reasons == ("replica-unpaid",)
 
 
+async def test_what_comes_before_may_come_a_moment_later() -> None:
+    async with fast_nodes() as fast:
+        inputs = make_rows(BOUND, 1)
+        transaction = await fast.build(inputs, ahead=1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send_later, fast.bazaar)
+            answer = await fast.rooms[0].answer(transaction.encoded, tuple(each.tobytes() for each in inputs))
+        assert answer.outputs == tuple(each.tobytes() for each in run_program(BOUND, inputs))
+
+
+async def send_later(bazaar: Bazaar) -> None:
+    """Fill the gap before a transaction that is being answered."""
+    await anyio.sleep(1)
+    await bazaar.customer.send(bazaar.service)
+
+
 async def test_a_number_that_was_used_is_refused() -> None:
     async with fast_nodes() as fast:
         inputs = make_rows(BOUND, 1)
