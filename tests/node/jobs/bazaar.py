@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 import numpy as np
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 from msgspec.structs import replace
 
 from aivm.backends.program_protocol import OracleBackend
@@ -77,14 +77,19 @@ def make_rows(bound: BoundProgram, rows: int, seed: int = 1) -> tuple[Tensor, ..
 class Shop:
     """One node's rooms."""
 
-    def __init__(self, member: Member, blobs: BlobRoom, room: JobsRoom) -> None:
+    def __init__(self, member: Member, blobs: BlobRoom, room: JobsRoom, scope: anyio.CancelScope) -> None:
         self.member = member
+        self.scope = scope
         self.blobs = blobs
         self.room = room
 
     @property
     def account(self) -> PublicKey:
         return self.room.account
+
+    def close(self) -> None:
+        """End both rooms where they happen to be."""
+        self.scope.cancel()
 
 
 class Bazaar:
@@ -128,23 +133,25 @@ class Bazaar:
     def get_shop(self, account: PublicKey) -> Shop:
         return next(shop for shop in self.shops if shop.account == account)
 
-    async def open_shop(
-        self, member: Member, tasks: TaskGroup, crew_of: MakeCrew = make_crew, *, is_running: bool = True
-    ) -> Shop:
+    async def open_shop(self, member: Member, tasks: TaskGroup, crew_of: MakeCrew = make_crew) -> Shop:
         """Rooms for blobs and jobs of a running node."""
         node, clock = member.node, self.world.clock
         blobs = await open_blob_room(MemoryBlobFiles(), node.peering, clock, quota_bytes=QUOTA)
-        await tasks.start(blobs.run)
         member.service.blobs = blobs
-        node.depot.open(blobs)
         parts = JobsParts(member.service, blobs, InlineRunner(OracleBackend()), InlineBench())
         room = make_jobs_room(node, parts, crew_of(node, parts))
-        shop = Shop(member, blobs, room)
+        shop = Shop(member, blobs, room, anyio.CancelScope())
         self.shops.append(shop)
-        if is_running:
-            node.jobs = room
-            await tasks.start(room.run)
+        node.jobs = room
+        await tasks.start(self._run_shop, shop)
         return shop
+
+    async def _run_shop(self, shop: Shop, *, task_status: TaskStatus[None]) -> None:
+        with shop.scope:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(shop.blobs.run)
+                await tasks.start(shop.room.run)
+                task_status.started()
 
     async def call(self, operation: Operation, wallet: Wallet | None = None) -> Transaction:
         """Have the market do something, and see it final."""
@@ -179,13 +186,15 @@ class Bazaar:
         assert found is not None
         return found
 
-    async def make_task(self, bound: BoundProgram, inputs: tuple[Tensor, ...], level: int = 3) -> Inference:
-        """A task over inputs that the first node has."""
+    async def make_task(
+        self, bound: BoundProgram, inputs: tuple[Tensor, ...], level: int = 3, *, is_kept: bool = True
+    ) -> Inference:
+        """A task over inputs that the first node has, or nobody."""
         program = GraphProgram(bound, len(inputs[0]))
         trace = Trace(
             program, run_traced(program, inputs), Context(Digest(bytes(32)), self.customer.address, 0)
         )
-        for tensor in inputs:
+        for tensor in inputs if is_kept else ():
             await self.shops[0].blobs.put(tensor.tobytes(), is_pinned=False)
         roots = tuple(trace.trees[number].root for number in program.inputs)
         return Inference(bound.plan.program_id, trace.commitment.inputs, program.rows, level, roots)
