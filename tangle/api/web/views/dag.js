@@ -128,7 +128,7 @@ class Graph {
   setHeld(isHeld) {
     this.isHeld = isHeld;
     if (!isHeld && this.chosen !== this.followed) this.choose(null);
-    this.hold.textContent = isHeld ? "Go on ▸" : "Hold";
+    this.hold.textContent = isHeld ? "Go on" : "Hold";
     this.hold.setAttribute("aria-pressed", String(isHeld));
     this.slide(true);
   }
