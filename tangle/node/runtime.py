@@ -23,6 +23,7 @@ from tangle.node.blobs import BlobRoom, open_blob_room
 from tangle.node.clock import SystemClock
 from tangle.node.config import NodeConfig
 from tangle.node.jobs.bench import ThreadBench
+from tangle.node.jobs.metrics import JobsCollector
 from tangle.node.jobs.opening import JobsParts, make_trainer, open_jobs
 from tangle.node.jobs.room import JobsRoom
 from tangle.node.metrics import make_registry
@@ -130,9 +131,9 @@ async def _run(
                 await tasks.start(replicas.run)
                 tasks.start_soon(_open_device, computer, programs, node)
                 service = _make_service(node, parts, faucet, blobs, replicas)
-                tasks.start_soon(
-                    _work, open_jobs(node, JobsParts(service, blobs, programs, ThreadBench())), node
-                )
+                service.jobs = open_jobs(node, JobsParts(service, blobs, programs, ThreadBench()))
+                service.metrics.register(JobsCollector(service.jobs))
+                tasks.start_soon(_work, service.jobs, node)
                 await serve_doors(service, parts.config, tasks)
                 log.info("running", name=parts.config.name, checkpoint=node.finality.certified)
         finally:

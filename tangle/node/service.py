@@ -37,6 +37,7 @@ from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import Explorer, NodeExplorer
 from tangle.node.forecast import Forecast, NodeForecast
 from tangle.node.founding import FAUCET_PORTION
+from tangle.node.jobs.room import JobsRoom
 from tangle.node.learning import LearningQueries
 from tangle.node.learning_views import GenerationView, LineageItem, ModelView
 from tangle.node.market_desk import MarketDesk
@@ -94,6 +95,9 @@ class Service:
         self.explorer: Explorer = NodeExplorer(node, self.get_transaction)
         self.market: MarketQueries = MarketDesk(node.executor.machine, node.archive.market)
         self.forecast: Forecast = NodeForecast(node)
+        self.jobs: JobsRoom | None = None
+        """The room for jobs, once it is open."""
+
         self._panorama = panorama
         self._learning = LearningQueries(node)
         self._faucet_key = faucet_key

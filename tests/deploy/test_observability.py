@@ -12,10 +12,15 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from aivm.backends.program_protocol import OracleBackend
 from tangle.api.config import ApiConfig
 from tangle.api.context import ApiContext
 from tangle.api.meters import ApiMeters
 from tangle.node.blob_metrics import BlobCollector
+from tangle.node.jobs.bench import InlineBench
+from tangle.node.jobs.metrics import JobsCollector
+from tangle.node.jobs.opening import JobsParts, open_jobs
+from tangle.node.sandbox.runner import InlineRunner
 from tests.node.twins import make_backend
 from tests.node.wallets import NOBODY, Wallet, wait_final
 from tests.node.world import network_of
@@ -56,6 +61,11 @@ async def scrape() -> Series:
         await wait_final(service, (await alice.send(service)).id)
         await service.submit((b"\xff",))
         service.metrics.register(BlobCollector(service.blobs))
+        jobs = open_jobs(
+            world.members[0].node,
+            JobsParts(service, service.blobs, InlineRunner(OracleBackend()), InlineBench()),
+        )
+        service.metrics.register(JobsCollector(jobs))
         meters = ApiMeters(service.metrics, ApiContext(service, ApiConfig()))
         meters.on_answer("GET", "/v1/status", 200, 0.01)
         assert service.get_account(NOBODY).balance == 1

@@ -7,10 +7,12 @@ Every part can be another: the simulator's and the tests' workers cheat by being
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from poi.market.limits import MarketRules
 from tangle.core.signing import SigningKey
 from tangle.node.blobs import BlobRoom
+from tangle.node.config import NodeConfig
 from tangle.node.jobs.bench import Bench
 from tangle.node.jobs.clerk import Clerk, Walk
 from tangle.node.jobs.court import Court
@@ -80,7 +82,7 @@ def make_jobs_room(node: Node, parts: JobsParts, crew: Crew) -> JobsRoom:
     market = node.executor.machine.market
     key = node.validator_key
     setting = Setting(
-        config=node.parts.config.jobs,
+        config=get_jobs_config(node.parts.config),
         rules=market.rules,
         validator=None if key is None else node.committee.index_of(key.public_key),
         validators=len(node.genesis.validators),
@@ -99,6 +101,11 @@ def make_jobs_room(node: Node, parts: JobsParts, crew: Crew) -> JobsRoom:
 def make_trainer(node: Node, clerk: Clerk) -> Trainer:
     """Who evaluates while a customer waits, from the account of ``clerk``."""
     return Trainer(TrainerSetting(lambda: node.executor.machine.board, node.book.count_pending), clerk)
+
+
+def get_jobs_config(config: NodeConfig) -> JobsConfig:
+    """What a node does for jobs: without room for blobs it cannot keep results, so it takes no work."""
+    return config.jobs if config.blob_quota_bytes else replace(config.jobs, worker=False)
 
 
 def get_account_key(node: Node) -> SigningKey:
