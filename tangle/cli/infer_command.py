@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 @click.command("infer", cls=TangleCommand)
 @click.argument("model", type=FILE)
-@click.option("--rows", "rows_path", type=FILE, required=True, help="Rows: .npy, .npz or .csv.")
-@click.option(
-    "--budget", help="The most that it may cost, as an amount; twice the price now if left out."
-)
+@click.option("--input", "rows_path", type=FILE, required=True, help="Rows: .npy, .npz or .csv.")
+@click.option("--budget", help="The most that it may cost, as an amount; twice the price now if left out.")
 @click.option(
     "--genesis",
     "genesis_path",

@@ -96,7 +96,7 @@ async def test_the_command_answers_and_its_receipt_holds(market: NetworkUnderTes
         terminal.run_json("wallet", "new", "carol")
         terminal.run_json("faucet", "carol")
         receipt = str(tmp_path / "receipt.json")
-        record = terminal.run_json("infer", str(model), "--rows", str(rows), "--receipt", receipt, *genesis)
+        record = terminal.run_json("infer", str(model), "--input", str(rows), "--receipt", receipt, *genesis)
         assert record["level"] == 4
         (shares,) = record["outputs"].values()
         found = [int(np.argmax(row)) for row in shares]
@@ -104,7 +104,7 @@ async def test_the_command_answers_and_its_receipt_holds(market: NetworkUnderTes
         checked = terminal.run("verify", receipt, *genesis)
         assert checked.exit_code == 0, checked.output
         assert "4" in checked.stdout
-        shown = terminal.run("infer", str(model), "--rows", str(rows), *genesis)
+        shown = terminal.run("infer", str(model), "--input", str(rows), *genesis)
         assert "validators agree" in shown.stdout, shown.output
 
     await anyio.to_thread.run_sync(walk)  # commands have event loops of their own
