@@ -4,17 +4,19 @@ A node with a committee of one and a bare aiohttp server, each in a process of i
 event loop, are asked in turns. The client writes several requests ahead on each connection and only counts
 the answers, so that it takes little of the machine and the server is what is measured. Transactions are
 signed and their work is done beforehand; a submission is answered once it is verified, attached and on disk.
+The machine's second core is often away; figures by the server's own processor time do not mind that.
 
     python -m benchmarks.bench_api [--seconds 3] [--rounds 5]
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -82,8 +84,8 @@ async def read_ahead(stream: SocketStream, request: bytes, stop_s: float) -> int
     return received
 
 
-async def measure_reads(port: int, path: str, seconds: float) -> float:
-    """Requests a second for one path."""
+async def measure_reads(port: int, path: str, seconds: float) -> tuple[int, float]:
+    """Requests for one path, and the seconds that they took."""
     request = f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
     counts: list[int] = []
 
@@ -95,11 +97,11 @@ async def measure_reads(port: int, path: str, seconds: float) -> float:
     async with anyio.create_task_group() as tasks:
         for _ in range(CONNECTIONS):
             tasks.start_soon(read)
-    return sum(counts) / (time.perf_counter() - begun_s)
+    return sum(counts), time.perf_counter() - begun_s
 
 
-async def measure_posts(port: int, path: str, items: Sequence[bytes]) -> float:
-    """Posts a second, one item each; the items of one connection one after the other."""
+async def measure_posts(port: int, path: str, items: Sequence[bytes]) -> tuple[int, float]:
+    """Posts of one item each, one after the other on each connection, and the seconds that they took."""
 
     async def post(own: Sequence[bytes]) -> None:
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
@@ -113,7 +115,7 @@ async def measure_posts(port: int, path: str, items: Sequence[bytes]) -> float:
     async with anyio.create_task_group() as tasks:
         for place in range(SUBMITTERS):
             tasks.start_soon(post, items[place::SUBMITTERS])
-    return len(items) / (time.perf_counter() - begun_s)
+    return len(items), time.perf_counter() - begun_s
 
 
 async def wait_ready(url: str) -> None:
@@ -130,32 +132,60 @@ async def wait_ready(url: str) -> None:
                 await anyio.sleep(0.1)
 
 
-async def run(options: argparse.Namespace, wallet: SigningKey, transactions: list[bytes]) -> None:
-    """Ask in turns, and print the median of each and the median of the ratios."""
+def get_cpu_seconds(pid: int) -> float:
+    """Processor time that a process has taken, its threads included and its workers not."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Meter:
+    """Requests a second by the clock, and by the processor time that the server took for them."""
+
+    def __init__(self) -> None:
+        self.rates: dict[str, list[float]] = {}
+        self.cpu_rates: dict[str, list[float]] = {}
+
+    async def measure(self, name: str, pid: int, asking: Awaitable[tuple[int, float]]) -> None:
+        """Take one figure: how many requests in how many seconds."""
+        before_s = get_cpu_seconds(pid)
+        count, elapsed_s = await asking
+        cpu_s = max(get_cpu_seconds(pid) - before_s, 0.01)
+        self.rates.setdefault(name, []).append(count / elapsed_s)
+        self.cpu_rates.setdefault(name, []).append(count / cpu_s)
+
+    def print(self, name: str, beside: str) -> None:
+        """One line."""
+        rate, cpu_rate = statistics.median(self.rates[name]), statistics.median(self.cpu_rates[name])
+        line = f"{name:<10} {rate:9,.0f} a second, {cpu_rate:9,.0f} a second of the server's processor"
+        if beside != name:
+            by_clock = self._compute_share(self.rates, name, beside)
+            by_cpu = self._compute_share(self.cpu_rates, name, beside)
+            line += f"; of {beside}: {by_clock:.2f} by the clock, {by_cpu:.2f} by the processor"
+        print(line)
+
+    def _compute_share(self, rates: dict[str, list[float]], name: str, beside: str) -> float:
+        return statistics.median(own / bare for own, bare in zip(rates[name], rates[beside], strict=True))
+
+
+async def run(
+    options: argparse.Namespace, wallet: SigningKey, transactions: list[bytes], pids: tuple[int, int]
+) -> None:
+    """Ask in turns, and print the median of each and the median of the shares."""
     await wait_ready(f"http://127.0.0.1:{API_PORT}/readyz")
     await wait_ready(f"http://127.0.0.1:{BARE_PORT}/")
     paths = {"status": "/v1/status", "account": f"/v1/accounts/{wallet.public_key.hex()}"}
-    rates: dict[str, list[float]] = {
-        "bare GET": [],
-        "bare POST": [],
-        "status": [],
-        "account": [],
-        "submit": [],
-    }
+    meter, (node, bare) = Meter(), pids
     for place in range(options.rounds):
         items = transactions[place * SUBMISSIONS : (place + 1) * SUBMISSIONS]
-        rates["bare GET"].append(await measure_reads(BARE_PORT, "/", options.seconds))
+        await meter.measure("bare GET", bare, measure_reads(BARE_PORT, "/", options.seconds))
         for name, path in paths.items():
-            rates[name].append(await measure_reads(API_PORT, path, options.seconds))
-        rates["bare POST"].append(await measure_posts(BARE_PORT, "/", items))
-        rates["submit"].append(await measure_posts(API_PORT, "/v1/transactions", items))
-    beside = {"status": "bare GET", "account": "bare GET", "submit": "bare POST"}
-    for name, found in rates.items():
-        line = f"{name:<10} {statistics.median(found):10,.0f} a second"
-        if name in beside:
-            pairs = zip(found, rates[beside[name]], strict=True)
-            line += f", {statistics.median(own / bare for own, bare in pairs):.2f} of {beside[name]}"
-        print(line)
+            await meter.measure(name, node, measure_reads(API_PORT, path, options.seconds))
+        await meter.measure("bare POST", bare, measure_posts(BARE_PORT, "/", items))
+        await meter.measure("submit", node, measure_posts(API_PORT, "/v1/transactions", items))
+    for name, beside in (("bare GET", "bare GET"), ("status", "bare GET"), ("account", "bare GET")):
+        meter.print(name, beside)
+    meter.print("bare POST", "bare POST")
+    meter.print("submit", "bare POST")
 
 
 def main() -> None:
@@ -177,7 +207,7 @@ def main() -> None:
             subprocess.Popen([*python, "benchmarks.bench_api", "--bare", str(BARE_PORT)]),
         ]
         try:
-            anyio.run(run, options, wallets[0], transactions)
+            anyio.run(run, options, wallets[0], transactions, (servers[0].pid, servers[1].pid))
         finally:
             for server in servers:
                 server.terminate()

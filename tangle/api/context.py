@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 
 import anyio
@@ -27,12 +28,12 @@ class ApiContext:
         self.config = config
         self.accounts = AccountCodec(service.genesis)
         self.frames = EventFrames(self.accounts)
-        self.limiter = RateLimiter(config, anyio.current_time)
+        self.limiter = RateLimiter(config, monotonic)
         self.waits = Places("waiting requests", config.waits_max, config.waits_max)
         self.streams = Places("event streams", config.streams_max, config.streams_per_address_max)
         self.transfers = Places("blob transfers", config.transfers_max, config.transfers_per_address_max)
         self._status: tuple[float, StatusView] | None = None
-        self.answers = KeyedAnswers(anyio.current_time)
+        self.answers = KeyedAnswers(monotonic)
         self.operator: Operator | None = None
         """Who changes the running node; on the operator's door only."""
         self.document: dict[str, Any] = {}
@@ -40,7 +41,7 @@ class ApiContext:
 
     def get_status(self) -> StatusView:
         """The node's status, at most ``STATUS_AGE_S`` old: dashboards ask often, and it reads many rooms."""
-        now_s = anyio.current_time()
+        now_s = monotonic()
         if self._status is None or now_s - self._status[0] > STATUS_AGE_S:
             self._status = now_s, self.service.get_status()
         return self._status[1]
