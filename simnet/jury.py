@@ -11,6 +11,7 @@ from poi.market.outcomes import Topic
 from poi.market.records import Ballots, Claimed, Disputed, Gathering, Job
 from poi.market.votes import DISPUTE_RESULTS, Verdict, compute_program_subject, list_subjects
 from shards.blocks import Vote
+from simnet.trading import RULES
 from tangle.core.types import Digest
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.node.node import Node
@@ -47,9 +48,16 @@ class Jury:
         ]
         for job in market.list_jobs():
             for subject, topic in list_subjects(job):
-                if not self._has_voted(_get_votes(job, topic)):
+                if not self._has_voted(_get_votes(job, topic)) and self._is_over(job, topic):
                     votes.append(self._decide(topic, subject))
         return tuple(votes[:limit])
+
+    def _is_over(self, job: Job, topic: Topic) -> bool:
+        """A dispute is decided once somebody moved, or the clocks have run out; all else at once."""
+        if topic is not Topic.DISPUTE or not isinstance(job.phase, Disputed):
+            return True
+        now_ms = self._node.executor.machine.state.timestamp_ms
+        return any(job.phase.moves) or now_ms > job.phase.end_ms - RULES.verdict_ms
 
     def _has_voted(self, votes: Ballots) -> bool:
         return any(ballot.validator == self._author for ballot in votes)
