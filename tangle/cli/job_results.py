@@ -111,11 +111,19 @@ def describe_outputs(outputs: Outputs) -> str:
     lines = []
     for name, values in zip(outputs.names, outputs.values, strict=True):
         lines.append(f"{name}: {len(values)} rows of shape {values.shape[1:]}")
-        classes = choose_classes(values.reshape(len(values), -1)) if values.ndim > 1 else values
+        classes = _choose(values.reshape(len(values), -1))
         for row, (numbers, chosen) in enumerate(zip(values[:ROWS_SHOWN_MAX], classes, strict=False)):
             shown = " ".join(f"{number:.4g}" for number in np.ravel(numbers)[:NUMBERS_SHOWN_MAX])
             lines.append(f"{row:>5}  answer {np.ravel(chosen)[0]}  [{shown}]")
     return "\n".join(lines)
+
+
+def _choose(values: Array) -> Array:
+    """What each row says: the place of the highest number; plain integers are scores like others here."""
+    if values.dtype.kind == "i" and values.shape[1] > 1:
+        chosen: Array = values.argmax(axis=1)
+        return chosen
+    return choose_classes(values)
 
 
 def save_outputs(outputs: Outputs, path: Path) -> None:
