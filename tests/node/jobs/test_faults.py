@@ -23,7 +23,9 @@ from poi.market.outcomes import (
     ResultClaimed,
 )
 from poi.market.records import Inference
+from tangle.core.chunk_tree import PIECE_SIZE
 from tangle.core.types import Digest, Grains
+from tangle.node.jobs.errors import JobDataOversize
 from tangle.node.jobs.settings import JobsConfig
 from tests.node.jobs.bazaar import CONFIG, Bazaar, bazaar_of, make_program, make_rows
 from tests.node.jobs.cheats import make_slanderer
@@ -128,3 +130,14 @@ async def restart(bazaar: Bazaar, index: int, config: JobsConfig, tasks: TaskGro
     shop = await bazaar.open_shop(member, tasks)
     bazaar.shops.remove(shop)
     bazaar.shops[index] = shop
+
+
+async def test_a_blob_of_a_peer_that_turns_out_too_long_is_refused() -> None:
+    async with bazaar_of(2, settings=lambda _: replace(CONFIG, worker=False)) as bazaar:
+        content = bytes(40 * PIECE_SIZE)
+        blob = await bazaar.shops[0].blobs.put(content, is_pinned=False)
+        stock = bazaar.shops[1].room.deeds.crew.stock
+        with pytest.raises(JobDataOversize):
+            await stock.get(blob, "a package", len(content) - 1)
+        assert not bazaar.shops[1].blobs.fetching
+        assert await stock.get(blob, "a package", len(content)) == content
