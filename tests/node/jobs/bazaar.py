@@ -138,6 +138,7 @@ class Bazaar:
         node, clock = member.node, self.world.clock
         blobs = await open_blob_room(MemoryBlobFiles(), node.peering, clock, quota_bytes=QUOTA)
         member.service.blobs = blobs
+        node.depot.open(blobs)
         parts = JobsParts(member.service, blobs, InlineRunner(OracleBackend()), InlineBench())
         room = make_jobs_room(node, parts, crew_of(node, parts))
         shop = Shop(member, blobs, room, anyio.CancelScope())
