@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn import datasets
 
 from tangle.cli.devnet import SETTINGS
 from tests.acceptance.support import found_devnet, running
@@ -24,6 +23,8 @@ SCORE_MIN = 0.6
 
 def write_wine(path: Path) -> None:
     """The wines of scikit-learn as a table: 13 measurements and which of three growers."""
+    from sklearn import datasets
+
     bunch = datasets.load_wine()
     lines = [",".join([*bunch.feature_names, "grower"])]
     for row, answer in zip(bunch.data.tolist(), bunch.target.tolist(), strict=True):

@@ -19,13 +19,15 @@ from tangle.core.transactions import Transaction
 from tangle.core.types import Digest, Grains, JobId, Milliseconds
 from tangle.ledger.board import open_paid_job
 from tangle.node.blobs import open_blob_room
+from tangle.node.jobs.opening import make_trainer
 from tangle.node.node import Node
 from tangle.node.service import Service
+from tangle.node.views import NotFound
 from tangle.store.blob_files import MemoryBlobFiles
 from tests.node.jobs.bazaar import QUOTA, Bazaar, bazaar_of
 from tests.node.wallets import Wallet
 from tests.node.world import BACKEND, WALLETS, wait_until
-from tests.poi.tables.builders import FLOWERS_BLOB, FLOWERS_JOB
+from tests.poi.tables.builders import FLOWERS_BLOB, FLOWERS_JOB, FLOWERS_PREPARED
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -97,6 +99,27 @@ async def test_a_table_is_learnt_and_paid_for_and_every_node_has_the_same_model(
         bazaar.check_books()
         assert model not in {entry.job for entry in bazaar.node.board.get_facts(level).board}
         check_replay(bazaar.node, model)
+        check_views(bazaar.service, name, model)
+
+
+def check_views(service: Service, name: Digest, model: JobId) -> None:
+    """What people and wallets can still ask about a model whose job has ended."""
+    genesis, ended = service.get_models()
+    assert genesis.paid_by is None
+    assert (ended.job, ended.paid_by, ended.budget) == (model, name, 0)
+    assert (ended.current.generation, ended.counted_open) == (GENERATIONS, 0)
+    assert ended.counted_total >= GENERATIONS * QUICK.population
+    assert ended == service.get_model(model)
+    assert ended.holdout_rows == len(FLOWERS_PREPARED.holdout.labels)
+    assert compute_job_id(decode_job(service.get_parameters(model))) == model
+    assert service.get_parameters(genesis.job) == service.genesis.board[0].parameters
+    assert service.get_training_data(model) == FLOWERS_BLOB
+    assert service.get_weights(model, None) == service.get_weights(model, GENERATIONS)
+    for ask in (service.get_model, service.get_parameters, service.get_training_data):
+        with pytest.raises(NotFound):
+            ask(JobId(bytes(32)))
+    with pytest.raises(NotFound):
+        service.get_training_data(genesis.job)
 
 
 def make_work(transaction: Transaction) -> CountedWork:
@@ -210,3 +233,21 @@ async def test_a_deadline_ends_a_model_with_its_last_weights() -> None:
         assert budgets[-1] == 0 < budgets[-2]
         assert budgets.count(0) == 1
         bazaar.check_books()
+
+
+async def test_on_a_quiet_network_the_nodes_evaluate_themselves() -> None:
+    async with bazaar_of(4) as bazaar, anyio.create_task_group() as tasks:
+        trainers = [make_trainer(shop.member.node, shop.room.clerk) for shop in bazaar.shops]
+        assert not any(trainer.is_needed() for trainer in trainers)
+        for trainer in trainers:
+            tasks.start_soon(trainer.run)
+        name = await open_training(bazaar)
+        ended = await bazaar.wait_event(name, lambda event: isinstance(event, JobEnded))
+        assert isinstance(ended, JobEnded)
+        assert ended.ending is Ending.PAID
+        await wait_until(lambda: not any(trainer.is_needed() for trainer in trainers), timeout_s=20)
+        sent = sum(trainer.sent_total for trainer in trainers)
+        assert sent >= GENERATIONS * QUICK.population
+        await anyio.sleep(1)
+        assert sum(trainer.sent_total for trainer in trainers) <= sent + len(trainers)
+        tasks.cancel_scope.cancel()
