@@ -257,7 +257,8 @@ async def _make_operation(client: TangleClient, order: Order, quoted: QuoteAnswe
         raise MissingOption(order.kind, "--budget AMOUNT")
     # Commit time may be a little behind the clock on the wall: deadlines are compared with it.
     now_ms = int((await client.get_market()).timestamp_ms)
-    result_ms = int(min(terms.result_s, terms.deadline_s) * 1000) if order.kind in RUN_KINDS else 0
+    # A worker's time has to fit before the deadline when the job is ordered, a moment from now.
+    result_ms = int(min(terms.result_s, terms.deadline_s / 2) * 1000) if order.kind in RUN_KINDS else 0
     return OpenJob(
         task=order.task,
         price_limit=Grains(int(quoted.suggested_price_limit)),

@@ -7,6 +7,8 @@ import click
 
 from poi.market.operations import decode_operation
 from poi.receipts.check import Agreement, ErrorBound, FormOnly, Negligible, Sampled, Survived
+from poi.receipts.errors import MissingMaterial
+from poi.receipts.record import Level
 from shards.committee import Committee
 from shards.proofs import PROOF_SIZE_MAX, ProvenTransaction, verify_transaction_proof
 from tangle.api.describe_operations import tell_operation
@@ -14,7 +16,7 @@ from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context
 from tangle.cli.errors import GenesisMissing
 from tangle.cli.groups import TangleCommand
-from tangle.cli.networks import describe_network, find_genesis
+from tangle.cli.networks import describe_network, find_genesis, get_genesis_places
 from tangle.cli.texts import format_time
 from tangle.core.address import encode_address
 from tangle.core.genesis import Genesis, compute_chain_id
@@ -59,7 +61,13 @@ def _verify_receipt(context: CommandContext, path: Path, genesis_path: Path | No
             raise
         genesis = None  # only signatures of validators need it
     with path.open("rb") as file:
-        checked = verify_receipt_file(file.read(FILE_SIZE_MAX + 1), genesis)
+        data = file.read(FILE_SIZE_MAX + 1)
+    try:
+        checked = verify_receipt_file(data, genesis)
+    except MissingMaterial:
+        if genesis is None:
+            raise GenesisMissing(get_genesis_places(context)) from None
+        raise
     commitment, report = checked.commitment, checked.report
     bound = describe_bound(report.error_bound)
     record = {
@@ -78,7 +86,9 @@ def _verify_receipt(context: CommandContext, path: Path, genesis_path: Path | No
     }
     share = f"{report.check_macs / report.work_macs:.0%} of the work" if report.work_macs else "no products"
     fields = {
-        "proven": "the outputs in this file are what the program gives for the inputs in it",
+        "proven": "the outputs in this file are what the program gives for the inputs in it, within the bound"
+        if report.level > Level.BOUND
+        else "the form; nothing is known about the values",
         "level": f"V{int(report.level)}, {report.level.name.lower().replace('_', ' ')}",
         "error bound": bound,
         "cost": f"{report.check_macs} of {report.work_macs} multiply-accumulates: {share}",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.builders import WORDS, Terminal
-from tests.client.test_receipt_file import make_file
+from tests.client.test_receipt_file import make_countersigned_file, make_file
 
 CITIES = {"points": [[0, 0], [90, 90], [0, 90], [90, 0], [50, 110], [10, 10]]}
 
@@ -134,3 +134,11 @@ def test_receipts_are_checked_without_a_node(tmp_path: Path) -> None:
     assert "2^" in alone.run("verify", str(path)).stdout
     path.write_bytes(make_file().replace(b'"outputs"', b'"0utputs"'))
     assert alone.fail("verify", str(path))[0] == 1
+
+
+def test_a_receipt_that_validators_signed_needs_the_genesis(tmp_path: Path) -> None:
+    alone = Terminal(tmp_path / "home")
+    path = tmp_path / "receipt.json"
+    path.write_bytes(make_countersigned_file())
+    status, message = alone.fail("verify", str(path))
+    assert (status, "--genesis" in message) == (1, True)

@@ -8,8 +8,18 @@ import pytest
 
 from aivm.verification.serving import encode_served
 from aivm.verification.trace import Commitment, Context, Trace
+from poi.countersigning import Sealed, compute_result_digest, sign_shown
 from poi.receipts.check import Negligible
-from poi.receipts.record import Level
+from poi.receipts.errors import MissingMaterial
+from poi.receipts.record import (
+    VERSION,
+    Countersigned,
+    Level,
+    Receipt,
+    SignedReplica,
+    encode_receipt,
+)
+from poi.replication import compute_seal
 from tangle.client.receipt_file import (
     FILE_SIZE_MAX,
     encode_receipt_file,
@@ -17,8 +27,10 @@ from tangle.client.receipt_file import (
     verify_receipt_file,
 )
 from tangle.core.errors import MalformedEncoding, OversizeEncoding, TangleError
-from tangle.core.types import Digest, PublicKey
+from tangle.core.signing import SigningKey
+from tangle.core.types import ChainId, Digest, PublicKey
 from tests.aivm.verification.builders import make_wide_graph
+from tests.api.ledger_double import make_genesis
 
 CONTEXT = Context(Digest(b"j" * 32), PublicKey(b"w" * 32), 3)
 
@@ -38,6 +50,29 @@ def make_file() -> bytes:
     inputs = tensors[: len(program.inputs)]
     receipt, outputs = make_job_receipt(program.bound, commitment, inputs, served)
     return encode_receipt_file(receipt, program.bound, inputs, outputs, served)
+
+
+@cache
+def make_countersigned_file() -> bytes:
+    """A receipt of the same run that one validator signed."""
+    program, tensors = make_wide_graph()
+    key, chain, salt = SigningKey(b"v" * 32), ChainId(b"12345678"), Digest(b"s" * 32)
+    trace = Trace(program, tensors, Context(CONTEXT.task, key.public_key, CONTEXT.epoch))
+    seal = compute_seal(CONTEXT.task, key.public_key, compute_result_digest(trace.commitment), salt)
+    seals = (Sealed(key.public_key, seal),)
+    replica = SignedReplica(trace.commitment, salt, sign_shown(key, chain, seals, trace.commitment, salt))
+    evidence = Countersigned(seals, 1, (replica,))
+    receipt = encode_receipt(Receipt(VERSION, trace.commitment, trace.open_outputs(), evidence))
+    outputs = tuple(tensors[number] for number in program.outputs)
+    return encode_receipt_file(receipt, program.bound, tensors[: len(program.inputs)], outputs)
+
+
+def test_signatures_of_validators_need_to_be_known_as_such() -> None:
+    with pytest.raises(MissingMaterial):
+        verify_receipt_file(make_countersigned_file())
+    genesis = make_genesis()
+    with pytest.raises(TangleError):
+        verify_receipt_file(make_countersigned_file(), genesis)  # it signed for another chain
 
 
 def test_a_receipt_needs_nothing_but_its_file() -> None:
