@@ -7,8 +7,10 @@ import anyio
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from tests.api.ledger_double import BOB, LedgerDouble, make_genesis
+from poi.market.records import Optimisation
+from tests.api.ledger_double import ALICE, BOB, LedgerDouble, make_genesis
 from tests.api.serving import QUIET, serve
+from tests.api.test_market import PROBLEM, call, make_opening
 from tui.app import Dashboard
 from tui.live import LiveSource
 from tui.snapshot import Outage, Snapshot, Tick, VertexState
@@ -73,6 +75,26 @@ async def test_a_snapshot_holds_what_the_node_tells() -> None:
     assert snapshot.committee is not None
     assert snapshot.committee.validators[0].is_self
     assert [peer.key for peer in snapshot.peers] == [BOB.public_key.hex()]
+
+
+async def test_the_market_and_its_latest_jobs_are_shown() -> None:
+    node = LedgerDouble()
+    await call(node, ALICE, make_opening(node, Optimisation(PROBLEM)))
+    async with serve(node) as addresses, watch(addresses.api) as watcher:
+        market = (await watcher.wait_snapshot()).market
+    assert market is not None
+    assert (market.live_jobs, market.opened_jobs, market.held) == (1, 1, 10**8)
+    assert dict(market.unit_prices)["optimisation"] == 1_000
+    (job,) = market.jobs
+    assert (job.kind, job.phase, job.is_live, job.price, job.worker) == (
+        "optimisation",
+        "collecting",
+        True,
+        10**8,
+        "",
+    )
+    assert job.next_ms is not None
+    assert job.next_ms > market.now_ms
 
 
 async def test_events_and_changes_reach_the_log() -> None:
