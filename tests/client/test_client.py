@@ -4,15 +4,19 @@ import anyio
 import msgspec
 import pytest
 
-from tangle.api.schemas.transactions import BatchOutcome, PreparedAnswer
+from poi.market.operations import CancelJob
+from poi.market.records import Optimisation
+from tangle.api.schemas.transactions import BatchOutcome, MarketCallAnswer, PreparedAnswer, TransferAnswer
 from tangle.client.client import TangleClient
-from tangle.client.errors import ApiProblem, NotReached
+from tangle.client.errors import ApiProblem, JobNotReached, NotReached
 from tangle.core.errors import TangleError, WrongChain
 from tangle.core.transactions import Transfer, Work
-from tangle.core.types import ChainId, Grains, JobId, TransactionId
+from tangle.core.types import ChainId, Digest, Grains, JobId, TransactionId
+from tangle.node.market_views import JobPhase
 from tangle.node.views import TransactionStatus
 from tests.api.ledger_double import ALICE, BOB, ENDOWMENT, PORTION, VALIDATOR, LedgerDouble, make_genesis
 from tests.api.serving import serve
+from tests.api.test_market import PROBLEM, make_opening
 
 
 def pay(amount: int) -> Transfer:
@@ -23,6 +27,7 @@ async def test_send_goes_the_whole_way_and_the_proof_holds(
     client: TangleClient, ledger: LedgerDouble
 ) -> None:
     answer = await client.send(ALICE, pay(7))
+    assert isinstance(answer.operation, TransferAnswer)
     assert (answer.status, answer.is_final, answer.operation.amount) == (
         TransactionStatus.CHECKPOINTED,
         True,
@@ -159,3 +164,26 @@ async def test_refusals_carry_the_nodes_own_code(client: TangleClient) -> None:
     assert (caught.value.code, caught.value.status) == ("not-found", 404)
     assert isinstance(caught.value, TangleError)
     assert ApiProblem.code == "api-problem"
+
+
+async def test_an_operation_of_the_market_goes_the_same_way_and_is_tried_first(
+    client: TangleClient, ledger: LedgerDouble
+) -> None:
+    answer = await client.call_market(ALICE, make_opening(ledger, Optimisation(PROBLEM)))
+    assert answer.status is TransactionStatus.CHECKPOINTED
+    assert isinstance(answer.operation, MarketCallAnswer)
+    job = answer.operation.job
+    assert job is not None
+    found = await client.wait_job(job, lambda each: each.is_live, 5)
+    assert (found.phase, found.customer) == (JobPhase.COLLECTING, answer.issuer)
+    with pytest.raises(JobNotReached):
+        await client.wait_job(job, lambda each: not each.is_live, 0)
+    assert [event.name async for event in client.get_job_events(job)] == ["job-opened"]
+    assert "optimisation job" in (await client.explain_job(job)).title
+    before = len(ledger.ordered)
+    with pytest.raises(ApiProblem) as refused:
+        await client.call_market(ALICE, CancelJob(Digest(bytes(32))))
+    assert refused.value.code == "job-not-live"
+    assert len(ledger.ordered) == before, "nothing was sent"
+    await client.call_market(ALICE, CancelJob(Digest(bytes(job))))
+    assert (await client.get_job(job)).phase is JobPhase.CANCELLED
