@@ -115,4 +115,8 @@ def convert_texts(kind: type[Value], texts: dict[str, str]) -> Value:
 
     :raises msgspec.ValidationError: a field is missing, unknown or not of its form.
     """
-    return msgspec.convert(texts, kind, strict=False, dec_hook=decode_value)
+    found = msgspec.convert(texts, kind, strict=False, dec_hook=decode_value)
+    for name, text in texts.items():
+        if getattr(found, name, text) is None:  # a text such as "null" is no way to say nothing
+            raise msgspec.ValidationError(f"Expected a value instead of {text[:40]!r} - at `$.{name}`")
+    return found

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -177,8 +178,12 @@ def test_every_answer_is_one_that_the_document_names(
         for mode in GenerationMode:
             try:
                 examiner.examine(operation, mode)
-            except Exception as error:
-                failures.append(f"{operation.label} {mode}: {error!r}"[:FAILURE_LENGTH_MAX])
+            except (Exception, FailureGroup) as error:
+                failures.append(
+                    f"{operation.label} {mode}: {error!r} {getattr(error, 'exceptions', '')}"[
+                        :FAILURE_LENGTH_MAX
+                    ]
+                )
     answers = examiner.answers
     record_property("requests", answers.total())
     record_property("answers by status", dict(sorted(answers.items())))

@@ -18,6 +18,8 @@ JSON = {"Content-Type": "application/json"}
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
+        ("GET", "/v1/events/log?shard=null", (400, "request-invalid")),
+        ("GET", "/v1/events/log?after=NULL", (400, "request-invalid")),
         ("GET", "/nowhere", (404, "route-unknown")),
         ("GET", "/v2/status", (404, "route-unknown")),
         ("GET", "/v1/transactions/", (404, "route-unknown")),
