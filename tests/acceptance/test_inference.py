@@ -117,7 +117,7 @@ async def test_what_cannot_be_answered_is_refused_and_costs_nothing(market: Netw
         customer = Customer(client, SigningKey(b"1" * 32))
         with pytest.raises(ApiProblem) as unknown:
             await client.infer(customer.key, bytes(32), rows[0])
-        assert unknown.value.code == "program-unknown"
+        assert unknown.value.code == "job-task-invalid"
         await customer.fund()
         await customer.register(bound)
         balance = (await client.get_account(customer.key.public_key)).balance
