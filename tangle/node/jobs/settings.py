@@ -24,8 +24,8 @@ class JobsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     slots: Annotated[int, Meta(ge=1, le=64)] = 4
     """Jobs taken at a time, those included whose result may still be challenged."""
 
-    units_max: Annotated[int, Meta(ge=1, le=2**40)] = 20_000
-    """Largest job that is taken, in units."""
+    units_max: Annotated[int, Meta(ge=1, le=2**40)] = 200_000
+    """Largest job that is taken, in units; a network of 3 MB takes 8,500 a row."""
 
     price_min: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] = 1
     """Least grains for a unit."""

@@ -45,9 +45,13 @@ class WorkerLimits(Struct, frozen=True):
     open_files: int = 128
     """Most open files (RLIMIT_NOFILE); a worker that compiles has 13 of them open."""
 
-    start_s: float = 180.0
-    """Longest time until it is ready: the first start on a device builds and checks kernels for ten seconds,
-    many times longer on a machine that is busy."""
+    start_s: float = 900.0
+    """Longest wall time until it is ready. The first start on a device builds and checks kernels: ten seconds
+    alone, but 75 s were seen with 13 processes to two cores, and it grows with their number."""
+
+    start_cpu_s: int = 120
+    """Most processor time of that, in whole seconds: who is kept waiting by others takes none, so this
+    is what ends a start that runs in circles."""
 
 
 class TaskLimits(Struct, frozen=True):

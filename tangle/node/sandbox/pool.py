@@ -53,8 +53,6 @@ LONG_BYTES: Final = 1 << 20
 """From this length on, what is encoded or examined is left to a thread: it would hold the event loop up for
 more than a millisecond."""
 
-UNLIMITED_S: Final = float("inf")
-
 log = structlog.get_logger("sandbox")
 
 
@@ -210,7 +208,8 @@ class ProgramPool:
         settings = self._settings
         limits = settings.limits
         late = outcomes.NotStarted(f"not ready within {limits.start_s:g} s")
-        allowance = Allowance(anyio.current_time() + limits.start_s, late, UNLIMITED_S, late)
+        busy = outcomes.NotStarted(f"not ready after {limits.start_cpu_s} s of processor time")
+        allowance = Allowance(anyio.current_time() + limits.start_s, late, limits.start_cpu_s, busy)
         try:
             process = WorkerProcess(limits, settings.cache)
         except OSError as error:

@@ -3,10 +3,7 @@
 Slow, and needs the extra ``models`` (``make setup-extras``).
 """
 
-import os
 import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ import pytest
 from aivm.importers.model_file import decode_model, encode_model
 from aivm.importers.quantizing import Comparison, compare, compute_model, quantize_graph
 from aivm.importers.reading import read_onnx
+from examples.magika_files import compare_on_files
 
 pytestmark = pytest.mark.slow
 
@@ -56,15 +54,7 @@ def test_networks_trained_on_the_spot_keep_their_accuracy(name: str) -> None:
 
 
 def test_magika_tells_files_apart_as_the_float_model_does() -> None:
-    import magika
-
-    root = Path(magika.__file__).parent
-    data = next(root.glob("models/standard*/model.onnx")).read_bytes()
-    rows = read_files(find_files(160))
-    graph = read_onnx(data)
-
-    imported = quantize_graph(graph, {"bytes": rows[:96]}, ignore)
-    found = compare(graph, imported.model, {"bytes": rows[96:]}, None, ignore)
+    imported, found = compare_on_files(64)
 
     tell("magika", found)
     assert len(imported.model.program.nodes) < 30
@@ -75,26 +65,3 @@ def test_magika_tells_files_apart_as_the_float_model_does() -> None:
 def tell(name: str, found: Comparison) -> None:
     """Figures for whoever runs with ``-s``."""
     sys.stdout.write(f"\n{name}: {found}\n")
-
-
-def find_files(count: int) -> list[Path]:
-    """Files of many kinds: those that are installed beside this interpreter, a few of each ending."""
-    root = Path(os.__file__).parent
-    kinds: dict[str, list[Path]] = {}
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and path.stat().st_size > 256:
-            kinds.setdefault(path.suffix, []).append(path)
-    found = [path for paths in kinds.values() for path in paths[:12]]
-    order = np.random.default_rng(5).permutation(len(found))
-    return [found[place] for place in order[:count]]
-
-
-def read_files(paths: list[Path]) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Magika's inputs: 1,024 bytes of either end without white space; 256 where there are none."""
-    rows = np.full((len(paths), 2048), 256, np.int32)
-    for row, path in zip(rows, paths, strict=True):
-        content = path.read_bytes()
-        first, last = content[:4096].lstrip()[:1024], content[-4096:].rstrip()[-1024:]
-        row[: len(first)] = list(first)
-        row[2048 - len(last) :] = list(last)
-    return rows

@@ -280,6 +280,13 @@ def decide_as_challenger(
     )
 
 
+def test_the_usual_settings_take_sixteen_rows_of_a_real_classifier() -> None:
+    # What magika's network costs a row, and the units of a job: docs/market.md, Price.
+    macs, steps, bytes_moved, rows = 333_032_448, 3_147_509, 10_562_144, 16
+    units = -(-rows * (macs + steps) // 2**16) + -(-rows * bytes_moved // 2**12)
+    assert units * 11 // 10 + 1 <= JobsConfig().units_max, "V3 costs a tenth more"
+
+
 def test_only_what_was_found_wrong_is_challenged_and_with_a_trace_of_ones_own() -> None:
     scene = start()
     job = claim(scene)

@@ -309,6 +309,17 @@ async def test_a_worker_that_cannot_start_is_said(device: str, reason: str, tmp_
         assert pool.process_ids == ()
 
 
+async def test_a_start_is_bounded_by_the_processor_time_that_it_takes_itself(tmp_path: Path) -> None:
+    async with open_pool(tmp_path, device="silent", limits=WorkerLimits(start_s=50.0, start_cpu_s=1)) as pool:
+        failure = await pool.warm()
+    assert failure == outcomes.NotStarted("no worker could be started: not ready after 1 s of processor time")
+
+
+def test_a_start_that_others_keep_waiting_has_many_times_its_own_time() -> None:
+    limits = WorkerLimits()
+    assert limits.start_s >= 5 * limits.start_cpu_s
+
+
 def start(command: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 
