@@ -191,7 +191,7 @@ class Bender:
         if self.strategy is Strategy.LYING_SERVER:
             hello, answer = node.make_hello, node.responder.answer
             node.make_hello = lambda: self._boast(hello())  # type: ignore[method-assign]  # what bending is
-            node.responder.answer = lambda request: self._lie(answer(request))  # type: ignore[method-assign]  # too
+            node.responder.answer = lambda request: self._lie(answer(request))  # type: ignore[method-assign] # bending
 
     async def run(self, node: Node, service: Service) -> None:
         """Do what needs a task of its own."""

@@ -121,4 +121,4 @@ def run_in_virtual_time(main: Callable[[], Awaitable[Answer]], seed: int) -> Ans
         return anyio.run(main, backend="trio", backend_options={"clock": VirtualClock()})
     finally:
         gc.set_threshold(*thresholds)
-        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]  # as above
+        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]  # put back as it was

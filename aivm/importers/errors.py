@@ -16,7 +16,7 @@ class LibraryMissing(ImportRefused):
 
     def __init__(self, library: str, extra: str) -> None:
         """:param extra: name of the extra that brings it."""
-        self.library = library
+        self.package = library
         self.extra = extra
         super().__init__(
             f"this needs the package {library}; install it with: pip install 'tangle-node[{extra}]'"

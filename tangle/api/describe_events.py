@@ -30,6 +30,7 @@ from poi.market.outcomes import (
     VoteCounted,
 )
 from poi.market.votes import DISPUTE_RESULTS, Verdict
+from tangle.api.kind_names import compute_kind_name
 from tangle.core.amounts import format_amount
 from tangle.core.types import PublicKey
 
@@ -77,8 +78,7 @@ TOPICS: Final = {
 
 def get_event_name(event: Event) -> str:
     """Stable name of an event's kind: ``job-opened`` and so on."""
-    name = type(event).__name__
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
+    return compute_kind_name(event)
 
 
 def describe_job_event(event: Event, name: Name) -> str:  # noqa: C901 -- one case for each event

@@ -21,6 +21,7 @@ from poi.market.operations import (
     WithdrawCapacity,
 )
 from poi.market.records import Inference, Optimisation, Task, Training, Transformation, get_kind
+from tangle.api.kind_names import compute_kind_name
 from tangle.core.amounts import format_amount
 from tangle.core.types import Digest, PublicKey
 
@@ -46,8 +47,7 @@ class OperationStory(Struct, frozen=True):
 
 def get_operation_name(operation: Operation) -> str:
     """Stable name of an operation's kind: ``open-job`` and so on."""
-    name = type(operation).__name__
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
+    return compute_kind_name(operation)
 
 
 def tell_operation(  # noqa: C901 -- one case for each operation

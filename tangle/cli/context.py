@@ -21,6 +21,9 @@ from tangle.api.wire import encode_value
 from tangle.cli.config_file import load_config
 from tangle.cli.failures import ExitStatus
 
+EVERYWHERE: Final = ("", "0.0.0.0", "::")  # noqa: S104 -- only compared with: nothing listens here
+"""Hosts of a setting that mean every interface; a client asks at the loopback one."""
+
 PIPE_WIDTH: Final = 200
 """Columns of a table that no terminal shows: wide enough that nothing is cut off."""
 
@@ -48,7 +51,7 @@ class CommandContext:
         """
         if self._url is None:
             config = load_config(self.home / "config.toml", get_environment(), {}).config
-            host = "127.0.0.1" if config.api_host in ("", "0.0.0.0", "::") else config.api_host  # noqa: S104 -- compared
+            host = "127.0.0.1" if config.api_host in EVERYWHERE else config.api_host
             self._url = (
                 f"http://[{host}]:{config.api_port}" if ":" in host else f"http://{host}:{config.api_port}"
             )

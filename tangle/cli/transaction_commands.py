@@ -37,11 +37,11 @@ def tx() -> None:
 
 
 @tx.command("show")
-@click.argument("id", type=TransactionIdType())
+@click.argument("identity", metavar="ID", type=TransactionIdType())
 @pass_context
-def show_transaction(context: CommandContext, /, id: TransactionId) -> None:  # noqa: A002 -- click's name
+def show_transaction(context: CommandContext, /, identity: TransactionId) -> None:
     """Show a transaction and what became of it."""
-    answer = run_async(_get_transaction, context.url, id)
+    answer = run_async(_get_transaction, context.url, identity)
     results = ", ".join(map(str, answer.work.results))
     work = answer.work
     counted = {True: "counted", False: "not counted", None: "not ordered yet"}[answer.is_work_counted]
@@ -65,7 +65,7 @@ def show_transaction(context: CommandContext, /, id: TransactionId) -> None:  # 
 
 
 @tx.command("proof")
-@click.argument("id", type=TransactionIdType())
+@click.argument("identity", metavar="ID", type=TransactionIdType())
 @click.option(
     "-o",
     "--output",
@@ -73,12 +73,12 @@ def show_transaction(context: CommandContext, /, id: TransactionId) -> None:  # 
     help="File to write; the first 16 digits of the id and .proof when left out.",
 )
 @pass_context
-def save_proof(context: CommandContext, /, id: TransactionId, output: Path | None) -> None:  # noqa: A002 -- as above
+def save_proof(context: CommandContext, /, identity: TransactionId, output: Path | None) -> None:
     """Save the proof that a transaction is final, for tangle verify."""
-    proof = run_async(_get_proof, context.url, id)
-    path = output or Path(f"{id.hex()[:16]}.proof")
+    proof = run_async(_get_proof, context.url, identity)
+    path = output or Path(f"{identity.hex()[:16]}.proof")
     path.write_bytes(proof)
-    record = {"transaction": id.hex(), "file": str(path), "size_bytes": len(proof)}
+    record = {"transaction": identity.hex(), "file": str(path), "size_bytes": len(proof)}
     context.emit_fields(record, {"proof": path, "size": f"{len(proof)} bytes"})
     context.say(f"check it, here or anywhere: tangle verify {path}")
 

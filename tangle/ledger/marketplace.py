@@ -21,7 +21,7 @@ from shards.blocks import Block, Vote
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.hashing import MARKET, compute_record_hash
 from tangle.core.transactions import InvalidTransaction, MarketCall, Transaction
-from tangle.core.types import Digest, Grains, PublicKey, TransactionId
+from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, PublicKey, TransactionId
 from tangle.ledger.accounts import Account, AccountReader
 
 
@@ -97,7 +97,7 @@ class Marketplace:
 
     def make_moment(self, index: int, now_ms: int, epoch: int, beacon: Digest) -> Moment:
         """The checkpoint in which steps are taken."""
-        return Moment(index, now_ms, epoch, beacon, self._weights)  # type: ignore[arg-type] # plain integers
+        return Moment(CheckpointIndex(index), Milliseconds(now_ms), epoch, beacon, self._weights)
 
     def call(
         self, transaction: Transaction, account: Account, fee: int, moment: Moment

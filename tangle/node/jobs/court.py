@@ -22,8 +22,8 @@ from tangle.core.errors import TangleError
 from tangle.core.types import Digest
 from tangle.node.jobs.bench import Bench
 from tangle.node.jobs.errors import JobDataMissing, JobDataOversize
-from tangle.node.jobs.library import Library
 from tangle.node.jobs.names import RunTask
+from tangle.node.jobs.programs import Library
 from tangle.node.jobs.refereeing import OrderedMove, Refereed, Standoff, referee
 from tangle.node.jobs.stock import Stock
 from tangle.node.jobs.workshop import Run
@@ -67,9 +67,9 @@ class Court:
     """Judges games, and plays them."""
 
     def __init__(
-        self, library: Library, stock: Stock, bench: Bench, rules: MarketRules, read_events: ReadEvents
+        self, programs: Library, stock: Stock, bench: Bench, rules: MarketRules, read_events: ReadEvents
     ) -> None:
-        self._library = library
+        self._programs = programs
         self._stock = stock
         self._bench = bench
         self._rules = rules
@@ -84,7 +84,7 @@ class Court:
         :raises DisputeUnwritten: it has only just begun.
         :raises JobDataMissing, ProgramDiffers, RunImpossible: the program cannot be had.
         """
-        program = await self._library.get_run(entry, phase.claim.commitment.rows)
+        program = await self._programs.get_run(entry, phase.claim.commitment.rows)
         docket = read_docket(job.id, phase, self._read_events(job.id, 0, EVENTS_MAX))
         moves = [await self._resolve(timestamp_ms, move) for timestamp_ms, move in docket.moves]
         terms = make_terms(job, self._rules)

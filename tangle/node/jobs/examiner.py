@@ -25,8 +25,8 @@ from tangle.core.types import Digest
 from tangle.node.jobs.bench import Bench
 from tangle.node.jobs.court import Court, DisputeUnwritten
 from tangle.node.jobs.errors import JobDataMissing, JobDataOversize, RunFailed, RunImpossible
-from tangle.node.jobs.library import Library, ProgramDiffers
 from tangle.node.jobs.names import WrongSources, get_run_task, list_outputs
+from tangle.node.jobs.programs import Library, ProgramDiffers
 from tangle.node.jobs.refereeing import Ended
 from tangle.node.jobs.settings import JobsConfig
 from tangle.node.jobs.shelf import RunShelf
@@ -80,9 +80,9 @@ class Examiner:
         self._find_program = find_program
 
     @property
-    def library(self) -> Library:
+    def programs(self) -> Library:
         """The programs."""
-        return self._workshop.library
+        return self._workshop.programs
 
     async def examine(self, subject: Digest, matter: Matter, now_ms: int) -> Finding:
         """Look at something that can be voted on."""
@@ -105,7 +105,7 @@ class Examiner:
 
     async def _examine_program(self, entry: ProgramEntry) -> Finding:
         try:
-            await self.library.get(entry)
+            await self.programs.get(entry)
         except (ProgramDiffers, JobDataOversize):
             return Found(Verdict.WRONG)
         return Found(Verdict.RIGHT)
@@ -139,7 +139,7 @@ class Examiner:
             return Missing("the program is no longer registered", is_withheld=False)
         commitment = claim.commitment
         try:
-            program = await self.library.get_run(entry, task.rows)
+            program = await self.programs.get_run(entry, task.rows)
             verify_context(program, commitment, commitment.context)
             list_outputs(program, commitment, claim.sources)
             inputs = await self._workshop.fetch_inputs(program, task)

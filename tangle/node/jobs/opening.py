@@ -18,7 +18,7 @@ from tangle.node.jobs.clerk import Clerk, Walk
 from tangle.node.jobs.court import Court
 from tangle.node.jobs.deeds import Crew
 from tangle.node.jobs.examiner import Examiner
-from tangle.node.jobs.library import Library
+from tangle.node.jobs.programs import Library
 from tangle.node.jobs.room import JobsRoom, Moment, Setting
 from tangle.node.jobs.settings import JobsConfig
 from tangle.node.jobs.shelf import RunShelf
@@ -59,9 +59,9 @@ def make_crew(node: Node, parts: JobsParts) -> Crew:
     """Those who do the work, as they are in every honest node."""
     config, rules = node.parts.config.jobs, node.executor.machine.market.rules
     stock = Stock(parts.blobs, compute_patience_s(config, rules))
-    library = Library(stock, parts.bench)
-    workshop = Workshop(library, stock, parts.runner, parts.bench)
-    court = Court(library, stock, parts.bench, rules, node.archive.market.list_job_events)
+    programs = Library(stock, parts.bench)
+    workshop = Workshop(programs, stock, parts.runner, parts.bench)
+    court = Court(programs, stock, parts.bench, rules, node.archive.market.list_job_events)
     shelf = RunShelf()
     examiner = Examiner(
         config=config,

@@ -275,7 +275,7 @@ class JobsRoom:
             state,
             self.account,
             is_validator=own is not None,
-            find_bound=deeds.crew.workshop.library.find,
+            find_bound=deeds.crew.workshop.programs.find,
         )
         deeds.crew.stock.retain(needed | self.setting.get_kept(), live)
 

@@ -19,8 +19,8 @@ from tangle.core.errors import TangleError
 from tangle.core.types import Digest
 from tangle.node.jobs.bench import Bench
 from tangle.node.jobs.errors import JobDataOversize, RunFailed, RunImpossible
-from tangle.node.jobs.library import Library
 from tangle.node.jobs.names import RunTask, Source, WrongSources, get_run_task, list_inputs
+from tangle.node.jobs.programs import Library
 from tangle.node.jobs.stock import Stock
 from tangle.node.sandbox.limits import INPUT_BYTES_MAX, MIB, TaskLimits
 from tangle.node.sandbox.outcomes import Completed
@@ -51,8 +51,8 @@ class Run(Struct, frozen=True, eq=False):
 class Workshop:
     """Makes runs."""
 
-    def __init__(self, library: Library, stock: Stock, runner: ProgramRunner, bench: Bench) -> None:
-        self.library = library
+    def __init__(self, programs: Library, stock: Stock, runner: ProgramRunner, bench: Bench) -> None:
+        self.programs = programs
         self._stock = stock
         self._runner = runner
         self._bench = bench
@@ -97,7 +97,7 @@ class Workshop:
         :raises ProgramDiffers, RunImpossible, RunFailed: it cannot be made.
         :raises JobDataMissing, SandboxBusy: not now.
         """
-        program = await self.library.get_run(entry, task.rows)
+        program = await self.programs.get_run(entry, task.rows)
         inputs = await self.fetch_inputs(program, task)
         return await self.run(program, inputs, context)
 

@@ -19,9 +19,9 @@ from tangle.node.jobs.court import Court
 from tangle.node.jobs.deeds import Crew
 from tangle.node.jobs.errors import JobDataMissing
 from tangle.node.jobs.examiner import Examiner
-from tangle.node.jobs.library import Library
 from tangle.node.jobs.names import RunTask, get_run_task
 from tangle.node.jobs.opening import JobsParts, make_crew
+from tangle.node.jobs.programs import Library
 from tangle.node.jobs.shelf import RunShelf
 from tangle.node.jobs.validating import ClaimMatter, Finding, Found, Matter
 from tangle.node.jobs.workshop import Run, Workshop
@@ -136,7 +136,7 @@ def make_liar(bend: Bend = keep_tensors, alter: Alter = keep_submission) -> Make
 
     def make(node: Node, parts: JobsParts) -> Crew:
         crew = make_crew(node, parts)
-        workshop = LyingWorkshop(crew.workshop.library, crew.stock, parts.runner, parts.bench)
+        workshop = LyingWorkshop(crew.workshop.programs, crew.stock, parts.runner, parts.bench)
         workshop.bend, workshop.alter = bend, alter
         return replace(crew, workshop=workshop)
 
@@ -146,7 +146,7 @@ def make_liar(bend: Bend = keep_tensors, alter: Alter = keep_submission) -> Make
 def make_idler(node: Node, parts: JobsParts) -> Crew:
     """A node that takes jobs and does none."""
     crew = make_crew(node, parts)
-    return replace(crew, workshop=IdleWorkshop(crew.workshop.library, crew.stock, parts.runner, parts.bench))
+    return replace(crew, workshop=IdleWorkshop(crew.workshop.programs, crew.stock, parts.runner, parts.bench))
 
 
 def make_silent(make: MakeCrew, court: type[Court] = SilentCourt) -> MakeCrew:
@@ -155,9 +155,9 @@ def make_silent(make: MakeCrew, court: type[Court] = SilentCourt) -> MakeCrew:
     def silence(node: Node, parts: JobsParts) -> Crew:
         crew = make(node, parts)
         rules = node.executor.machine.market.rules
-        library: Library = crew.workshop.library
+        programs: Library = crew.workshop.programs
         events = node.archive.market.list_job_events
-        return replace(crew, court=court(library, crew.stock, parts.bench, rules, events))
+        return replace(crew, court=court(programs, crew.stock, parts.bench, rules, events))
 
     return silence
 
