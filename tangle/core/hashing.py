@@ -40,6 +40,7 @@ CHALLENGE: Final = b"tangle/challenge"
 REPLICA: Final = b"tangle/replica"
 MARKET: Final = b"tangle/market"
 ANSWER: Final = b"tangle/answer"
+STAKING: Final = b"tangle/staking"
 
 HASH_SIZE: Final = 32
 """Bytes of every hash."""

@@ -65,6 +65,34 @@ class MarketCall(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     """The market's own encoding of what is asked; a matter of the market, not of this module."""
 
 
+class Stake(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
+    """Bind grains of the own account as stake."""
+
+    amount: Grains
+    """Grains to bind, at least 1."""
+
+
+class Unstake(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
+    """Take back a part of the own stake; it is a balance again after a few epochs."""
+
+    amount: Grains
+    """Grains to take back, at least 1."""
+
+
+class Register(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=5):
+    """Stand for election with the own stake."""
+
+    validator: PublicKey
+    """Key that will sign blocks."""
+
+    possession: Signature
+    """That key's signature over the issuer's, for the purpose of staking."""
+
+
+class Retire(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
+    """Stand for no further election."""
+
+
 Operation = Transfer | MarketCall
 """The closed union of operations; it grows by version."""
 

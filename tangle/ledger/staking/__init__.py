@@ -1,0 +1,1 @@
+"""Stakes, candidates and the election of committees: a pure book beside the accounts."""
