@@ -3,12 +3,18 @@
 Source: RFC 9110, section 12.5.1.
 """
 
+from functools import lru_cache
 from typing import Final
 
 ITEMS_MAX: Final = 32
 """Media ranges that are read of one header; no client needs more to say what it wants."""
 
 
+REMEMBERED_MAX: Final = 256
+"""Headers whose meaning is remembered: clients send the same few over and over, at most 4 kB each."""
+
+
+@lru_cache(REMEMBERED_MAX)
 def prefers(accept: str, wanted: str, ordinary: str) -> bool:
     """Whether ``wanted`` is named and weighs no less than ``ordinary``; of equals the one named first wins.
 

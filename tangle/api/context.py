@@ -6,18 +6,35 @@ from time import monotonic
 from typing import Any, Final
 
 import anyio
+from msgspec import Struct
 
 from tangle.api.accounts import AccountCodec
 from tangle.api.config import ApiConfig
+from tangle.api.convert_network import make_status_answer
 from tangle.api.errors import AnswerTimeout
 from tangle.api.event_frames import EventFrames
 from tangle.api.keyed_answers import KeyedAnswers
 from tangle.api.limits import Places, RateLimiter
+from tangle.api.schemas.network import StatusAnswer
+from tangle.api.wire import encode_json
 from tangle.node.operator import Operator
-from tangle.node.views import NodeService, StatusView
+from tangle.node.views import NodeService
 
 STATUS_AGE_S: Final = 0.05
 """Status answers may be this old: fresher than anybody sees."""
+
+
+class StatusPage(Struct, frozen=True):
+    """A status answer, kept for those who ask within ``STATUS_AGE_S``."""
+
+    read_s: float
+    """When it was read, by the monotonic clock."""
+
+    answer: StatusAnswer
+    """What the API tells."""
+
+    encoded: bytes
+    """The same in JSON."""
 
 
 class ApiContext:
@@ -32,19 +49,20 @@ class ApiContext:
         self.waits = Places("waiting requests", config.waits_max, config.waits_max)
         self.streams = Places("event streams", config.streams_max, config.streams_per_address_max)
         self.transfers = Places("blob transfers", config.transfers_max, config.transfers_per_address_max)
-        self._status: tuple[float, StatusView] | None = None
+        self._status: StatusPage | None = None
         self.answers = KeyedAnswers(monotonic)
         self.operator: Operator | None = None
         """Who changes the running node; on the operator's door only."""
         self.document: dict[str, Any] = {}
         """The OpenAPI document; the server fills it in, because it knows all routes."""
 
-    def get_status(self) -> StatusView:
+    def get_status(self) -> StatusPage:
         """The node's status, at most ``STATUS_AGE_S`` old: dashboards ask often, and it reads many rooms."""
         now_s = monotonic()
-        if self._status is None or now_s - self._status[0] > STATUS_AGE_S:
-            self._status = now_s, self.service.get_status()
-        return self._status[1]
+        if self._status is None or now_s - self._status.read_s > STATUS_AGE_S:
+            answer = make_status_answer(self.service.get_status())
+            self._status = StatusPage(now_s, answer, encode_json(answer))
+        return self._status
 
     @contextmanager
     def limit_answer(self) -> Iterator[None]:

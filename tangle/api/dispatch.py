@@ -11,28 +11,22 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from tangle.api.answer_log import AnswerLog
 from tangle.api.context import ApiContext
 from tangle.api.cross_origin import answer_preflight, is_preflight, make_origin_fields
+from tangle.api.endpoints import SAFETY_FIELDS, Endpoint
 from tangle.api.errors import InternalFault, MethodNotAllowed, UnknownRoute, UnsupportedExpectation
 from tangle.api.meters import ApiMeters
 from tangle.api.problems import make_problem_response
-from tangle.api.registry import CBOR, JSON, Call, RawReply, Reply, Result, Route
-from tangle.api.requests import read_body, read_inputs
-from tangle.api.schemas.common import AnswerMeta, Envelope
+from tangle.api.registry import Route
 from tangle.api.tokens import check_token
 from tangle.api.web_files import DOCUMENT, make_file_response
-from tangle.api.wire import HexBytes, encode_cbor, encode_json
 from tangle.core.errors import TangleError
 
 log: Final = structlog.get_logger(__name__)
 
-Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-SAFETY_FIELDS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""Answers are of the moment, unless they say otherwise, and are what their type says."""
-
-PATH_FIELDS: Final = web.RequestKey("path_fields", Mapping[str, str])
-"""Under this name a request carries the fields of its path to the endpoint."""
+Answer = Callable[[web.Request, Mapping[str, str]], Awaitable[web.StreamResponse]]
+"""Answers a request whose path holds some fields."""
 
 UNMATCHED: Final = "unmatched"
 """Label of requests for no route: their paths are the client's invention and unbounded."""
@@ -46,18 +40,26 @@ class Dispatcher:
     ) -> None:
         """:param token: what every request must show on the operator's door, where no page is served."""
         self._context = context
+        self._origins = context.config.cors_origins
         self._token = token
         self._meters = meters
+        self._answer_log = AnswerLog()
         self._router = web.UrlDispatcher()
+        self._answers: dict[web.AbstractRoute, tuple[str, Answer]] = {}
         for route in routes:
-            endpoint = self._make_endpoint(route)
-            self._router.add_route(route.method, route.path, endpoint)
+            answer = Endpoint(route, context).answer
+            self._add(route.method, route.path, answer)
             if route.method == "GET" and not route.is_long:
-                self._router.add_route("HEAD", route.path, endpoint)
+                self._add("HEAD", route.path, answer)
         for path in () if token else ("/", "/web/{name:.+}"):
-            self._router.add_route("GET", path, _answer_with_file)
-            self._router.add_route("HEAD", path, _answer_with_file)
+            self._add("GET", path, _answer_with_file)
+            self._add("HEAD", path, _answer_with_file)
         self._router.freeze()
+
+    def _add(self, method: str, path: str, answer: Answer) -> None:
+        route = self._router.add_route(method, path, _answer_nothing)
+        assert route.resource is not None, "a route that was added has a resource"
+        self._answers[route] = route.resource.canonical, answer
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer ``request``; never raises for anything that a client can send."""
@@ -69,13 +71,12 @@ class Dispatcher:
             fields = self._context.limiter.spend(request.remote or "", 1)
             if self._token is not None:
                 check_token(request, self._token)
-            if is_preflight(request):
-                response: web.StreamResponse = answer_preflight(request, self._context.config.cors_origins)
+            if request.method == "OPTIONS" and is_preflight(request):
+                response: web.StreamResponse = answer_preflight(request, self._origins)
             else:
                 match = await self._match(request)
-                template = match.route.resource.canonical if match.route.resource else UNMATCHED
-                request[PATH_FIELDS] = dict(match)
-                response = await match.handler(request)
+                template, answer = self._answers[match.route]
+                response = await answer(request, match)
         except TangleError as error:
             response = make_problem_response(error, request.path)
         except ConnectionError:
@@ -84,23 +85,23 @@ class Dispatcher:
             log.exception("api.internal", method=request.method, path=request.path)
             response = make_problem_response(InternalFault(), request.path)
         if not response.prepared:
+            headers = response.headers
             for name, value in SAFETY_FIELDS.items():
-                response.headers.setdefault(name, value)
-            response.headers.update(fields)
-            response.headers.update(make_origin_fields(request, self._context.config.cors_origins))
+                headers.setdefault(name, value)
+            headers.update(fields)
+            if self._origins:
+                headers.update(make_origin_fields(request, self._origins))
         elapsed_s = monotonic() - started_s
         self._meters.on_answer(request.method, template, response.status, elapsed_s)
-        log.debug(
-            "api.answer", method=request.method, route=template, status=response.status, elapsed_s=elapsed_s
-        )
+        self._answer_log.write(request.method, template, response.status, elapsed_s)
         return response
 
     async def _match(self, request: web.Request) -> web.UrlMappingMatchInfo:
         found = await self._router.resolve(request)
         refusal = found.http_exception
-        if isinstance(refusal, web.HTTPMethodNotAllowed):
-            raise MethodNotAllowed(request.method, tuple(refusal.allowed_methods))
         if refusal is not None:
+            if isinstance(refusal, web.HTTPMethodNotAllowed):
+                raise MethodNotAllowed(request.method, tuple(refusal.allowed_methods))
             raise UnknownRoute(request.path)
         if "Expect" in request.headers:
             try:
@@ -109,38 +110,11 @@ class Dispatcher:
                 raise UnsupportedExpectation(request.headers["Expect"]) from None
         return found
 
-    def _make_endpoint(self, route: Route) -> Endpoint:
-        async def answer(request: web.Request) -> web.StreamResponse:
-            return await self._answer(route, request)
 
-        return answer
-
-    async def _answer(self, route: Route, request: web.Request) -> web.StreamResponse:
-        context = self._context
-        inputs = read_inputs(route.inputs, request[PATH_FIELDS], request)
-        body = None
-        if route.body is not None and not route.body.is_stream:
-            body = await read_body(route.body, request, context.config.body_timeout_s)
-        call = Call(context, inputs, body, request)
-        is_cbor = route.is_translated and call.is_accepted(CBOR)
-        if route.is_long:
-            return self._make_response(await route.handler(call), is_cbor=is_cbor)
-        with context.limit_answer():
-            return self._make_response(await route.handler(call), is_cbor=is_cbor)
-        raise AssertionError("an answer that is too late raises")
-
-    def _make_response(self, result: Result, *, is_cbor: bool) -> web.StreamResponse:
-        match result:
-            case Reply(data=data, status=status, next_cursor=next_cursor):
-                envelope = Envelope(data, AnswerMeta(HexBytes(self._context.service.chain), next_cursor))
-                if is_cbor:
-                    return web.Response(status=status, body=encode_cbor(envelope), content_type=CBOR)
-                return web.Response(status=status, body=encode_json(envelope), content_type=JSON)
-            case RawReply(content=content, media_type=media_type, status=status, headers=headers):
-                return web.Response(status=status, body=content, content_type=media_type, headers=headers)
-            case _:
-                return result
+async def _answer_with_file(request: web.Request, path_fields: Mapping[str, str]) -> web.StreamResponse:
+    return make_file_response(request, path_fields.get("name", DOCUMENT))
 
 
-async def _answer_with_file(request: web.Request) -> web.StreamResponse:
-    return make_file_response(request, request[PATH_FIELDS].get("name", DOCUMENT))
+async def _answer_nothing(request: web.Request) -> web.StreamResponse:
+    # The router wants a handler; what answers a route is in the dispatcher's table.
+    raise AssertionError(f"the router was asked for {request.path}, and not the dispatcher")

@@ -1,8 +1,9 @@
 """Declared routes: one declaration drives the router, the reading of requests and the OpenAPI document.
 
 A handler receives a ``Call`` with its path and query fields already typed and its body already read, and
-returns a ``Reply`` or raw bytes; it never touches HTTP, except for the event stream. Every module of routes
-fills a ``RouteTable`` of its own, and the server joins them.
+returns a ``Reply`` or raw bytes; it never touches HTTP, except for the event stream. One that waits for
+nothing is an ordinary function: it needs no task and no limit in time. Every module of routes fills a
+``RouteTable`` of its own, and the server joins them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -67,6 +68,9 @@ class Reply(Struct, frozen=True):
     next_cursor: str | None = None
     """Where the next page begins."""
 
+    encoded: bytes | None = None
+    """``data`` in JSON, where it was written before."""
+
 
 class RawReply(Struct, frozen=True):
     """An answer in bytes."""
@@ -85,7 +89,7 @@ class RawReply(Struct, frozen=True):
 
 
 Result = Reply | RawReply | web.StreamResponse
-AnyHandler = Callable[[Any], Awaitable[Result]]
+AnyHandler = Callable[[Any], Result | Awaitable[Result]]
 
 
 class BodyRule(Struct, frozen=True):
@@ -165,7 +169,7 @@ class Route(Struct, frozen=True):
         return str(getattr(self.handler, "__name__", self.path))
 
 
-Handler = Callable[[Call[Inputs, Body]], Awaitable[Result]]
+Handler = Callable[[Call[Inputs, Body]], Result | Awaitable[Result]]
 
 
 class RouteTable:

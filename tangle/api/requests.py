@@ -24,20 +24,28 @@ _PLACE: Final = " - at `"
 """What msgspec writes between a message and the path of the faulty field."""
 
 
-def read_inputs(kind: type[Any], path_fields: Mapping[str, str], request: web.Request) -> Any:
-    """Path and query fields as a ``kind``.
+class InputReader:
+    """Reads the path and query fields of one route's requests."""
 
-    :raises InvalidRequest: a field is missing, unknown, repeated or not of its form.
-    """
-    texts = dict(path_fields)
-    for name, text in request.query.items():
-        if name in texts:
-            raise InvalidRequest((ProblemItem(name, "stands twice; give it once"),))
-        texts[name] = text
-    try:
-        return convert_texts(kind, texts)
-    except msgspec.ValidationError as error:
-        raise make_invalid_request(error, "") from None
+    def __init__(self, kind: type[Any]) -> None:
+        """:param kind: struct of the fields."""
+        self._kind = kind
+        self._nothing = None if msgspec.structs.fields(kind) else kind()
+
+    def read(self, path_fields: Mapping[str, str], request: web.Request) -> Any:
+        """The fields of one request.
+
+        :raises InvalidRequest: a field is missing, unknown, repeated or not of its form.
+        """
+        texts = dict(path_fields)
+        if request.query_string:
+            _add_query(texts, request)
+        if not texts and self._nothing is not None:
+            return self._nothing
+        try:
+            return convert_texts(self._kind, texts)
+        except msgspec.ValidationError as error:
+            raise make_invalid_request(error, "") from None
 
 
 async def read_body(rule: BodyRule, request: web.Request, timeout_s: float) -> Any:
@@ -75,6 +83,13 @@ def make_invalid_request(error: msgspec.ValidationError, root: str) -> InvalidRe
     place = place.rstrip("`")
     name = place if root else place.removeprefix("$").lstrip(".") or "query"
     return InvalidRequest((ProblemItem(name, message),))
+
+
+def _add_query(texts: dict[str, str], request: web.Request) -> None:
+    for name, text in request.query.items():
+        if name in texts:
+            raise InvalidRequest((ProblemItem(name, "stands twice; give it once"),))
+        texts[name] = text
 
 
 async def _read_bytes(limit: int, request: web.Request, timeout_s: float) -> bytes:

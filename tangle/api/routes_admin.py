@@ -24,7 +24,7 @@ class PeerInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/admin/log-level", NoInputs, answer=LogLevelAnswer)
-async def get_log_level(call: Call[NoInputs, None]) -> Reply:
+def get_log_level(call: Call[NoInputs, None]) -> Reply:
     """How much the node logs."""
     return Reply(LogLevelAnswer(_get_operator(call).get_log_level()))
 
@@ -32,7 +32,7 @@ async def get_log_level(call: Call[NoInputs, None]) -> Reply:
 @routes.put(
     "/v1/admin/log-level", NoInputs, BodyRule(LogLevelBody, False, JSON_BODY_MAX), answer=LogLevelAnswer
 )
-async def set_log_level(call: Call[NoInputs, LogLevelBody]) -> Reply:
+def set_log_level(call: Call[NoInputs, LogLevelBody]) -> Reply:
     """Log more or less from now on, until the next start."""
     operator = _get_operator(call)
     operator.set_log_level(call.body.level)
@@ -40,14 +40,14 @@ async def set_log_level(call: Call[NoInputs, LogLevelBody]) -> Reply:
 
 
 @routes.delete("/v1/admin/peers/{key}", PeerInputs, answer=DoneAnswer)
-async def cut_peer(call: Call[PeerInputs, None]) -> Reply:
+def cut_peer(call: Call[PeerInputs, None]) -> Reply:
     """End the session with a peer. It may come again; a peer that breaks rules is banned by itself."""
     _get_operator(call).cut_peer(PublicKey(call.inputs.key))
     return Reply(DoneAnswer("the session is ending"))
 
 
 @routes.post("/v1/admin/stop", NoInputs, None, answer=DoneAnswer, statuses=(202,))
-async def stop_node(call: Call[NoInputs, None]) -> Reply:
+def stop_node(call: Call[NoInputs, None]) -> Reply:
     """Stop the node as SIGTERM does: it finishes what it has begun, and ends with status 0."""
     _get_operator(call).stop()
     return Reply(DoneAnswer("the node is stopping"), status=202)

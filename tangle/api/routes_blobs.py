@@ -85,7 +85,7 @@ class ListInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/blobs", ListInputs, answer=tuple[BlobAnswer, ...])
-async def list_blobs(call: Call[ListInputs, None]) -> Reply:
+def list_blobs(call: Call[ListInputs, None]) -> Reply:
     """Blobs of this node, whole, in part and on their way, in order of their ids."""
     inputs = call.inputs
     try:
@@ -98,7 +98,7 @@ async def list_blobs(call: Call[ListInputs, None]) -> Reply:
 
 
 @routes.get("/v1/blobs/room", NoInputs, answer=BlobRoomAnswer)
-async def get_blob_room(call: Call[NoInputs, None]) -> Reply:
+def get_blob_room(call: Call[NoInputs, None]) -> Reply:
     """How much room blobs take, and may take."""
     room = call.context.service.blobs.get_room()
     return Reply(
@@ -164,7 +164,7 @@ async def head_blob(call: Call[BlobInputs, None]) -> web.StreamResponse:
 
 
 @routes.get("/v1/blobs/{id}/status", BlobInputs, answer=BlobAnswer)
-async def get_blob_status(call: Call[BlobInputs, None]) -> Reply:
+def get_blob_status(call: Call[BlobInputs, None]) -> Reply:
     """How far a blob is: whole, being fetched, or why not."""
     return Reply(make_blob_answer(call.context.service.blobs.get(parse_blob_id(call.inputs.id))))
 

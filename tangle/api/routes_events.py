@@ -96,7 +96,7 @@ async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
 
 
 @routes.get("/v1/events/log", PageInputs, answer=tuple[EventAnswer, ...])
-async def list_events(call: Call[PageInputs, None]) -> Reply:
+def list_events(call: Call[PageInputs, None]) -> Reply:
     """One page of the event log, oldest first: for clients that confirm what they have read.
 
     ``next_cursor`` is the last event looked at: what to pass as ``after`` once the page is dealt with. It is

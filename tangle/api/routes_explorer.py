@@ -89,7 +89,7 @@ class ContentsInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/blocks", BlocksInputs, answer=tuple[BlockSummaryAnswer, ...])
-async def list_blocks(call: Call[BlocksInputs, None]) -> Reply:
+def list_blocks(call: Call[BlocksInputs, None]) -> Reply:
     """Accepted blocks of the committee, by round and author."""
     inputs = call.inputs
     blocks = call.context.service.explorer.get_blocks(inputs.shard, inputs.first_round, inputs.limit)
@@ -97,7 +97,7 @@ async def list_blocks(call: Call[BlocksInputs, None]) -> Reply:
 
 
 @routes.get("/v1/blocks/{round}/{author}", SlotInputs, answer=tuple[BlockAnswer, ...])
-async def get_slot(call: Call[SlotInputs, None]) -> Reply:
+def get_slot(call: Call[SlotInputs, None]) -> Reply:
     """The blocks that a validator signed for a round: one, or more where it broke the rules."""
     inputs = call.inputs
     blocks = call.context.service.explorer.get_slot(inputs.shard, inputs.round, inputs.author)
@@ -105,7 +105,7 @@ async def get_slot(call: Call[SlotInputs, None]) -> Reply:
 
 
 @routes.get("/v1/checkpoints/{shard}", CheckpointsInputs, answer=tuple[CheckpointAnswer, ...])
-async def list_checkpoints(call: Call[CheckpointsInputs, None]) -> Reply:
+def list_checkpoints(call: Call[CheckpointsInputs, None]) -> Reply:
     """Executed checkpoints of a shard, newest first; the newest may have no certificate yet."""
     inputs = call.inputs
     before = decode_cursor(CHECKPOINTS, inputs.cursor)
@@ -118,7 +118,7 @@ async def list_checkpoints(call: Call[CheckpointsInputs, None]) -> Reply:
 @routes.get(
     "/v1/checkpoints/{shard}/{index}/transactions", ContentsInputs, answer=tuple[TransactionAnswer, ...]
 )
-async def list_checkpoint_transactions(call: Call[ContentsInputs, None]) -> Reply:
+def list_checkpoint_transactions(call: Call[ContentsInputs, None]) -> Reply:
     """Transactions that a checkpoint ordered, in their order."""
     inputs, context = call.inputs, call.context
     first = decode_cursor(CONTENTS, inputs.cursor) or 0

@@ -12,7 +12,7 @@ routes: Final = RouteTable("transactions")
 
 
 @routes.get("/v1/fees", NoInputs, answer=FeesAnswer)
-async def get_fees(call: Call[NoInputs, None]) -> Reply:
+def get_fees(call: Call[NoInputs, None]) -> Reply:
     """The price now, how loaded the shard is, and fee limits that hold for a while."""
     view = call.context.service.forecast.get_fees()
     answer = FeesAnswer(

@@ -69,7 +69,7 @@ class JobEventInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/jobs", JobListInputs, answer=tuple[JobAnswer, ...])
-async def list_jobs(call: Call[JobListInputs, None]) -> Reply:
+def list_jobs(call: Call[JobListInputs, None]) -> Reply:
     """Jobs, newest first, ended ones included."""
     context, inputs = call.context, call.inputs
     wanted = JobFilter(
@@ -85,14 +85,14 @@ async def list_jobs(call: Call[JobListInputs, None]) -> Reply:
 
 
 @routes.get("/v1/jobs/{job}", JobInputs, answer=JobAnswer)
-async def get_job(call: Call[JobInputs, None]) -> Reply:
+def get_job(call: Call[JobInputs, None]) -> Reply:
     """One job, live or ended."""
     context = call.context
     return Reply(make_job_answer(context.service.market.get_job(_read(call.inputs.job)), context.accounts))
 
 
 @routes.get("/v1/jobs/{job}/events", JobEventInputs, answer=tuple[JobEventAnswer, ...])
-async def get_job_events(call: Call[JobEventInputs, None]) -> Reply:
+def get_job_events(call: Call[JobEventInputs, None]) -> Reply:
     """What happened to a job, oldest first."""
     context, inputs = call.context, call.inputs
     first = decode_cursor(JOB_EVENTS, inputs.cursor) or 0
@@ -102,7 +102,7 @@ async def get_job_events(call: Call[JobEventInputs, None]) -> Reply:
 
 
 @routes.get("/v1/jobs/{job}/explain", JobInputs, answer=ExplanationAnswer)
-async def get_job_explanation(call: Call[JobInputs, None]) -> Reply:
+def get_job_explanation(call: Call[JobInputs, None]) -> Reply:
     """What happened to a job and why, where the money is, and what comes next."""
     context = call.context
     market, job = context.service.market, _read(call.inputs.job)

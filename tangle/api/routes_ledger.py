@@ -119,20 +119,20 @@ async def get_account_earnings(call: Call[EarningsInputs, None]) -> Reply:
 
 
 @routes.get("/v1/checkpoints/{shard}/latest", ShardInputs, answer=CheckpointAnswer, media_types=(CBOR,))
-async def get_latest_checkpoint(call: Call[ShardInputs, None]) -> Reply | RawReply:
+def get_latest_checkpoint(call: Call[ShardInputs, None]) -> Reply | RawReply:
     """The latest certified checkpoint of a shard."""
     return _reply_checkpoint(call, call.context.service.get_checkpoint(call.inputs.shard, None))
 
 
 @routes.get("/v1/checkpoints/{shard}/{index}", CheckpointInputs, answer=CheckpointAnswer, media_types=(CBOR,))
-async def get_checkpoint(call: Call[CheckpointInputs, None]) -> Reply | RawReply:
+def get_checkpoint(call: Call[CheckpointInputs, None]) -> Reply | RawReply:
     """A checkpoint of a shard; with ``Accept: application/cbor`` the array of checkpoint and certificates."""
     inputs = call.inputs
     return _reply_checkpoint(call, call.context.service.get_checkpoint(inputs.shard, inputs.index))
 
 
 @routes.get("/v1/shards", NoInputs, answer=tuple[ShardAnswer, ...])
-async def list_shards(call: Call[NoInputs, None]) -> Reply:
+def list_shards(call: Call[NoInputs, None]) -> Reply:
     """All shards of the chain, and how far the one that this node serves has come."""
     service = call.context.service
     latest = service.get_checkpoint(service.shard, None)
@@ -152,7 +152,7 @@ async def list_shards(call: Call[NoInputs, None]) -> Reply:
 
 
 @routes.get("/v1/genesis", NoInputs, media_types=(CBOR,))
-async def get_genesis(call: Call[NoInputs, None]) -> RawReply:
+def get_genesis(call: Call[NoInputs, None]) -> RawReply:
     """The genesis that names this network; its hash begins with the chain id."""
     return RawReply(encode_genesis(call.context.service.genesis), CBOR)
 

@@ -47,14 +47,14 @@ class ProgramListInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/market", NoInputs, answer=MarketAnswer)
-async def get_market(call: Call[NoInputs, None]) -> Reply:
+def get_market(call: Call[NoInputs, None]) -> Reply:
     """What each kind of job costs now, how much there is of everything, and the market's rules."""
     market = call.context.service.market
     return Reply(make_market_answer(market.get_market(), market.rules))
 
 
 @routes.get("/v1/programs", ProgramListInputs, answer=tuple[ProgramAnswer, ...])
-async def list_programs(call: Call[ProgramListInputs, None]) -> Reply:
+def list_programs(call: Call[ProgramListInputs, None]) -> Reply:
     """Registered programs with their cost and what that is in grains now, in order of their ids."""
     context, inputs = call.context, call.inputs
     market = context.service.market
@@ -65,7 +65,7 @@ async def list_programs(call: Call[ProgramListInputs, None]) -> Reply:
 
 
 @routes.get("/v1/programs/{program}", ProgramInputs, answer=ProgramAnswer)
-async def get_program(call: Call[ProgramInputs, None]) -> Reply:
+def get_program(call: Call[ProgramInputs, None]) -> Reply:
     """One registered program with its cost and what that is in grains now."""
     market = call.context.service.market
     view = market.get_program(Digest(bytes(call.inputs.program)))
@@ -73,7 +73,7 @@ async def get_program(call: Call[ProgramInputs, None]) -> Reply:
 
 
 @routes.get("/v1/programs/{program}/events", ProgramInputs, answer=tuple[JobEventAnswer, ...])
-async def get_program_events(call: Call[ProgramInputs, None]) -> Reply:
+def get_program_events(call: Call[ProgramInputs, None]) -> Reply:
     """What happened to a program and what validators said of it, oldest first; also where it was removed."""
     context = call.context
     page = context.service.market.get_program_events(Digest(bytes(call.inputs.program)), 0, EVENTS_MAX)
@@ -81,7 +81,7 @@ async def get_program_events(call: Call[ProgramInputs, None]) -> Reply:
 
 
 @routes.get("/v1/workers", NoInputs, answer=tuple[WorkerAnswer, ...])
-async def list_workers(call: Call[NoInputs, None]) -> Reply:
+def list_workers(call: Call[NoInputs, None]) -> Reply:
     """Announced workers, in order of their keys."""
     context = call.context
     workers = context.service.market.list_workers()
@@ -89,7 +89,7 @@ async def list_workers(call: Call[NoInputs, None]) -> Reply:
 
 
 @routes.post("/v1/quote", NoInputs, BodyRule(QuoteRequest, False, JSON_BODY_MAX), answer=QuoteAnswer)
-async def get_quote(call: Call[NoInputs, QuoteRequest]) -> Reply:
+def get_quote(call: Call[NoInputs, QuoteRequest]) -> Reply:
     """What a job would cost now. Nothing is ordered and nothing is promised."""
     return Reply(make_quote_answer(call.context.service.market.quote(make_task(call.body))))
 

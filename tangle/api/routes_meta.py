@@ -10,6 +10,6 @@ routes: Final = RouteTable("meta")
 
 
 @routes.get("/v1/openapi.json", NoInputs, media_types=(JSON,))
-async def get_openapi(call: Call[NoInputs, None]) -> RawReply:
+def get_openapi(call: Call[NoInputs, None]) -> RawReply:
     """The OpenAPI 3.1 document of this API."""
     return RawReply(msgspec.json.encode(call.context.document), JSON)

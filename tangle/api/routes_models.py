@@ -64,13 +64,13 @@ class LineageInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/models", NoInputs, answer=tuple[ModelAnswer, ...])
-async def list_models(call: Call[NoInputs, None]) -> Reply:
+def list_models(call: Call[NoInputs, None]) -> Reply:
     """All standing jobs, and paid ones that ended lately."""
     return Reply(tuple(map(make_model_answer, call.context.service.get_models())))
 
 
 @routes.get("/v1/models/{job}", ModelInputs, answer=ModelDetailAnswer)
-async def get_model(call: Call[ModelInputs, None]) -> Reply:
+def get_model(call: Call[ModelInputs, None]) -> Reply:
     """A standing job with its learning curve."""
     service, inputs = call.context.service, call.inputs
     job = JobId(inputs.job)
@@ -80,26 +80,26 @@ async def get_model(call: Call[ModelInputs, None]) -> Reply:
 
 
 @routes.get("/v1/models/{job}/weights", WeightsInputs, media_types=(OCTETS,))
-async def get_weights(call: Call[WeightsInputs, None]) -> RawReply:
+def get_weights(call: Call[WeightsInputs, None]) -> RawReply:
     """Master weights of a generation: int32, little-endian, layer by layer, row-major."""
     weights = call.context.service.get_weights(JobId(call.inputs.job), call.inputs.generation)
     return RawReply(weights, OCTETS)
 
 
 @routes.get("/v1/models/{job}/parameters", StandingJobInputs, media_types=(OCTETS,))
-async def get_parameters(call: Call[StandingJobInputs, None]) -> RawReply:
+def get_parameters(call: Call[StandingJobInputs, None]) -> RawReply:
     """Encoded parameters of a standing job, live or ended; the job's id is their hash."""
     return RawReply(call.context.service.get_parameters(JobId(call.inputs.job)), OCTETS)
 
 
 @routes.get("/v1/models/{job}/data", StandingJobInputs, media_types=(OCTETS,))
-async def get_training_data(call: Call[StandingJobInputs, None]) -> RawReply:
+def get_training_data(call: Call[StandingJobInputs, None]) -> RawReply:
     """Training data of a paid job, as the customer's blob had them; the parameters bind their roots."""
     return RawReply(call.context.service.get_training_data(JobId(call.inputs.job)), OCTETS)
 
 
 @routes.get("/v1/models/{job}/lineage", LineageInputs, answer=tuple[LineageItemAnswer, ...])
-async def get_lineage(call: Call[LineageInputs, None]) -> Reply:
+def get_lineage(call: Call[LineageInputs, None]) -> Reply:
     """The counted evaluations that made a model, in order."""
     context, inputs = call.context, call.inputs
     after = decode_cursor(LINEAGE, inputs.cursor) or 0

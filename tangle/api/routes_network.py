@@ -8,7 +8,6 @@ from tangle.api.convert_network import (
     make_check_answer,
     make_committee_answer,
     make_peer_answer,
-    make_status_answer,
 )
 from tangle.api.errors import NotReady
 from tangle.api.registry import Call, NoInputs, Reply, RouteTable
@@ -33,31 +32,32 @@ class ReadyInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/status", NoInputs, answer=StatusAnswer)
-async def get_node_status(call: Call[NoInputs, None]) -> Reply:
+def get_node_status(call: Call[NoInputs, None]) -> Reply:
     """One screen about the node."""
-    return Reply(make_status_answer(call.context.get_status()))
+    page = call.context.get_status()
+    return Reply(page.answer, encoded=page.encoded)
 
 
 @routes.get("/v1/committee", CommitteeInputs, answer=CommitteeAnswer)
-async def get_committee(call: Call[CommitteeInputs, None]) -> Reply:
+def get_committee(call: Call[CommitteeInputs, None]) -> Reply:
     """Rounds and votes of a shard's committee."""
     return Reply(make_committee_answer(call.context.service.get_committee(call.inputs.shard)))
 
 
 @routes.get("/v1/peers", NoInputs, answer=tuple[PeerAnswer, ...])
-async def list_peers(call: Call[NoInputs, None]) -> Reply:
+def list_peers(call: Call[NoInputs, None]) -> Reply:
     """Connected peers."""
     return Reply(tuple(map(make_peer_answer, call.context.service.get_peers())))
 
 
 @routes.get("/livez", NoInputs, answer=HealthAnswer)
-async def is_live(call: Call[NoInputs, None]) -> Reply:
+def is_live(call: Call[NoInputs, None]) -> Reply:
     """Whether the process serves requests; it looks at nothing else."""
     return Reply(HealthAnswer(is_ok=True))
 
 
 @routes.get("/readyz", ReadyInputs, answer=HealthAnswer)
-async def is_ready(call: Call[ReadyInputs, None]) -> Reply:
+def is_ready(call: Call[ReadyInputs, None]) -> Reply:
     """Whether every readiness condition is met; if not, the answer is 503 and names what is missing."""
     checks = call.context.service.get_readiness()
     missing = [ProblemItem(check.name, check.detail) for check in checks if not check.is_met]

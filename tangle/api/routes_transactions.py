@@ -120,7 +120,7 @@ async def prepare(call: Call[NoInputs, PrepareRequest]) -> Reply:
 
 
 @routes.get("/v1/transactions", RecentInputs, answer=tuple[TransactionAnswer, ...])
-async def list_transactions(call: Call[RecentInputs, None]) -> Reply:
+def list_transactions(call: Call[RecentInputs, None]) -> Reply:
     """The transactions attached last, oldest first."""
     views = call.context.service.get_recent(call.inputs.limit)
     return Reply(_make_answers(views, call))
@@ -192,14 +192,14 @@ async def get_transaction(call: Call[TransactionInputs, None]) -> Reply | RawRep
 
 
 @routes.get("/v1/transactions/{id}/proof", TransactionPath, media_types=(CBOR,))
-async def get_transaction_proof(call: Call[TransactionPath, None]) -> RawReply:
+def get_transaction_proof(call: Call[TransactionPath, None]) -> RawReply:
     """The canonical proof of a final transaction, checkable offline."""
     proof = call.context.service.get_transaction_proof(TransactionId(call.inputs.id))
     return RawReply(proof, CBOR)
 
 
 @routes.get("/v1/transactions/{id}/neighbours", NeighbourInputs, answer=tuple[TransactionAnswer, ...])
-async def get_neighbours(call: Call[NeighbourInputs, None]) -> Reply:
+def get_neighbours(call: Call[NeighbourInputs, None]) -> Reply:
     """Parents and known children of a transaction."""
     views = call.context.service.get_neighbours(TransactionId(call.inputs.id), call.inputs.depth)
     return Reply(_make_answers(views, call))

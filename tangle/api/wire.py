@@ -39,11 +39,14 @@ class HexDigest(HexBytes):
 
 def encode_value(value: object) -> str:
     """Write one of this module's types; the ``enc_hook`` of msgspec."""
-    if isinstance(value, Quantity | SignedQuantity):
-        return str(int(value))
-    if isinstance(value, HexBytes):
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, bytes):
         return value.hex()
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=encode_value)
 
 
 def decode_value(kind: type[Any], value: object) -> object:
@@ -85,7 +88,7 @@ def get_value_schema(kind: type[Any]) -> dict[str, Any]:
 
 def encode_json(value: object) -> bytes:
     """JSON of a struct or of builtins that hold this module's types."""
-    return msgspec.json.encode(value, enc_hook=encode_value)
+    return _ENCODER.encode(value)
 
 
 def encode_cbor(value: object) -> bytes:
