@@ -11,6 +11,9 @@ from tangle.net.errors import InvalidAddress
 HOST_SIZE_MAX: Final = 253
 """Longest host name that the domain name system allows (RFC 1035 section 2.3.4, written out)."""
 
+GROUP_SIZE_MAX: Final = 64
+"""Longest name of a group in bytes; a longer host name counts by its beginning."""
+
 _HOST_CHARACTERS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:%")
 
 
@@ -53,6 +56,28 @@ def get_scope(host: str) -> Scope:
     if address.is_multicast or address.is_unspecified or address.is_reserved:
         raise InvalidAddress(host, "no machine has such a host")
     return Scope.NETWORK if address.is_private or address.is_link_local else Scope.WORLD
+
+
+def compute_group(address: Address) -> bytes:
+    """The network that an address is in, as far as one owner may have many of its hosts: 16 bits of an IPv4
+    and 32 of an IPv6 host. What is private is the operator's own: each host there counts by itself, and on
+    this machine each port; a name does too.
+    """
+    host = address.host.decode("ascii", "replace")
+    try:
+        scope = get_scope(host)
+    except InvalidAddress:
+        return address.host[:GROUP_SIZE_MAX]
+    match scope:
+        case Scope.MACHINE:
+            return b"port %d" % address.port
+        case Scope.NETWORK:
+            return address.host[:GROUP_SIZE_MAX]
+        case Scope.WORLD:
+            numbers = ip_address(host)
+            if isinstance(numbers, IPv6Address) and numbers.ipv4_mapped is not None:
+                numbers = numbers.ipv4_mapped
+            return numbers.packed[: 4 if isinstance(numbers, IPv6Address) else 2]
 
 
 def parse_address(text: str) -> Address:

@@ -4,8 +4,9 @@ Bounded in bytes and in items: a peer that sends or reads at its own pace makes 
 makes it remember. An empty queue takes anything that fits into a frame, so that no message is impossible.
 """
 
+import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
 
 import anyio
@@ -141,20 +142,29 @@ class Outbox:
         self._goodbye = goodbye
         self.close()
 
-    async def get_batch(self) -> tuple[list[bytes], bool]:
-        """Wait for something to send; answers payloads in order of sending, and whether the last is final."""
-        while not (batch := self._take_batch()) and self._goodbye is None:
+    async def get_batch(self, get_bulk_wait_s: Callable[[], float] = lambda: 0) -> tuple[list[bytes], bool]:
+        """Wait for something to send; answers payloads in order of sending, and whether the last is final.
+
+        :param get_bulk_wait_s: how long the bulk has to wait, other lanes excepted; asked again and again.
+        """
+        while True:
+            wait_s = get_bulk_wait_s()
+            batch = self._take_batch(is_bulk_held=wait_s > 0)
+            if self._goodbye is not None and not len(self):
+                return [*batch, self._goodbye], True
+            if batch:
+                return batch, False
             if self._arrival.is_set():
                 self._arrival = anyio.Event()
-            await self._arrival.wait()
-        if self._goodbye is None or len(self):
-            return batch, False
-        return [*batch, self._goodbye], True
+            with anyio.move_on_after(wait_s if len(self) else math.inf):
+                await self._arrival.wait()
 
-    def _take_batch(self) -> list[bytes]:
+    def _take_batch(self, *, is_bulk_held: bool) -> list[bytes]:
         batch: list[bytes] = []
         size = 0
-        for lane in self._lanes.values():
+        for name, lane in self._lanes.items():
+            if is_bulk_held and name is Lane.BULK:
+                continue
             while len(lane) and size < BATCH_BYTES:
                 batch.append(lane.get_nowait())
                 size += len(batch[-1])

@@ -46,6 +46,7 @@ from tangle.net.errors import (
     UnsolicitedResponse,
 )
 from tangle.net.handshake import Established, Handshake, Role
+from tangle.net.line import UNCAPPED, Line
 from tangle.net.messages import (
     Announce,
     BlobHoldings,
@@ -61,6 +62,7 @@ from tangle.net.messages import (
     GetTransactions,
     Goodbye,
     Hello,
+    Lane,
     Message,
     News,
     OrderedItems,
@@ -75,11 +77,13 @@ from tangle.net.messages import (
     TransactionItems,
     Transactions,
     decode_message,
+    get_lane,
     prepare_message,
 )
 from tangle.net.queues import INBOX, BoundedQueue, Outbox
 from tangle.net.replica_messages import AskReplica, ReplicaSealed, ReplicaShown, ShowReplica
 from tangle.net.requests import PendingRequests
+from tangle.net.session_figures import SessionStatistics
 
 RECEIVE_SIZE: Final = 65_536
 """Bytes asked of the stream at once."""
@@ -118,42 +122,16 @@ DEFAULT_TIMING: Final = SessionTiming()
 """For real networks."""
 
 
-class SessionStatistics(Struct, frozen=True):
-    """Figures of one session, for metrics and people."""
-
-    bytes_received: int
-    """Encrypted bytes since the handshake."""
-
-    bytes_sent: int
-    """Encrypted bytes since the handshake."""
-
-    messages_received: int
-    """Messages of all kinds."""
-
-    messages_sent: int
-    """Messages of all kinds."""
-
-    queued_messages: int
-    """Messages that wait to be sent."""
-
-    queued_bytes: int
-    """Their size."""
-
-    requests_pending: int
-    """Requests without a response yet."""
-
-    round_trip_ms: float | None
-    """Smoothed time of a ping to come back, none before the first."""
-
-    opened_at_s: float
-    """Clock of the event loop when the session began."""
-
-
 class Session:
     """One proven peer. Made by ``establish``."""
 
     def __init__(
-        self, stream: ByteStream, role: Role, established: Established, timing: SessionTiming
+        self,
+        stream: ByteStream,
+        role: Role,
+        established: Established,
+        timing: SessionTiming,
+        line: Line = UNCAPPED,
     ) -> None:
         """Take over a stream whose handshake is done."""
         self.peer: PublicKey = established.peer
@@ -169,6 +147,7 @@ class Session:
         self._decoder = established.decoder
         self._leftover = established.leftover
         self._timing = timing
+        self._line = line
         self._outbox = Outbox()
         self._inbox: BoundedQueue[Incoming] = BoundedQueue(INBOX)
         self._pending = PendingRequests()
@@ -313,10 +292,23 @@ class Session:
         data = self._leftover
         while True:
             self._bytes_received += len(data)
+            self._line.on_received(len(data), _get_now_ms())
+            has_bulk = False
             for payload in self._decoder.decode(data):
                 self._messages_received += 1
-                await self._dispatch(decode_message(payload), len(payload))
+                message = decode_message(payload)
+                has_bulk = has_bulk or get_lane(message) is Lane.BULK
+                await self._dispatch(message, len(payload))
+            if has_bulk:
+                await self._hold_back()
             data = await self._stream.receive(RECEIVE_SIZE)
+
+    async def _hold_back(self) -> None:
+        """Read nothing more while a cap is exceeded: the peer's lines fill, and in the end it waits."""
+        while wait_ms := self._line.compute_receive_wait_ms(_get_now_ms()):
+            self._held_since_s = anyio.current_time()
+            await anyio.sleep(wait_ms / 1_000)
+            self._held_s, self._held_since_s = self._compute_held_s(), None
 
     async def _dispatch(self, message: Message, size: int) -> None:
         match message:
@@ -363,7 +355,7 @@ class Session:
         patience_s = self._timing.stall_timeout_s
         with anyio.CancelScope() as stalling:  # one for all writes, with a deadline while one is under way
             while True:
-                batch, is_final = await self._outbox.get_batch()
+                batch, is_final = await self._outbox.get_batch(self._get_bulk_wait_s)
                 frames = [self._encoder.encode(payload) for payload in batch[:-1]]
                 frames.append(self._encoder.encode(batch[-1], is_final=is_final))
                 data = b"".join(frames)
@@ -372,9 +364,13 @@ class Session:
                 stalling.deadline = math.inf
                 self._messages_sent += len(batch)
                 self._bytes_sent += len(data)
+                self._line.on_sent(len(data), _get_now_ms())
                 if is_final:  # until the reader sees the peer hang up, or close() loses patience
                     await anyio.sleep_forever()
         raise PeerStalled(patience_s)
+
+    def _get_bulk_wait_s(self) -> float:
+        return self._line.compute_send_wait_ms(_get_now_ms()) / 1_000
 
     async def _keep_alive(self) -> NoReturn:
         nonce = 0
@@ -434,11 +430,13 @@ async def establish(
     *,
     expected_peer: PublicKey | None = None,
     timing: SessionTiming = DEFAULT_TIMING,
+    line: Line = UNCAPPED,
 ) -> Session:
     """Shake hands over ``stream``, and take it over. On failure it is closed without a word.
 
     :param ephemeral_secret: 32 secret random bytes, fresh for this connection.
     :param expected_peer: the identity that must answer, where it is known.
+    :param line: caps of bandwidth; what they delay is never a committee block.
     :raises HandshakeFailed: one of its subclasses; ``HandshakeTimeout`` where the peer dawdles.
     """
     handshake = Handshake(role, key, chain, ephemeral_secret, expected_peer=expected_peer)
@@ -450,7 +448,7 @@ async def establish(
         if isinstance(error, TimeoutError):
             raise HandshakeTimeout(timing.handshake_timeout_s) from None
         raise
-    return Session(stream, role, established, timing)
+    return Session(stream, role, established, timing, line)
 
 
 async def _shake_hands(stream: ByteStream, handshake: Handshake) -> Established:
@@ -464,6 +462,10 @@ async def _shake_hands(stream: ByteStream, handshake: Handshake) -> Established:
             answer = handshake.receive(await stream.receive(RECEIVE_SIZE))
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise handshake.compute_truncation() from None
+
+
+def _get_now_ms() -> int:
+    return int(anyio.current_time() * 1_000)
 
 
 def _prepare(message: Message | Prepared) -> Prepared:

@@ -10,6 +10,7 @@ import anyio.lowlevel
 from anyio.abc import ByteStream, SocketAttribute
 
 from tangle.net.handshake import Role
+from tangle.net.line import UNCAPPED, Line
 from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
 from tests.net.builders import CHAIN, make_key, make_secret
 
@@ -89,14 +90,19 @@ async def make_sessions(
     their_timing: SessionTiming = DEFAULT_TIMING,
     pieces_max: float = math.inf,
     streams: tuple[ByteStream, ByteStream] | None = None,
+    line: Line = UNCAPPED,
 ) -> tuple[Session, Session]:
-    """Alice's session with Bob and Bob's with Alice, established and not yet running."""
+    """Alice's session with Bob and Bob's with Alice, established and not yet running.
+
+    :param line: caps of Alice.
+    """
     ours, theirs = streams or make_stream_pair(pieces_max)
     found: dict[Role, Session] = {}
 
     async def open_end(stream: ByteStream, role: Role, name: str, timing: SessionTiming) -> None:
         secret = make_secret(f"e-{name}")
-        found[role] = await establish(stream, role, make_key(name), CHAIN, secret, timing=timing)
+        own = line if name == "alice" else UNCAPPED
+        found[role] = await establish(stream, role, make_key(name), CHAIN, secret, timing=timing, line=own)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(open_end, ours, Role.INITIATOR, "alice", timing)
