@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     if "://" in chosen.source:
         source = LiveSource(chosen.source)
     else:
-        source = RecordedSource(chosen.source, read_recording(Path(chosen.source))[-1:], 1.0)
+        *_, last = read_recording(Path(chosen.source))
+        source = RecordedSource(chosen.source, lambda: (last,), 1.0)
     picture, seen = asyncio.run(make_picture(source, (width, height), chosen.seconds, tuple(chosen.press)))
     chosen.picture.parent.mkdir(parents=True, exist_ok=True)
     chosen.picture.write_text(picture, encoding="utf-8")

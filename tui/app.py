@@ -4,9 +4,10 @@ It asks no node itself and knows no clock of its own: a source publishes ticks, 
 """
 
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path, PurePath
-from typing import ClassVar, assert_never
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import PurePath
+from typing import ClassVar
 
 from textual import events
 from textual.app import App, ComposeResult, SystemCommand
@@ -19,11 +20,11 @@ from textual.widgets import Footer
 
 from tui.keys import KEYS, VIEW_KEYS, View
 from tui.layout import Arrangement, compute_arrangement
-from tui.link import Link, Phase, compute_link
-from tui.live import LiveSource
-from tui.snapshot import Outage, Snapshot, Tick
-from tui.sources import RecordedSource, SnapshotSource, read_recording
+from tui.link import Link, Phase
+from tui.snapshot import Snapshot, Tick
+from tui.sources import SnapshotSource
 from tui.themes import DEFAULT_THEME, FALLBACK_VARIABLES, THEMES
+from tui.watch import NodeTab, Watch
 from tui.widgets.drawn import CommitteePanel, DagPanel, IntelligencePanel, JobsPanel
 from tui.widgets.header import FIRST_LINK, Empty, Header, TooSmall
 from tui.widgets.help import HelpScreen
@@ -33,15 +34,12 @@ from tui.widgets.peers import PeersPanel
 AGE_INTERVAL_S = 0.5
 """How often the connection is judged anew; ages are shown in whole seconds."""
 
-DEFAULT_URL = "http://127.0.0.1:14265"
-"""Where a node's API listens unless told otherwise."""
-
 MonotonicClock = Callable[[], float]
 """Seconds that never go back, from any beginning."""
 
 
 class Dashboard(App[None]):
-    """Watches one source."""
+    """Watches one source, or several of which it shows one."""
 
     CSS_PATH: ClassVar[str | PurePath | list[str | PurePath] | None] = "dashboard.tcss"
     TITLE: str | None = "tangle"
@@ -66,22 +64,32 @@ class Dashboard(App[None]):
     is_paused: reactive[bool] = reactive(False)
     """Whether the panels are held still."""
 
-    def __init__(self, source: SnapshotSource, *, clock: MonotonicClock = time.monotonic) -> None:
+    tabs: reactive[tuple[NodeTab, ...]] = reactive(())
+    """The nodes that are watched, where there are several."""
+
+    label: reactive[str] = reactive("")
+    """Where the node that is shown is."""
+
+    def __init__(self, *sources: SnapshotSource, clock: MonotonicClock = time.monotonic) -> None:
+        """:param sources: at least one; the first is shown at the beginning."""
         super().__init__()
-        self._source = source
         self._clock = clock
-        self._started_s = clock()
-        self._received_s: float | None = None
-        self._outage: Outage | None = None
-        self._latest: Snapshot | None = None
+        self._watches: Sequence[Watch] = [Watch(source, clock()) for source in sources]
+        self._place = 0
         self._arrangement = Arrangement.COMPACT
 
     # ── what is there ───────────────────────────────────────────────────────────────────────────────────────
 
     def compose(self) -> ComposeResult:
         """Header, body, footer; the stand-ins wait hidden."""
-        header = Header(self._source.label)
-        yield header.data_bind(Dashboard.snapshot, Dashboard.link, Dashboard.view, Dashboard.is_paused)
+        yield Header().data_bind(
+            Dashboard.snapshot,
+            Dashboard.link,
+            Dashboard.view,
+            Dashboard.is_paused,
+            Dashboard.tabs,
+            Dashboard.label,
+        )
         with Container(id="body"):
             panels = (
                 DagPanel(),
@@ -94,7 +102,7 @@ class Dashboard(App[None]):
             for panel in panels:
                 panel.add_class("panel")
                 yield panel.data_bind(Dashboard.snapshot)
-        yield Empty(self._source.label).data_bind(Dashboard.link)
+        yield Empty().data_bind(Dashboard.link, Dashboard.label)
         yield TooSmall()
         yield Footer(show_command_palette=True)
 
@@ -104,8 +112,10 @@ class Dashboard(App[None]):
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
         self._restyle()
+        self.judge_link()
         self.set_interval(AGE_INTERVAL_S, self.judge_link)
-        self.run_worker(self._source.run(self.on_tick), name="source", group="source", exclusive=True)
+        for watch in self._watches:
+            self.run_worker(watch.source.run(partial(self.on_tick, watch)), group="source")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own colours, for themes that lack them."""
@@ -116,28 +126,35 @@ class Dashboard(App[None]):
         yield from super().get_system_commands(screen)
         for entry in VIEW_KEYS:
             yield SystemCommand(f"Show {entry.title}", entry.help.capitalize(), self._make_show(entry.view))
+        for place, watch in enumerate(self._watches if len(self._watches) > 1 else ()):
+            yield SystemCommand(
+                f"Watch {watch.name}", f"The node at {watch.source.label}", partial(self.show_node, place)
+            )
         yield SystemCommand("Pause", "Hold all panels still, or let them go on", self.action_toggle_pause)
         yield SystemCommand("Filter the log", "Show only lines with a word", self.action_filter_log)
 
     # ── what happens ────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_tick(self, tick: Tick) -> None:
-        """Take a tick from the source."""
-        match tick:
-            case Snapshot():
-                self._latest, self._outage, self._received_s = tick, None, self._clock()
-                if not self.is_paused:
-                    self.snapshot = tick
-            case Outage():
-                self._outage = tick
-            case _:
-                assert_never(tick)
+    def on_tick(self, watch: Watch, tick: Tick) -> None:
+        """Take a tick from a source."""
+        watch.take(tick, self._clock())
+        if watch is self._shown and not self.is_paused:
+            self.snapshot = watch.latest
         self.judge_link()
 
     def judge_link(self) -> None:
-        """Say anew how the connection stands."""
-        self.link = compute_link(self._clock(), self._started_s, self._received_s, self._outage)
+        """Say anew how the connections stand."""
+        now_s = self._clock()
+        self.label = self._shown.source.label
+        self.link = self._shown.judge(now_s)
+        if len(self._watches) > 1:
+            self.tabs = tuple(watch.make_tab(now_s, is_shown=watch is self._shown) for watch in self._watches)
         self._restyle()
+
+    @property
+    def _shown(self) -> Watch:
+        """The node that the panels show."""
+        return self._watches[self._place]
 
     def on_resize(self, event: events.Resize) -> None:
         """Arrange the panels for the new size."""
@@ -170,7 +187,25 @@ class Dashboard(App[None]):
         """Hold the panels, or show the latest and go on."""
         self.is_paused = not self.is_paused
         if not self.is_paused:
-            self.snapshot = self._latest
+            self.snapshot = self._shown.latest
+
+    def action_watch_next(self) -> None:
+        """Show the next node."""
+        self.show_node(self._place + 1)
+
+    def action_watch_previous(self) -> None:
+        """Show the node before."""
+        self.show_node(self._place - 1)
+
+    def show_node(self, place: int) -> None:
+        """Show another of the nodes that are watched; behind the last comes the first."""
+        place %= len(self._watches)
+        if place == self._place:
+            return
+        self._place = place
+        self.query_one(LogPanel).forget()
+        self.snapshot = self._shown.latest
+        self.judge_link()
 
     def action_filter_log(self) -> None:
         """Open the filter; the log must be in sight."""
@@ -194,16 +229,3 @@ class Dashboard(App[None]):
     def _make_show(self, view: View) -> Callable[[], None]:
         """A command that shows ``view``."""
         return lambda: self.action_show(view)
-
-
-def run_dashboard(url: str = DEFAULT_URL) -> None:
-    """Watch the node whose API is at ``url`` until the user quits; a node that is away is waited for."""
-    Dashboard(LiveSource(url)).run()
-
-
-def run_replay(path: Path, *, interval_s: float = 1.0) -> None:
-    """Show a recorded session until the user quits.
-
-    :raises ValueError: the file is not a recording.
-    """
-    Dashboard(RecordedSource(str(path), read_recording(path), interval_s)).run()

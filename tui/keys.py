@@ -81,6 +81,22 @@ KEYS = (
     Key("p", "p", "toggle_pause", "pause", "hold all panels still, and let them go on"),
     Key("slash", "/", "filter_log", "filter", "show only log lines with a word; escape ends it"),
     Key(
+        "right_square_bracket",
+        "]",
+        "watch_next",
+        "next node",
+        "of several nodes, show the next one",
+        is_in_footer=False,
+    ),
+    Key(
+        "left_square_bracket",
+        "[",
+        "watch_previous",
+        "previous node",
+        "of several nodes, show the one before",
+        is_in_footer=False,
+    ),
+    Key(
         "escape",
         "esc",
         "leave",

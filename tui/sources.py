@@ -1,16 +1,22 @@
-"""Where ticks come from: the one interface, and a source that replays a recorded session."""
+"""Where ticks come from: the one interface, a source that replays a recorded session, and one that records.
 
-from collections.abc import Callable, Sequence
+A recording is JSON, one snapshot a line, in gzip: a session of hours takes some megabytes an hour, and what a
+crash left of one can be played up to there.
+"""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 import msgspec
 
-from tui.snapshot import Snapshot, Tick
+from tui.snapshot import Outage, Snapshot, Tick
 
-RECORDING_LIMIT_BYTES = 64 * 2**20
-"""A recording is read into memory as a whole; an hour of ticks is far below this."""
+LINE_LIMIT_BYTES: Final = 4 * 2**20
+"""Longest line of a recording; a snapshot of a busy node takes 130 kB."""
 
 Publish = Callable[[Tick], None]
 """Takes a tick; returns at once."""
@@ -29,36 +35,95 @@ class SnapshotSource(Protocol):
 class RecordedSource:
     """Replays snapshots, one each ``interval_s``, and stays at the last."""
 
-    def __init__(self, label: str, snapshots: Sequence[Snapshot], interval_s: float) -> None:
+    def __init__(
+        self, label: str, open_snapshots: Callable[[], Iterable[Snapshot]], interval_s: float
+    ) -> None:
+        """:param open_snapshots: gives them in order; they are read as they are played."""
         self.label = label
-        self._snapshots = snapshots
+        self._open_snapshots = open_snapshots
         self._interval_s = interval_s
 
     async def run(self, publish: Publish) -> None:
         """Publish every snapshot in turn; then the last again and again: it never looks stale."""
-        for snapshot in self._snapshots:
-            publish(snapshot)
+        last: Tick = Outage(reason="the recording holds nothing", attempt=1, retry_s=self._interval_s)
+        for last in self._open_snapshots():
+            publish(last)
             await anyio.sleep(self._interval_s)
-        while self._snapshots:
-            publish(self._snapshots[-1])
+        while True:
+            publish(last)
             await anyio.sleep(self._interval_s)
 
 
-def read_recording(path: Path) -> tuple[Snapshot, ...]:
-    """Read a recording: one snapshot in JSON a line.
+class RecordingSource:
+    """Publishes what another source does, and writes its snapshots down."""
 
-    :raises ValueError: too long, or not a recording.
+    def __init__(self, source: SnapshotSource, path: Path) -> None:
+        """:param path: a new file; written from ``run`` on, whole lines at a time."""
+        self.label = source.label
+        self._source = source
+        self._path = path
+
+    async def run(self, publish: Publish) -> None:
+        """Publish until cancelled.
+
+        :raises OSError: the file cannot be written any more.
+        """
+        encoder = msgspec.json.Encoder()
+        with gzip.open(self._path, "xb", compresslevel=6) as file:
+
+            def record(tick: Tick) -> None:
+                if isinstance(tick, Snapshot):
+                    file.write(encoder.encode(tick) + b"\n")
+                    file.flush()  # what is shown is kept, whatever ends the session
+                publish(tick)
+
+            await self._source.run(record)
+
+
+def read_recording(path: Path) -> Iterator[Snapshot]:
+    """Read a recording as it is asked for; one that breaks off in the middle of a line ends before it.
+
+    :raises ValueError: not a recording.
     """
-    if path.stat().st_size > RECORDING_LIMIT_BYTES:
-        raise ValueError(f"{path} is longer than a recording may be ({RECORDING_LIMIT_BYTES:,} bytes)")
-    try:
-        return tuple(msgspec.json.Decoder(Snapshot).decode_lines(path.read_bytes()))
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"{path} is not a recording of the dashboard: {error}") from error
+    decoder = msgspec.json.Decoder(Snapshot)
+    with gzip.open(path, "rb") as file:
+        try:
+            for line in _read_lines(file):
+                yield decoder.decode(line)
+        except (gzip.BadGzipFile, zlib.error, msgspec.MsgspecError) as error:
+            raise ValueError(f"{path} is not a recording of the dashboard: {error}") from error
 
 
-def write_recording(path: Path, snapshots: Sequence[Snapshot]) -> None:
+def check_recording(path: Path) -> int:
+    """Read all of a recording and keep nothing.
+
+    :returns: how many snapshots it holds.
+    :raises ValueError: not a recording, or an empty one.
+    """
+    count = sum(1 for _ in read_recording(path))
+    if not count:
+        raise ValueError(f"{path} is not a recording of the dashboard: it holds no snapshot")
+    return count
+
+
+def write_recording(path: Path, snapshots: Iterable[Snapshot]) -> None:
     """Write a recording, whole or not at all."""
     draft = path.with_name(path.name + ".part")
-    draft.write_bytes(msgspec.json.Encoder().encode_lines(snapshots))
+    encoder = msgspec.json.Encoder()
+    with gzip.open(draft, "wb") as file:
+        for snapshot in snapshots:
+            file.write(encoder.encode(snapshot) + b"\n")
     draft.replace(path)
+
+
+def _read_lines(file: gzip.GzipFile) -> Iterator[bytes]:
+    while True:
+        try:
+            line = file.readline(LINE_LIMIT_BYTES)
+        except EOFError:  # the writer was cut off: its last block has no end
+            return
+        if len(line) == LINE_LIMIT_BYTES:
+            raise gzip.BadGzipFile("a line is too long")
+        if not line.endswith(b"\n"):
+            return
+        yield line

@@ -21,16 +21,19 @@ UPDATE = "TANGLE_UPDATE_PICTURES"
 class Session:
     """A running dashboard in the hands of a test."""
 
-    def __init__(self, app: Dashboard, pilot: Pilot[None], source: ScriptedSource, clock: StillClock) -> None:
+    def __init__(
+        self, app: Dashboard, pilot: Pilot[None], sources: Sequence[ScriptedSource], clock: StillClock
+    ) -> None:
         self.app = app
         self.pilot = pilot
         self.clock = clock
-        self._source = source
+        self._sources = sources
 
-    async def tick(self, tick: Tick) -> None:
-        """Let the source publish."""
-        assert self._source.publish is not None
-        self._source.publish(tick)
+    async def tick(self, tick: Tick, place: int = 0) -> None:
+        """Let a source publish."""
+        publish = self._sources[place].publish
+        assert publish is not None
+        publish(tick)
         await self.pilot.pause()
 
     async def wait(self, seconds: float) -> None:
@@ -53,15 +56,15 @@ class Session:
 
 @asynccontextmanager
 async def open_dashboard(
-    size: tuple[int, int] = (80, 24), ticks: Sequence[Tick] = ()
+    size: tuple[int, int] = (80, 24), ticks: Sequence[Tick] = (), others: Sequence[Sequence[Tick]] = ()
 ) -> AsyncIterator[Session]:
-    """A dashboard of that size, after the ticks."""
-    source, clock = ScriptedSource(ticks), StillClock()
-    app = Dashboard(source, clock=clock)
+    """A dashboard of that size, after the ticks; it watches other nodes besides when they are given."""
+    sources, clock = [ScriptedSource(each) for each in (ticks, *others)], StillClock()
+    app = Dashboard(*sources, clock=clock)
     app.animation_level = "none"
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        yield Session(app, pilot, source, clock)
+        yield Session(app, pilot, sources, clock)
 
 
 def check_picture(session: Session, name: str) -> None:

@@ -3,18 +3,30 @@
 from functools import cache
 
 import pytest
+from msgspec.structs import replace
 from textual.command import CommandPalette
 from textual.widgets import Input, RichLog
 
 from tests.tui.screens import open_dashboard
 from tests.tui.scripted import record_devnet
 from tui.keys import KEYS, VIEW_KEYS, View, ViewKey
+from tui.link import Phase
 from tui.snapshot import Outage, Snapshot
 from tui.themes import THEMES
 from tui.widgets.help import HelpScreen
 from tui.widgets.log import LogPanel
 
-TESTED = {"q", "question_mark", "p", "slash", "escape", "tab", "ctrl+p"}
+TESTED = {
+    "q",
+    "question_mark",
+    "p",
+    "slash",
+    "right_square_bracket",
+    "left_square_bracket",
+    "escape",
+    "tab",
+    "ctrl+p",
+}
 
 
 @cache
@@ -114,6 +126,47 @@ async def test_keys_typed_into_the_filter_are_text() -> None:
         assert session.app.query_one(Input).value == "qp2"
         assert session.app.is_running
         assert not session.app.is_paused
+
+
+def rename(snapshot: Snapshot, name: str) -> Snapshot:
+    """The same figures of another node, with a line in its log that says so."""
+    entry = replace(snapshot.log[-1], text=f"written by {name}")
+    return replace(snapshot, node=replace(snapshot.node, name=name), log=(*snapshot.log[:-1], entry))
+
+
+async def test_brackets_walk_through_the_nodes() -> None:
+    last = get_recording()[-1]
+    nodes = [rename(last, name) for name in ("north", "east", "south")]
+    async with open_dashboard((120, 40), nodes[:1], [nodes[1:2], nodes[2:]]) as session:
+        shown = []
+        for key in [*["right_square_bracket"] * 3, "left_square_bracket"]:
+            await session.press(key)
+            assert session.app.snapshot is not None
+            shown.append(session.app.snapshot.node.name)
+            lines = [line.text for line in session.app.query_one(LogPanel).query_one(RichLog).lines]
+            assert any(f"written by {shown[-1]}" in line for line in lines)
+            assert sum("written by" in line for line in lines) == 1
+        assert shown == ["east", "south", "north", "south"]
+        assert all(name in session.read_screen()[0] for name in ("north", "east", "south"))
+
+
+async def test_a_node_that_is_not_shown_changes_only_its_mark() -> None:
+    first, second = get_recording()[-2:]
+    async with open_dashboard((120, 40), [first], [[]]) as session:
+        await session.tick(Outage(reason="connection refused", attempt=1, retry_s=1.0), place=1)
+        assert session.app.link.phase is Phase.LIVE
+        assert "✕" in session.read_screen()[0]
+        await session.press("right_square_bracket")
+        assert "connection refused" in "\n".join(session.read_screen())
+        await session.tick(second, place=1)
+        assert session.app.snapshot is second
+
+
+async def test_brackets_do_nothing_where_there_is_one_node() -> None:
+    async with open_dashboard(ticks=get_recording()[-1:]) as session:
+        before = session.read_screen()
+        await session.press("right_square_bracket", "left_square_bracket")
+        assert session.read_screen() == before
 
 
 async def test_escape_goes_back_to_the_overview() -> None:

@@ -46,6 +46,13 @@ async def test_jobs_on_a_large_screen_and_without_any() -> None:
         assert any("no market" in line for line in session.read_screen())
 
 
+async def test_several_nodes() -> None:
+    last = get_last()
+    others = [replace(last, node=replace(last.node, name=f"node-{number}")) for number in (1, 2)]
+    async with open_dashboard((120, 40), [last], [others[:1], others[1:], [OUTAGE]]) as session:
+        check_picture(session, "several-120x40")
+
+
 async def test_help() -> None:
     async with open_dashboard(ticks=[get_last()]) as session:
         await session.press("question_mark")

@@ -1,5 +1,8 @@
 """The two lines at the top: who is watched and how the connection stands; the views and the node's health."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from rich.text import Text
 
 from tui.drawing.bars import join_columns
@@ -8,12 +11,16 @@ from tui.drawing.units import format_bytes, format_count, format_duration
 from tui.keys import VIEW_KEYS, View
 from tui.link import Link, Phase
 from tui.snapshot import NodeFacts
+from tui.watch import NodeTab
 
 AGE_WARN_MS = 5_000
 """Age of the last certified checkpoint from which it is amber: several missed ones."""
 
 AGE_BAD_MS = 20_000
 """The same for rose: the network stands still, or the node is cut off."""
+
+MARKS: Final = {Phase.CONNECTING: "◌", Phase.LIVE: "●", Phase.STALE: "◐", Phase.DISCONNECTED: "✕"}
+"""How a connection stands, in one cell."""
 
 
 def draw_title(
@@ -26,12 +33,17 @@ def draw_title(
     else:
         left.append(f"  {node.name}", f"bold {palette.text}")
         left.append(f"  {node.role} · {node.network} · {node.version}", palette.muted)
-    right = _draw_link(link, palette)
-    if is_paused:
-        right = (
-            Text(" PAUSED ", f"bold {palette.background} on {palette.warn}").append("  ").append_text(right)
-        )
-    return join_columns(left, right.append(" "), width)
+    return join_columns(left, _draw_state(link, is_paused, palette), width)
+
+
+def draw_nodes(tabs: Sequence[NodeTab], link: Link, is_paused: bool, width: int, palette: Palette) -> Text:
+    """The first line where several nodes are watched: each with the state of its connection."""
+    left = Text(" ◆ ", palette.primary)
+    for tab in tabs:
+        tone = f"bold {palette.background} on {palette.primary}" if tab.is_shown else palette.muted
+        left.append(f"{MARKS[tab.phase]} ", _get_tone(tab.phase, palette))
+        left.append(f" {tab.name} ", tone).append("  ")
+    return join_columns(left, _draw_state(link, is_paused, palette), width)
 
 
 def draw_tabs(node: NodeFacts | None, link: Link, view: View, width: int, palette: Palette) -> Text:
@@ -77,19 +89,29 @@ def _get_tone(phase: Phase, palette: Palette) -> str:
     }[phase]
 
 
+def _draw_state(link: Link, is_paused: bool, palette: Palette) -> Text:
+    """The right end of the first line."""
+    right = _draw_link(link, palette)
+    if is_paused:
+        right = (
+            Text(" PAUSED ", f"bold {palette.background} on {palette.warn}").append("  ").append_text(right)
+        )
+    return right.append(" ")
+
+
 def _draw_link(link: Link, palette: Palette) -> Text:
     """The connection, in a few words."""
-    tone = _get_tone(link.phase, palette)
+    tone, mark = _get_tone(link.phase, palette), MARKS[link.phase]
     age = format_duration(link.age_s)
     match link.phase:
         case Phase.CONNECTING:
-            return Text(f"◌ connecting {age}", tone)
+            return Text(f"{mark} connecting {age}", tone)
         case Phase.LIVE:
-            return Text("● live", f"bold {tone}")
+            return Text(f"{mark} live", f"bold {tone}")
         case Phase.STALE:
-            return Text(f"◐ stale, last answer {age} ago", f"bold {tone}")
+            return Text(f"{mark} stale, last answer {age} ago", f"bold {tone}")
         case Phase.DISCONNECTED:
-            text = Text("✕ disconnected, retrying", f"bold {tone}")
+            text = Text(f"{mark} disconnected, retrying", f"bold {tone}")
             return text.append(f" · last answer {age} ago", tone) if link.has_data else text
 
 

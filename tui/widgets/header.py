@@ -4,11 +4,12 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.drawing.header import draw_empty, draw_tabs, draw_title
+from tui.drawing.header import draw_empty, draw_nodes, draw_tabs, draw_title
 from tui.keys import View
 from tui.layout import MINIMUM_HEIGHT, MINIMUM_WIDTH
 from tui.link import Link, Phase
 from tui.snapshot import Snapshot
+from tui.watch import NodeTab
 from tui.widgets.panel import get_palette
 
 FIRST_LINK = Link(phase=Phase.CONNECTING, age_s=0.0, has_data=False, outage=None)
@@ -30,16 +31,22 @@ class Header(Widget):
     is_paused: reactive[bool] = reactive(False)
     """Whether the panels are held."""
 
-    def __init__(self, label: str) -> None:
-        super().__init__()
-        self._label = label
+    tabs: reactive[tuple[NodeTab, ...]] = reactive(())
+    """The nodes that are watched, where there are several."""
+
+    label: reactive[str] = reactive("")
+    """Where the node is."""
 
     def render(self) -> Text:
         """Two lines."""
         palette = get_palette(self)
         node = None if self.snapshot is None else self.snapshot.node
-        title = draw_title(node, self._label, self.link, self.is_paused, self.size.width, palette)
-        return title.append("\n").append_text(draw_tabs(node, self.link, self.view, self.size.width, palette))
+        width = self.size.width
+        if self.tabs:
+            title = draw_nodes(self.tabs, self.link, self.is_paused, width, palette)
+        else:
+            title = draw_title(node, self.label, self.link, self.is_paused, width, palette)
+        return title.append("\n").append_text(draw_tabs(node, self.link, self.view, width, palette))
 
 
 class Empty(Widget):
@@ -48,13 +55,12 @@ class Empty(Widget):
     link: reactive[Link] = reactive(FIRST_LINK)
     """State of the connection."""
 
-    def __init__(self, label: str) -> None:
-        super().__init__()
-        self._label = label
+    label: reactive[str] = reactive("")
+    """Where the node is."""
 
     def render(self) -> Text:
         """Who is asked, and why nothing came yet."""
-        return draw_empty(self._label, self.link, self.size.width, self.size.height, get_palette(self))
+        return draw_empty(self.label, self.link, self.size.width, self.size.height, get_palette(self))
 
 
 class TooSmall(Widget):

@@ -64,6 +64,11 @@ class LogPanel(Vertical):
         field.display = False
         self.query_one(RichLog).focus()
 
+    def forget(self) -> None:
+        """Another node will be shown: what is there is not its own."""
+        self._shown_id = 0
+        self.query_one(RichLog).clear()
+
     @property
     def is_filtering(self) -> bool:
         """Whether the input is open or a filter is in force."""
@@ -100,8 +105,7 @@ class LogPanel(Vertical):
 
     def _rewrite(self) -> None:
         """Write everything anew."""
-        self._shown_id = 0
-        self.query_one(RichLog).clear()
+        self.forget()
         if self.snapshot is not None:
             self._write(iter(self.snapshot.log))
 
