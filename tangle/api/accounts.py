@@ -32,9 +32,14 @@ class AccountCodec:
 
         :raises InvalidAddress, AddressOfOtherNetwork: it is neither.
         """
-        if _PUBLIC_KEY_HEX.fullmatch(text):
-            return PublicKey(bytes.fromhex(text))
-        return decode_address(text, self._prefix).public_key
+        return _decode(self._prefix, text)
+
+
+@lru_cache(ADDRESSES_MAX)
+def _decode(prefix: str, text: str) -> PublicKey:
+    if _PUBLIC_KEY_HEX.fullmatch(text):
+        return PublicKey(bytes.fromhex(text))
+    return decode_address(text, prefix).public_key
 
 
 @lru_cache(ADDRESSES_MAX)

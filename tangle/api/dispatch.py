@@ -14,7 +14,7 @@ from aiohttp import web
 from tangle.api.answer_log import AnswerLog
 from tangle.api.context import ApiContext
 from tangle.api.cross_origin import answer_preflight, is_preflight, make_origin_fields
-from tangle.api.endpoints import SAFETY_FIELDS, Endpoint
+from tangle.api.endpoints import Endpoint, add_fields
 from tangle.api.errors import InternalFault, MethodNotAllowed, UnknownRoute, UnsupportedExpectation
 from tangle.api.meters import ApiMeters
 from tangle.api.problems import make_problem_response
@@ -25,8 +25,11 @@ from tangle.core.errors import TangleError
 
 log: Final = structlog.get_logger(__name__)
 
-Answer = Callable[[web.Request, Mapping[str, str]], Awaitable[web.StreamResponse]]
-"""Answers a request whose path holds some fields."""
+Fields = Mapping[str, str]
+"""Names and values."""
+
+Answer = Callable[[web.Request, Fields, Fields], Awaitable[web.StreamResponse]]
+"""Answers a request, given the fields of its path and further header fields of the answer."""
 
 UNMATCHED: Final = "unmatched"
 """Label of requests for no route: their paths are the client's invention and unbounded."""
@@ -66,34 +69,37 @@ class Dispatcher:
         assert isinstance(request, web.Request)
         started_s = monotonic()
         template = UNMATCHED
-        fields: dict[str, str] = {}
+        fields: Fields = {}
         try:
             fields = self._context.limiter.spend(request.remote or "", 1)
+            if self._origins:
+                fields = {**fields, **make_origin_fields(request, self._origins)}
             if self._token is not None:
                 check_token(request, self._token)
             if request.method == "OPTIONS" and is_preflight(request):
                 response: web.StreamResponse = answer_preflight(request, self._origins)
+                add_fields(response, fields)
             else:
                 match = await self._match(request)
                 template, answer = self._answers[match.route]
-                response = await answer(request, match)
+                response = await answer(request, match, fields)
         except TangleError as error:
-            response = make_problem_response(error, request.path)
+            response = self._refuse(error, request, fields)
         except ConnectionError:
             raise  # nobody is left to answer
         except Exception:
             log.exception("api.internal", method=request.method, path=request.path)
-            response = make_problem_response(InternalFault(), request.path)
-        if not response.prepared:
-            headers = response.headers
-            for name, value in SAFETY_FIELDS.items():
-                headers.setdefault(name, value)
-            headers.update(fields)
-            if self._origins:
-                headers.update(make_origin_fields(request, self._origins))
+            response = self._refuse(InternalFault(), request, fields)
         elapsed_s = monotonic() - started_s
         self._meters.on_answer(request.method, template, response.status, elapsed_s)
         self._answer_log.write(request.method, template, response.status, elapsed_s)
+        return response
+
+    def _refuse(self, error: TangleError, request: web.Request, fields: Fields) -> web.Response:
+        response = make_problem_response(error, request.path)
+        if not fields:  # refused before there were any
+            fields = make_origin_fields(request, self._origins)
+        add_fields(response, fields)
         return response
 
     async def _match(self, request: web.Request) -> web.UrlMappingMatchInfo:
@@ -111,8 +117,10 @@ class Dispatcher:
         return found
 
 
-async def _answer_with_file(request: web.Request, path_fields: Mapping[str, str]) -> web.StreamResponse:
-    return make_file_response(request, path_fields.get("name", DOCUMENT))
+async def _answer_with_file(request: web.Request, path_fields: Fields, fields: Fields) -> web.StreamResponse:
+    response = make_file_response(request, path_fields.get("name", DOCUMENT))
+    add_fields(response, fields)
+    return response
 
 
 async def _answer_nothing(request: web.Request) -> web.StreamResponse:

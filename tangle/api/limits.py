@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from ipaddress import ip_address
@@ -16,6 +16,9 @@ from tangle.api.errors import RateLimited, Stopping, TooManyWaits
 
 WAITS_RETRY_AFTER_S: Final = 5.0
 """What a client is told when all places for waiting are taken."""
+
+FIELDS_MAX: Final = 1_024
+"""Header fields that are remembered: most requests find a bucket nearly full, so they say the same."""
 
 
 class _Bucket(Struct):
@@ -32,7 +35,7 @@ class RateLimiter:
         self._now = now
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def spend(self, address: str, tokens: int) -> dict[str, str]:
+    def spend(self, address: str, tokens: int) -> Mapping[str, str]:
         """Take ``tokens`` from the bucket of ``address`` and return the RateLimit header fields.
 
         A request larger than the whole bucket passes when the bucket is full, and leaves a debt.
@@ -62,13 +65,18 @@ class RateLimiter:
         return bucket
 
 
-def make_rate_fields(limit: RateLimit, tokens: float) -> dict[str, str]:
+def make_rate_fields(limit: RateLimit, tokens: float) -> Mapping[str, str]:
     """Header fields of draft-ietf-httpapi-ratelimit-headers-10: the policy, and what is left of it."""
-    window_s = max(1, math.ceil(limit.burst / limit.per_second))
     reset_s = max(0, math.ceil((limit.burst - tokens) / limit.per_second))
+    return _write_rate_fields(limit.burst, limit.per_second, max(0, int(tokens)), reset_s)
+
+
+@lru_cache(FIELDS_MAX)
+def _write_rate_fields(burst: int, per_second: float, remaining: int, reset_s: int) -> Mapping[str, str]:
+    window_s = max(1, math.ceil(burst / per_second))
     return {
-        "RateLimit-Policy": f'"default";q={limit.burst};w={window_s}',
-        "RateLimit": f'"default";r={max(0, int(tokens))};t={reset_s}',
+        "RateLimit-Policy": f'"default";q={burst};w={window_s}',
+        "RateLimit": f'"default";r={remaining};t={reset_s}',
     }
 
 

@@ -1,10 +1,11 @@
 """Routes about accounts, checkpoints, shards and the genesis."""
 
+from collections.abc import Awaitable
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from tangle.api.convert_ledger import make_account_answer, make_checkpoint_answer, make_earning_answer
+from tangle.api.convert_ledger import make_checkpoint_answer, make_earning_answer
 from tangle.api.convert_transactions import make_transaction_answer
 from tangle.api.cursors import EARNINGS, HISTORY, HISTORY_OLDEST_FIRST, decode_cursor, encode_cursor
 from tangle.api.registry import CBOR, Call, NoInputs, RawReply, Reply, RouteTable
@@ -13,7 +14,7 @@ from tangle.api.schemas.transactions import TransactionAnswer
 from tangle.api.wire import HexDigest, Quantity
 from tangle.core.encoding import encode
 from tangle.core.genesis import compute_shard_genesis_id, encode_genesis
-from tangle.core.types import Shard
+from tangle.core.types import PublicKey, Shard
 from tangle.node.views import CheckpointView
 
 routes: Final = RouteTable("ledger")
@@ -81,12 +82,12 @@ class CheckpointInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/v1/accounts/{address}", AccountInputs, answer=AccountAnswer, is_long=True)
-async def get_account(call: Call[AccountInputs, None]) -> Reply:
+def get_account(call: Call[AccountInputs, None]) -> Reply | Awaitable[Reply]:
     """Balance, sequence and stake of an account; zeros for one that never held a grain."""
-    context, inputs = call.context, call.inputs
-    account = context.accounts.decode(inputs.address)
-    await _wait_checkpoint(call, inputs.min_checkpoint, inputs.timeout_s)
-    return Reply(make_account_answer(context.service.get_account(account), context.accounts))
+    account = call.context.accounts.decode(call.inputs.address)
+    if call.inputs.min_checkpoint is None:
+        return _reply_account(call, account)
+    return _wait_account(call, account)
 
 
 @routes.get(
@@ -155,6 +156,16 @@ def list_shards(call: Call[NoInputs, None]) -> Reply:
 def get_genesis(call: Call[NoInputs, None]) -> RawReply:
     """The genesis that names this network; its hash begins with the chain id."""
     return RawReply(encode_genesis(call.context.service.genesis), CBOR)
+
+
+async def _wait_account(call: Call[AccountInputs, None], account: PublicKey) -> Reply:
+    await _wait_checkpoint(call, call.inputs.min_checkpoint, call.inputs.timeout_s)
+    return _reply_account(call, account)
+
+
+def _reply_account(call: Call[AccountInputs, None], account: PublicKey) -> Reply:
+    page = call.context.get_account(account)
+    return Reply(page.answer, encoded=page.encoded)
 
 
 async def _wait_checkpoint(call: Call[Any, None], index: int | None, timeout_s: float) -> None:
