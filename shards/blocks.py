@@ -26,7 +26,7 @@ from shards.errors import (
 from tangle.core.encoding import decode, encode
 from tangle.core.errors import UnsupportedVersion, WrongChain, WrongShard
 from tangle.core.genesis import VALIDATORS_MAX
-from tangle.core.hashing import ATTESTATION, BLOCK, compute_hash, compute_record_hash
+from tangle.core.hashing import ATTESTATION, BLOCK, BUNDLE, compute_hash, compute_record_hash
 from tangle.core.parameters import Parameters
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import SignedEnvelope
@@ -46,7 +46,7 @@ BLOCK_VERSION: Final = 1
 """The only version so far."""
 
 BLOCK_SIZE_MAX: Final = 65_536
-"""Longest encoded block in bytes: 768 ancestors, 512 tips, 64 attestations and 64 votes fit."""
+"""Longest encoded block in bytes: 768 ancestors, 512 tips, 64 attestations, 64 votes and 16 bundles fit."""
 
 TIPS_MAX: Final = 512
 """Most tips in any preset; the decoder's bound. The preset's own limit is checked after it."""
@@ -56,6 +56,10 @@ ATTESTATIONS_MAX: Final = 64
 
 VOTES_MAX: Final = 64
 """Most votes of a block; at 44 bytes each they take a twentieth of it."""
+
+BUNDLES_MAX: Final = 16
+"""Most bundles of a block: at half a mebibyte each, what one faulty author can make others fetch. Ten blocks
+a second of four validators bring 640, more than 255 other shards make."""
 
 GENESIS_ROUND: Final = 0
 """Round of the fixed blocks that the first real blocks build on."""
@@ -106,6 +110,19 @@ class Vote(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What the validator says of it."""
 
 
+class BundleReference(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, order=True):
+    """Name of what one checkpoint of another shard brings to this one: receipts and an acknowledgement."""
+
+    source: Shard
+    """Shard that it comes from."""
+
+    index: CheckpointIndex
+    """The checkpoint there."""
+
+    digest: Digest
+    """Digest of that checkpoint."""
+
+
 class BlockBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The signed fields."""
 
@@ -144,6 +161,9 @@ class BlockBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 
     votes: Annotated[tuple[Vote, ...], Meta(max_length=VOTES_MAX)]
     """The author's verdicts on matters of the job market, one for each subject."""
+
+    bundles: Annotated[tuple[BundleReference, ...], Meta(max_length=BUNDLES_MAX)]
+    """Bundles from other shards that the author has verified, each once."""
 
 
 class Block(Struct, frozen=True, eq=False):
@@ -224,6 +244,7 @@ def check_block(
         raise InvalidBlock(f"round {body.round} holds only the fixed genesis blocks")
     _check_ancestors(body, committee)
     _check_payload(body, parameters)
+    _check_bundles(body, parameters)
 
 
 def get_signature_claims(block: Block, committee: Committee) -> tuple[SignatureClaim, ...]:
@@ -256,6 +277,11 @@ def compute_ancestors_max(committee: Committee) -> int:
 def compute_attestation_body(shard: Shard, index: CheckpointIndex, digest: Digest) -> bytes:
     """The bytes that a validator signs to attest a checkpoint."""
     return encode((shard, index, digest))
+
+
+def compute_bundle_id(reference: BundleReference, target: Shard) -> Digest:
+    """What blocks of ``target`` wait by for a bundle: it does not depend on who certified the checkpoint."""
+    return compute_record_hash(BUNDLE, reference.source, reference.index, reference.digest, target)
 
 
 def compute_genesis_references(
@@ -316,3 +342,13 @@ def _check_payload(body: BlockBody, parameters: Parameters) -> None:
         raise InvalidPayload("attestations are not in ascending order of their checkpoints")
     if len({vote.subject for vote in body.votes}) != len(body.votes):
         raise InvalidPayload("a subject is voted on twice")
+
+
+def _check_bundles(body: BlockBody, parameters: Parameters) -> None:
+    if len(set(body.bundles)) != len(body.bundles):
+        raise InvalidPayload("a bundle is named twice")
+    for bundle in body.bundles:
+        if bundle.source == body.shard or bundle.source >> parameters.shard_bits:
+            raise InvalidPayload(f"a bundle of shard {bundle.source}, which is none of the others")
+        if bundle.index == 0:
+            raise InvalidPayload("a bundle of a genesis checkpoint, which brings nothing")

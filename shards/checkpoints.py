@@ -33,6 +33,9 @@ CHECKPOINT_VERSION: Final = 1
 CHECKPOINT_SIZE_MAX: Final = 32_768
 """Longest encoded checkpoint in bytes: 64 models and a committee of 256 fit."""
 
+SHARDS_MAX: Final = 256
+"""Most shards: as many as eight bits tell apart."""
+
 MODELS_MAX: Final = 64
 """Most standing jobs, as in the genesis."""
 
@@ -83,8 +86,9 @@ class SupplyTotals(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     fund: Grains
     """In the sustainability fund."""
 
-    in_flight: Grains
-    """In receipts on the way to other shards."""
+    inflow: Signed
+    """Received from other shards less what was sent to them, since genesis. Over all shards they add up to
+    the negative of what is on its way."""
 
 
 class Checkpoint(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -127,7 +131,10 @@ class Checkpoint(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     """Merkle root over their encoded effects, in the same order."""
 
     receipts_root: Digest
-    """Merkle root over the receipts for other shards."""
+    """Merkle root over the batches of receipts for every shard; of no leaves where there is one shard."""
+
+    received: Annotated[tuple[Natural, ...], Meta(max_length=SHARDS_MAX)]
+    """Next expected receipt of every shard: acknowledges those before it. Empty where there is one shard."""
 
     state_digest: Digest
     """Multiset hash over all live entries after execution."""
@@ -156,8 +163,8 @@ def check_supply(supply: SupplyTotals) -> None:
 
     :raises SupplyBroken: it is not so.
     """
-    issued = supply.genesis + supply.emitted - supply.burned
-    held = supply.balances + supply.stakes + supply.escrow + supply.fund + supply.in_flight
+    issued = supply.genesis + supply.emitted - supply.burned + supply.inflow
+    held = supply.balances + supply.stakes + supply.escrow + supply.fund
     if issued != held:
         raise SupplyBroken(issued, held)
 

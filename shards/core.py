@@ -10,7 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from shards.blocks import Attestation, Block, BlockReference, Vote, check_block, sign_block
+from shards.blocks import (
+    Attestation,
+    Block,
+    BlockReference,
+    BundleReference,
+    Vote,
+    check_block,
+    sign_block,
+)
 from shards.commit_rule import FIRST_SLOT, Commit, Slot, make_commit_rule
 from shards.commits import CommitRecord, compute_first_commit_digest
 from shards.committee import Committee
@@ -207,6 +215,7 @@ class CommitteeCore:
         attestations: Sequence[Attestation],
         key: SigningKey,
         votes: Sequence[Vote] = (),
+        bundles: Sequence[BundleReference] = (),
     ) -> tuple[Block, tuple[CommitteeEvent, ...]]:
         """Make and accept the own block of the clock's round. The shell stores it, then sends it.
 
@@ -215,13 +224,14 @@ class CommitteeCore:
         :param tips: attached transactions that no own block named before, at most ``tips_per_block``.
         :param attestations: own, by ascending checkpoint, at most ``attestations_per_block``.
         :param votes: own verdicts on matters of the market, at most ``VOTES_MAX``, each subject once.
+        :param bundles: bundles from other shards that are present, at most ``BUNDLES_MAX``, each once.
         :raises ProposalNotDue: the round is signed already, or this node observes.
         :raises InvalidPayload: over a limit or repeated.
         """
         if self._proposer is None or not self.is_proposal_open:
             raise ProposalNotDue(self.clock_round, self._proposer.last_round if self._proposer else 0)
         self._proposer.on_clock(now_ms)
-        body = self._proposer.make_body(now_ms, tips, attestations, votes)
+        body = self._proposer.make_body(now_ms, tips, attestations, votes, bundles)
         block = sign_block(body, key)
         check_block(block, self._committee, self._chain, self._shard, self._parameters)
         self._proposer.on_proposed(now_ms)

@@ -112,7 +112,7 @@ class SupplyBroken(TangleError):
         self.issued = issued
         self.held = held
         super().__init__(
-            f"genesis + emitted - burned is {issued} grains but {held} are held; stop and report"
+            f"genesis + emitted - burned + inflow is {issued} grains but {held} are held; stop and report"
         )
 
 

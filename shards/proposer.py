@@ -15,6 +15,7 @@ from shards.blocks import (
     Block,
     BlockBody,
     BlockReference,
+    BundleReference,
     Vote,
     compute_ancestors_max,
     compute_genesis_references,
@@ -106,6 +107,7 @@ class Proposer:
         tips: Sequence[TransactionId],
         attestations: Sequence[Attestation],
         votes: Sequence[Vote] = (),
+        bundles: Sequence[BundleReference] = (),
     ) -> BlockBody:
         """Fields of the block for the clock's round.
 
@@ -127,6 +129,7 @@ class Proposer:
             tips=tuple(tips) if is_whole else (),
             attestations=tuple(attestations),
             votes=tuple(votes),
+            bundles=tuple(bundles),
         )
 
     def _collect_ancestors(self) -> tuple[tuple[BlockReference, ...], bool]:

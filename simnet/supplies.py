@@ -28,8 +28,8 @@ class SupplyChecker:
         if len(self._latest) < self._shards:
             return
         every = self._latest.values()
-        issued = self._allocated + sum(each.emitted - each.burned for each in every)
-        held = sum(each.balances + each.stakes + each.escrow + each.fund + each.in_flight for each in every)
+        issued = self._allocated + sum(each.emitted - each.burned + each.inflow for each in every)
+        held = sum(each.balances + each.stakes + each.escrow + each.fund for each in every)
         if held != issued:
             detail = f"all shards together hold {held} grains, genesis + emitted - burned is {issued}"
             self._report(Violated(Invariant.SUPPLY, f"shard {shard}", detail))

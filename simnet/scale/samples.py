@@ -129,6 +129,7 @@ def make_block(key: SigningKey, chain: ChainId, ancestors: int, tips: int, attes
             for n in range(attestations)
         ),
         votes=(),
+        bundles=(),
     )
     return sign_block(body, key)
 
@@ -150,5 +151,6 @@ def make_next_block(
         tips=(),
         attestations=(),
         votes=(),
+        bundles=(),
     )
     return sign_block(body, key)

@@ -1,7 +1,6 @@
 """From the node's views of accounts and checkpoints to the API's answers."""
 
-import msgspec
-
+from shards.checkpoints import SupplyTotals
 from tangle.api.accounts import AccountCodec
 from tangle.api.convert_transactions import make_quantity
 from tangle.api.schemas.ledger import (
@@ -29,6 +28,19 @@ def make_account_answer(view: AccountView, accounts: AccountCodec) -> AccountAns
         stake=Quantity(view.stake),
         pending=view.pending,
         checkpoint=Quantity(view.checkpoint),
+    )
+
+
+def _make_supply_answer(supply: SupplyTotals) -> SupplyAnswer:
+    return SupplyAnswer(
+        genesis=Quantity(supply.genesis),
+        emitted=Quantity(supply.emitted),
+        burned=Quantity(supply.burned),
+        balances=Quantity(supply.balances),
+        stakes=Quantity(supply.stakes),
+        escrow=Quantity(supply.escrow),
+        fund=Quantity(supply.fund),
+        inflow=SignedQuantity(supply.inflow),
     )
 
 
@@ -60,11 +72,12 @@ def make_checkpoint_answer(view: CheckpointView) -> CheckpointAnswer:
         ordered_root=HexDigest(checkpoint.ordered_root),
         effects_root=HexDigest(checkpoint.effects_root),
         receipts_root=HexDigest(checkpoint.receipts_root),
+        received=tuple(map(Quantity, checkpoint.received)),
         state_digest=HexDigest(checkpoint.state_digest),
         accounts_root=HexDigest(checkpoint.accounts_root),
         price=Quantity(checkpoint.price),
         difficulty=checkpoint.difficulty,
-        supply=SupplyAnswer(*map(Quantity, msgspec.structs.astuple(checkpoint.supply))),
+        supply=_make_supply_answer(checkpoint.supply),
         models=tuple(
             CheckpointModelAnswer(
                 HexDigest(model.job),

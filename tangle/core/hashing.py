@@ -41,6 +41,7 @@ REPLICA: Final = b"tangle/replica"
 MARKET: Final = b"tangle/market"
 ANSWER: Final = b"tangle/answer"
 STAKING: Final = b"tangle/staking"
+BUNDLE: Final = b"tangle/bundle"
 
 HASH_SIZE: Final = 32
 """Bytes of every hash."""

@@ -17,6 +17,10 @@ from tangle.core.types import Grains, Milliseconds, Natural
 SHARE_WHOLE: Final = 1_000_000
 """Shares of a fee are counted in millionths."""
 
+RECEIPTS_MAX: Final = 8_192
+"""Widest window of receipts: all of one in a single checkpoint, 59 bytes each, still travel in one message of
+half a mebibyte."""
+
 
 class Parameters(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What every node of one network agrees on."""
@@ -95,6 +99,12 @@ class Parameters(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     emission_decay: Natural
     """``d`` of the decay per epoch: ``e <- e * (2**32 - d) >> 32``."""
 
+    receipt_weight: Natural
+    """Weight that a transfer to another shard adds: its receipt travels and is credited there."""
+
+    receipts_window: Natural
+    """Most receipts from one shard to another that are not acknowledged yet; more transfers wait."""
+
 
 DEVNET: Final = Parameters(
     address_prefix=b"dmst",
@@ -121,6 +131,8 @@ DEVNET: Final = Parameters(
     fund_share=100_000,
     emission_per_generation=Grains(6_400_000_000),
     emission_decay=42_950,
+    receipt_weight=200,
+    receipts_window=8_192,
 )
 """Four nodes on one machine."""
 
@@ -151,6 +163,7 @@ MINIMAL: Final = replace(
     epoch_ms=Milliseconds(2_000),
     price_interval_ms=Milliseconds(200),
     weight_target=4_000,
+    receipts_window=16,
 )
 """Small numbers that make rare paths common; for tests."""
 
@@ -185,6 +198,7 @@ def check_parameters(parameters: Parameters) -> None:
         "work weighs something": parameters.macs_per_weight >= 1,
         "shares of a fee within the whole": parameters.burn_share + parameters.fund_share <= SHARE_WHOLE,
         "a decay below one": parameters.emission_decay < 2**32,
+        "a window of receipts that one message holds": 1 <= parameters.receipts_window <= RECEIPTS_MAX,
     }
     for relation, is_kept in relations.items():
         if not is_kept:

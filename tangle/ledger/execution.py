@@ -154,7 +154,7 @@ def finish_checkpoint(
         stakes=Grains(old.stakes + stakes),
         escrow=market.held,
         fund=Grains(old.fund + execution.fees.fund),
-        in_flight=old.in_flight,
+        inflow=old.inflow,
     )
     check_supply(supply)
     timestamp_ms = max(state.timestamp_ms, context.timestamp_ms)  # commit times never go back

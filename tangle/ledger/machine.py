@@ -360,6 +360,7 @@ def _build_checkpoint(
         ordered_root=compute_merkle_root([effect.transaction for effect in effects]),
         effects_root=compute_merkle_root(effects_encoded),
         receipts_root=compute_merkle_root(()),
+        received=state.received,
         state_digest=compute_state_digest(state),
         accounts_root=accounts_root,
         price=state.price,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from poi.market.limits import DEVNET_RULES, MarketRules
 from poi.market.machine import make_first_head
 from poi.market.records import MarketHead
-from shards.checkpoints import SupplyTotals
+from shards.checkpoints import SHARDS_MAX, SupplyTotals
 from tangle.core.encoding import decode, encode
 from tangle.core.genesis import Genesis
 from tangle.core.hashing import HASH_SIZE, STATE, compute_home_shard, compute_record_hash
@@ -20,8 +20,12 @@ from tangle.core.multiset import STATE_SIZE, MultisetHash
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Natural, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 
-LEDGER_STATE_SIZE_MAX = 4_096
-"""Longest encoded state in bytes; half of it is the running sum."""
+LEDGER_STATE_SIZE_MAX = 16_384
+"""Longest encoded state in bytes: the running sum has 2,048, the numbers of 256 shards 6,912."""
+
+
+ShardNumbers = Annotated[tuple[Natural, ...], Meta(max_length=SHARDS_MAX)]
+"""A number for every shard, 0 for the own one; empty where there is one shard."""
 
 
 class LedgerState(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -69,6 +73,15 @@ class LedgerState(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     market: MarketHead
     """Prices of the market, and how many jobs were opened."""
 
+    sent: ShardNumbers
+    """Number of the next receipt to every shard."""
+
+    acknowledged: ShardNumbers
+    """Receipts that every shard has said it credited; never more than were sent."""
+
+    received: ShardNumbers
+    """Number of the next receipt expected from every shard."""
+
 
 def encode_ledger_state(state: LedgerState) -> bytes:
     """Canonical bytes for the store."""
@@ -112,6 +125,7 @@ def make_genesis_state(
             live.add(encode_account_entry(key, account))
     total = Grains(sum(account.balance for account in accounts.values()))
     none = Grains(0)
+    nothing = (0,) * (1 << parameters.shard_bits) if parameters.shard_bits else ()
     state = LedgerState(
         ordered_total=0,
         checkpoint_index=CheckpointIndex(0),
@@ -124,8 +138,11 @@ def make_genesis_state(
         window_start_ms=genesis.timestamp_ms,
         window_weight=0,
         emission=parameters.emission_per_generation,
-        supply=SupplyTotals(total, none, none, total, none, none, none, none),
+        supply=SupplyTotals(total, none, none, total, none, none, none, 0),
         accounts=live.get_state(),
         market=make_first_head(rules, genesis.timestamp_ms),
+        sent=nothing,
+        acknowledged=nothing,
+        received=nothing,
     )
     return state, accounts

@@ -18,7 +18,7 @@ from msgspec import Struct
 KEY_SIZE_MAX: Final = 511
 """Longest key that LMDB takes as it is built by default."""
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Version of the tables below; another one is refused at opening."""
 
 

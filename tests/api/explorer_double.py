@@ -75,7 +75,7 @@ class ExplorerDouble:
             tips = tuple(node.ordered[number - 1 : number])
             attestations = (said,) if number == 1 else ()
             body = BlockBody(
-                1, node.chain, 0, self._shard, number, 0, time_ms, ancestors, tips, attestations, ()
+                1, node.chain, 0, self._shard, number, 0, time_ms, ancestors, tips, attestations, (), ()
             )
             blocks.append(sign_block(body, self._key))
             ancestors = (blocks[-1].reference,)

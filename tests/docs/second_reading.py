@@ -184,10 +184,13 @@ def compute_genesis_checkpoint_digest(encoded: bytes, models: Sequence[tuple[byt
         supply,
         accounts,
         [0, [[1_000, timestamp_ms, 0]] * 4],
+        [],
+        [],
+        [],
     ]
     root = compute_root([])
     leader = [0, 0, zeros]
-    head = [1, chain, 0, 0, 0, zeros, leader, timestamp_ms, 0, 0, root, root, root]
+    head = [1, chain, 0, 0, 0, zeros, leader, timestamp_ms, 0, 0, root, root, root, []]
     listed = [
         [job, 0, digest, score, entry[0]]
         for entry, (job, digest, score) in zip(genesis[6], models, strict=True)

@@ -48,6 +48,7 @@ def make_body(committee: Committee, author: int, ancestors: Sequence[BlockRefere
         tips=(),
         attestations=(),
         votes=(),
+        bundles=(),
     )
 
 

@@ -85,6 +85,7 @@ def make_block(author: int, *attestations: Attestation) -> Block:
         tips=(),
         attestations=attestations,
         votes=(),
+        bundles=(),
     )
     return sign_block(body, KEYS[author])
 

@@ -65,11 +65,21 @@ def make_checkpoint(committee: Committee, index: int = 1) -> Checkpoint:
         ordered_root=Digest(b"\x44" * 32),
         effects_root=Digest(b"\x55" * 32),
         receipts_root=Digest(b"\x66" * 32),
+        received=(),
         state_digest=Digest(b"\x77" * 32),
         accounts_root=NO_ROOT,
         price=Grains(10),
         difficulty=1,
-        supply=SupplyTotals(*map(Grains, (1_000, 500, 100, 900, 200, 100, 150, 50))),
+        supply=SupplyTotals(
+            genesis=Grains(1_000),
+            emitted=Grains(500),
+            burned=Grains(100),
+            balances=Grains(900),
+            stakes=Grains(200),
+            escrow=Grains(100),
+            fund=Grains(150),
+            inflow=-50,
+        ),
         models=(ModelState(JobId(b"\x88" * 32), 7, Digest(b"\x99" * 32), -12, 3),),
         next_committee=(),
     )
@@ -91,6 +101,7 @@ def make_block(committee: Committee) -> Block:
         tips=TIPS,
         attestations=(sign_attestation(digest, CheckpointIndex(1), SHARD, key, CHAIN),),
         votes=(),
+        bundles=(),
     )
     return sign_block(body, key)
 

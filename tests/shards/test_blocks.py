@@ -8,14 +8,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shards.blocks import (
+    ANCESTORS_PER_VALIDATOR,
+    ATTESTATIONS_MAX,
     BLOCK_SIZE_MAX,
+    BUNDLES_MAX,
+    TIPS_MAX,
     VOTES_MAX,
     Attestation,
     Block,
     BlockBody,
     BlockReference,
+    BundleReference,
     Vote,
     check_block,
+    compute_bundle_id,
     compute_genesis_references,
     decode_block,
     get_signature_claims,
@@ -40,10 +46,11 @@ from tangle.core.errors import (
     WrongChain,
     WrongShard,
 )
+from tangle.core.genesis import VALIDATORS_MAX
 from tangle.core.hashing import ATTESTATION, BLOCK, compute_hash
 from tangle.core.parameters import MINIMAL
 from tangle.core.signing import verify_signature
-from tangle.core.types import ChainId, CheckpointIndex, Digest, Shard, Signature, TransactionId
+from tangle.core.types import INTEGER_MAX, ChainId, CheckpointIndex, Digest, Shard, Signature, TransactionId
 from tests.drawing.blocks import make_body, make_committee, make_keys, make_unsigned
 from tests.shards.samples import CHAIN, SHARD, make_block
 
@@ -146,6 +153,55 @@ def test_votes_are_one_for_each_subject_and_not_more_than_a_block_may_hold() -> 
         decode_block(make_unsigned(replace(BODY, votes=votes)).encoded)
     with pytest.raises(InvalidPayload, match="twice"):
         check(replace(BODY, votes=(votes[1], replace(votes[1], verdict=7))))
+
+
+def test_bundles_are_of_other_shards_and_named_once() -> None:
+    sharded = replace(MINIMAL, shard_bits=2)
+    names = tuple(
+        BundleReference(Shard(source), CheckpointIndex(5), Digest(bytes([source]) * 32))
+        for source in range(5)
+    )
+
+    def check_bundles(*bundles: BundleReference) -> None:
+        check_block(make_unsigned(replace(BODY, bundles=bundles)), COMMITTEE, CHAIN, SHARD, sharded)
+
+    check_bundles(*names[1:4], replace(names[1], index=CheckpointIndex(6)))
+    genesis = replace(names[1], index=CheckpointIndex(0))
+    for refused in ((names[0],), (names[4],), (names[1], names[1]), (genesis,)):
+        with pytest.raises(InvalidPayload):
+            check_bundles(*refused)
+    with pytest.raises(InvalidPayload):
+        check(replace(BODY, bundles=names[1:2]))
+    many = tuple(replace(names[1], index=CheckpointIndex(1 + number)) for number in range(BUNDLES_MAX + 1))
+    with pytest.raises(MalformedEncoding):
+        decode_block(make_unsigned(replace(BODY, bundles=many)).encoded)
+
+
+def test_the_fullest_block_fits() -> None:
+    digest = Digest(b"d" * 32)
+    reference = BlockReference(INTEGER_MAX, VALIDATORS_MAX - 1, digest)
+    index = CheckpointIndex(INTEGER_MAX)
+    body = replace(
+        BODY,
+        round=INTEGER_MAX,
+        ancestors=(reference,) * (ANCESTORS_PER_VALIDATOR * VALIDATORS_MAX),
+        tips=(TransactionId(digest),) * TIPS_MAX,
+        attestations=(Attestation(index, digest, Signature(bytes(64))),) * ATTESTATIONS_MAX,
+        votes=(Vote(digest, INTEGER_MAX),) * VOTES_MAX,
+        bundles=(BundleReference(Shard(255), index, digest),) * BUNDLES_MAX,
+    )
+    assert len(make_unsigned(body).encoded) <= BLOCK_SIZE_MAX
+
+
+def test_the_id_of_a_bundle_covers_its_reference_and_the_target() -> None:
+    name = BundleReference(Shard(1), CheckpointIndex(5), Digest(b"d" * 32))
+    names = (
+        name,
+        replace(name, source=Shard(2)),
+        replace(name, index=CheckpointIndex(6)),
+        replace(name, digest=Digest(b"e" * 32)),
+    )
+    assert len({compute_bundle_id(each, Shard(target)) for each in names for target in (0, 3)}) == 8
 
 
 def test_weights_count_and_not_heads() -> None:

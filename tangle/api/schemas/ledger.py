@@ -118,8 +118,8 @@ class SupplyAnswer(Struct, frozen=True):
     fund: Quantity
     """In the sustainability fund."""
 
-    in_flight: Quantity
-    """On the way to other shards."""
+    inflow: SignedQuantity
+    """Received from other shards less what was sent to them."""
 
 
 class SignatureAnswer(Struct, frozen=True):
@@ -170,6 +170,9 @@ class CheckpointAnswer(Struct, frozen=True):
 
     receipts_root: HexDigest
     """Merkle root over receipts for other shards."""
+
+    received: tuple[Quantity, ...]
+    """Next receipt expected from every shard; empty where there is one shard."""
 
     state_digest: HexDigest
     """Digest of all live state."""

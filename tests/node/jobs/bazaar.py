@@ -227,13 +227,8 @@ class Bazaar:
             supply = machine.state.supply
             assert supply.escrow == machine.market.held
             assert (
-                supply.genesis + supply.emitted
-                == supply.burned
-                + supply.balances
-                + supply.stakes
-                + supply.escrow
-                + supply.fund
-                + supply.in_flight
+                supply.genesis + supply.emitted + supply.inflow
+                == supply.burned + supply.balances + supply.stakes + supply.escrow + supply.fund
             )
 
 

@@ -19,10 +19,10 @@ const FIELDS = {
   change: "account:b32 balance:n sequence:n stake:n",
   checkpoint:
     "version:n chain:b8 shard:n epoch:n index:n previous:b32 leader:l timestampMs:n orderedTotal:n " +
-    "orderedCount:n orderedRoot:b32 effectsRoot:b32 receiptsRoot:b32 stateDigest:b32 accountsRoot:b32 " +
+    "orderedCount:n orderedRoot:b32 effectsRoot:b32 receiptsRoot:b32 received:l stateDigest:b32 accountsRoot:b32 " +
     "price:n difficulty:n supply:l models:l nextCommittee:l",
   leader: "round:n author:n digest:b32",
-  supply: "genesis:n emitted:n burned:n balances:n stakes:n escrow:n fund:n inFlight:n",
+  supply: "genesis:n emitted:n burned:n balances:n stakes:n escrow:n fund:n inflow:i",
   model: "job:b32 generation:n weightsDigest:b32 score:i budget:n",
   certificate: "index:n digest:b32 signatures:l",
   signature: "author:n signature:b64",

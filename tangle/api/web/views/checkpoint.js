@@ -19,7 +19,6 @@ const SUPPLY = [
   ["stakes", "staked"],
   ["escrow", "held for jobs"],
   ["fund", "in the fund"],
-  ["in_flight", "between shards"],
 ];
 
 export async function show(main, { index }, signal) {
