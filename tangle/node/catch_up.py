@@ -1,9 +1,10 @@
 """Catching up: what a node does that was away, or starts long after the others.
 
-It reads history from one peer after the other as that peer's committee made it: blocks by ranges of rounds,
-and beside them the transactions in their final order. Everything goes through the same checks as live
-traffic, so no peer needs to be trusted; the committee core decides the same commits again. A node that has
-caught up hears of new blocks by itself and this task only watches.
+How far behind it is shows in what validators signed (``vouched_rounds``); what peers say of themselves
+decides only whom it asks. It reads history from one peer after the other as that peer's committee made it:
+blocks by ranges of rounds, and beside them the transactions in their final order. Everything goes through the
+same checks as live traffic, so no peer needs to be trusted; the committee core decides the same commits
+again. A node that has caught up hears of new blocks by itself and this task only watches.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +15,14 @@ import structlog
 from msgspec import Struct
 
 from tangle.core.errors import TangleError
-from tangle.core.types import Shard
+from tangle.core.types import PublicKey, Shard
 from tangle.net.messages import TRANSACTIONS_MAX, BlockItems, GetOrdered, GetRounds, OrderedItems
 from tangle.node.peer import Peer
 from tangle.node.peering import Peering
+from tangle.node.vouched_rounds import VouchedRounds
 
 LAG_ROUNDS: Final = 8
-"""A peer this many rounds ahead means that asking for single ancestors is not enough."""
+"""The committee this many rounds ahead means that asking for single ancestors is not enough."""
 
 WINDOW_ROUNDS: Final = 24
 """Rounds asked for at a time: with a committee of ten, one message; small enough to be executed in between.
@@ -30,16 +32,26 @@ AHEAD_MAX: Final = 2_000
 """Transactions read ahead of what is ordered here: their anchors must be executed before they can attach."""
 
 CHECK_INTERVAL_S: Final = 0.5
-"""How often the peers' progress is compared with ours."""
+"""How often the committee's progress is compared with ours."""
 
 STALL_S: Final = 0.05
 """Pause when a window brought nothing new: the pipeline behind is still busy."""
 
 FRUITLESS_S: Final = 5.0
-"""A peer that says it is ahead and for so long brings nothing that we accept is not followed for a while."""
+"""A peer that answers and for so long brings nothing that we accept is as good as silent."""
 
-DOUBT_S: Final = 60.0
-"""How long it is not followed; after that it may show once more what it has."""
+TRIAL_S: Final = 2.0
+"""How long a peer that was never asked is waited for: a window takes some round trips, and sixteen boasters
+that keep silent hold a node up for half a minute."""
+
+PATIENCE_MAX_S: Final = 10.0
+"""The most that is waited for an answer, however slow the peer and its line: what sessions wait."""
+
+SLACK: Final = 2
+"""A window may take so many times as long as the last one."""
+
+SOURCES_MAX: Final = 1_024
+"""Peers whose delays are remembered, connected or not: many times what a node has places for."""
 
 log = structlog.get_logger("sync")
 
@@ -55,104 +67,138 @@ class Progress(Struct, frozen=True):
 
 
 class CatchUp:
-    """Follows the peer that is furthest ahead until this node is level with it."""
+    """Reads history until this node is level with the committee."""
 
     def __init__(
         self,
         *,
         peering: Peering,
         shard: Shard,
+        vouched: VouchedRounds,
         get_progress: Callable[[], Progress],
         on_transactions: Callable[[Sequence[bytes], Peer], None],
         on_blocks: Callable[[Sequence[bytes], Peer], None],
     ) -> None:
         self._peering = peering
         self._shard = shard
+        self._vouched = vouched
         self._get_progress = get_progress
         self._on_transactions = on_transactions
         self._on_blocks = on_blocks
-        self._level = anyio.Event()
-        self._doubted_until_s: dict[Peer, float] = {}
+        self._delays_s: dict[PublicKey, float] = {}
 
-        self.target_round = 0
-        """Highest round that a peer told of."""
+    @property
+    def lag_rounds(self) -> int:
+        """Rounds that this node lacks of what more than the faulty weight of validators has reached."""
+        return max(0, self._vouched.round - self._get_progress().round)
 
     @property
     def is_level(self) -> bool:
-        """Whether no peer was far ahead at the last look."""
-        return self._level.is_set()
+        """Whether what this node lacks comes by itself."""
+        return self.lag_rounds <= LAG_ROUNDS
 
     async def wait_level(self) -> None:
-        """Return when no peer is far ahead."""
-        while not self._level.is_set():
-            await self._level.wait()
+        """Return when this node is level."""
+        while not self.is_level:  # noqa: ASYNC110  # progress is made in many places, and none is in a hurry
+            await anyio.sleep(CHECK_INTERVAL_S)
 
     async def run(self) -> None:
         """Watch, and catch up when behind, until cancelled."""
         while True:
-            leader = self._find_leader()
-            if leader is None:
-                self._level.set()
+            source = None if self.is_level else self._find_source()
+            if source is None:
                 await anyio.sleep(CHECK_INTERVAL_S)
                 continue
-            if self.is_level:
-                self._level = anyio.Event()
             try:
-                await self._follow(leader)
+                await self._follow(source)
             except* TangleError as group:  # a peer that leaves fails both readers at once
                 first = next(_iterate_errors(group))
-                log.warning("catch-up-interrupted", peer=leader.name, code=first.code)
+                log.warning("catch-up-interrupted", peer=source.name, code=first.code)
+                self._doubt(source)
                 await anyio.sleep(CHECK_INTERVAL_S)
 
-    def _find_leader(self) -> Peer | None:
-        """The connected peer furthest ahead of us, if one is far enough to matter.
+    def _find_source(self) -> Peer | None:
+        """Whom to ask, of those that say they have something: of all the one with the least delay.
 
-        How far a peer is is only its word: without an end to believing it, a stranger could keep a validator
-        out of its committee by one message.
+        So who delivers is kept, and who boasts and brings nothing is asked again when all others are worse.
+        Of equals one that this node has dialled comes first: strangers choose whom they dial.
         """
-        now_s, connected = anyio.current_time(), self._peering.get_peers()
-        self._doubted_until_s = {
-            peer: until_s
-            for peer, until_s in self._doubted_until_s.items()
-            if until_s > now_s and peer in connected
-        }
-        peers = [peer for peer in connected if peer not in self._doubted_until_s]
-        if not peers:
-            return None
-        leader = max(peers, key=lambda peer: peer.round)
-        self.target_round = leader.round
-        return leader if leader.round > self._get_progress().round + LAG_ROUNDS else None
+        own_round = self._get_progress().round
+        return min(
+            (peer for peer in self._peering.get_peers() if peer.round > own_round),
+            key=lambda peer: (self._get_delay_s(peer), not peer.is_outbound),
+            default=None,
+        )
+
+    def _get_delay_s(self, peer: Peer) -> float:
+        """What a window from ``peer`` may take; it grows each time that none comes."""
+        return self._delays_s.get(peer.public_key, TRIAL_S)
+
+    def _compute_patience_s(self, peer: Peer) -> float:
+        return min(max(self._get_delay_s(peer), TRIAL_S), PATIENCE_MAX_S)
+
+    def _set_delay(self, peer: Peer, delay_s: float) -> None:
+        # By name and beyond a session: who leaves and comes again is where it was.
+        self._delays_s.pop(peer.public_key, None)
+        self._delays_s[peer.public_key] = delay_s
+        if len(self._delays_s) > SOURCES_MAX:
+            del self._delays_s[next(iter(self._delays_s))]
+
+    def _doubt(self, peer: Peer) -> None:
+        self._set_delay(peer, self._get_delay_s(peer) + self._compute_patience_s(peer))
+        log.warning("peer-doubted", peer=peer.name, said_round=peer.round, round=self._get_progress().round)
 
     async def _follow(self, peer: Peer) -> None:
-        start = self._get_progress()
-        log.info("catching-up", peer=peer.name, from_round=start.round, to_round=peer.round)
-        next_index = start.ordered_total
+        """Ask ``peer`` for window after window until this node is level or does better to ask another."""
+        before = self._get_progress()
+        log.info("catching-up", peer=peer.name, from_round=before.round, to_round=self._vouched.round)
+        next_index = before.ordered_total
         fruitful_s = anyio.current_time()
-        while peer.round > self._get_progress().round + LAG_ROUNDS:
-            before = self._get_progress()
+        while not self.is_level and peer.round > before.round:
+            begun_s = anyio.current_time()
             next_index = max(next_index, before.ordered_total)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read_rounds, peer, before.round)
-                if next_index < before.ordered_total + AHEAD_MAX:
-                    next_index += await self._read_ordered(peer, next_index)
-            if self._get_progress() != before:
-                fruitful_s = anyio.current_time()
-                continue
-            if anyio.current_time() - fruitful_s > FRUITLESS_S:
-                log.warning("peer-doubted", peer=peer.name, said_round=peer.round, round=before.round)
-                self._doubted_until_s[peer] = anyio.current_time() + DOUBT_S
+            blocks, transactions = await self._read_window(peer, before, next_index)
+            next_index += transactions
+            now_s = anyio.current_time()
+            progress = self._get_progress()
+            if blocks and progress != before:
+                fruitful_s = now_s
+                self._set_delay(peer, SLACK * (now_s - begun_s))
+            elif now_s - fruitful_s > FRUITLESS_S:
+                self._doubt(peer)
+            else:
+                await anyio.sleep(STALL_S)
+            if self._get_delay_s(peer) > TRIAL_S:
                 return
-            await anyio.sleep(STALL_S)
+            before = progress
         log.info("caught-up", round=self._get_progress().round)
 
-    async def _read_rounds(self, peer: Peer, from_round: int) -> None:
+    async def _read_window(self, peer: Peer, before: Progress, next_index: int) -> tuple[int, int]:
+        """The next rounds, and transactions from ``next_index`` on; answers how many blocks and how many
+        transactions came.
+        """
+        counts = [0, 0]
+
+        async def read_rounds() -> None:
+            counts[0] = await self._read_rounds(peer, before.round)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read_rounds)
+            if next_index < before.ordered_total + AHEAD_MAX:
+                counts[1] = await self._read_ordered(peer, next_index)
+        return counts[0], counts[1]
+
+    async def _read_rounds(self, peer: Peer, from_round: int) -> int:
         # The last accepted round again: other authors' blocks of it may still be missing.
-        answer = await peer.request(GetRounds(0, self._shard, max(1, from_round), from_round + WINDOW_ROUNDS))
+        request = GetRounds(0, self._shard, max(1, from_round), from_round + WINDOW_ROUNDS)
+        answer = await peer.request(request, timeout_s=self._compute_patience_s(peer))
         assert isinstance(answer, BlockItems)
         self._on_blocks(answer.items, peer)
+        return len(answer.items)
 
     async def _read_ordered(self, peer: Peer, first_index: int) -> int:
-        answer = await peer.request(GetOrdered(0, self._shard, first_index, TRANSACTIONS_MAX))
+        request = GetOrdered(0, self._shard, first_index, TRANSACTIONS_MAX)
+        answer = await peer.request(request, timeout_s=self._compute_patience_s(peer))
         assert isinstance(answer, OrderedItems)
         if answer.items:
             self._on_transactions(answer.items, peer)

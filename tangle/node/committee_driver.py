@@ -45,6 +45,7 @@ from tangle.node.clock import Clock
 from tangle.node.computer import Computer
 from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
+from tangle.node.vouched_rounds import VouchedRounds
 
 INBOX_MAX: Final = 4_096
 """Blocks waiting for verification: several seconds of the largest committee; what is left out is fetched
@@ -127,6 +128,9 @@ class CommitteeDriver:
         self.setting = setting
         key = setting.key
         self.own_index = None if key is None else setting.committee.index_of(key.public_key)
+        self.vouched = VouchedRounds(setting.committee)
+        """How far the committee is, by its signatures."""
+
         self._computer = computer
         self._clock = clock
         self._hooks = hooks
@@ -227,6 +231,7 @@ class CommitteeDriver:
                     self._hooks.on_refused(sender, error)
                     continue
                 self._senders[block.reference] = sender
+                self.vouched.on_word(block.reference.author, block.reference.round)
                 self._handle(self.core.process_block(block, self._clock.now_ms()))
             self._forget_senders()
             await self._save()

@@ -46,6 +46,7 @@ class Survey:
         assert own is not None, "only members of the committee enter it"
         self._peering = peering
         self._setting = driver.setting
+        self._vouched = driver.vouched
         self._own = own
         self._request = GetOwnLatest(0, driver.setting.shard, key.public_key, challenge)
         self._asked: set[PublicKey] = set()
@@ -95,6 +96,8 @@ class Survey:
             known = answer.round > 0
             reference = BlockReference(answer.round, self._own, answer.digest) if known else None
             self._answers.setdefault(answer.voucher, reference)
+            # It had accepted that block, or would not know it.
+            self._vouched.on_word(answer.voucher, answer.round)
 
 
 async def wait_for_entry(
@@ -113,9 +116,12 @@ async def wait_for_entry(
     await survey.run()
     signed = survey.get_signed()
     await catch_up.wait_level()
-    # Only a block with this validator's signature can arrive; what a peer made up never does.
-    with anyio.move_on_after(SHOW_TIMEOUT_S):
-        while not all(driver.core.is_known(reference) for reference in signed):
-            fetcher.want_blocks(signed, None)
-            await anyio.sleep(ASK_INTERVAL_S)
+    # Only a block with this validator's signature can arrive; what a peer made up never does. While this node
+    # is behind it could not be accepted, so that time does not count.
+    patience_s = SHOW_TIMEOUT_S
+    while patience_s > 0 and not all(driver.core.is_known(reference) for reference in signed):
+        fetcher.want_blocks(signed, None)
+        await anyio.sleep(ASK_INTERVAL_S)
+        if catch_up.is_level:
+            patience_s -= ASK_INTERVAL_S
     log.info("entering-committee", own_round=max((reference.round for reference in signed), default=0))

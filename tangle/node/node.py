@@ -96,13 +96,6 @@ class Node:
             on_transactions=self._on_fetched,
             on_blocks=self.on_blocks,
         )
-        self.catch_up = CatchUp(
-            peering=self.peering,
-            shard=self.shard,
-            get_progress=self._get_progress,
-            on_transactions=self._on_fetched,
-            on_blocks=self.on_blocks,
-        )
         self.intake = self._make_intake()
         self.missing = MissingTransactions(
             subdag=self.subdag,
@@ -113,6 +106,14 @@ class Node:
             get_ordered_total=lambda: self.executor.machine.state.ordered_total,
         )
         self.driver = self._make_driver(recovered)
+        self.catch_up = CatchUp(
+            peering=self.peering,
+            shard=self.shard,
+            vouched=self.driver.vouched,
+            get_progress=self._get_progress,
+            on_transactions=self._on_fetched,
+            on_blocks=self.on_blocks,
+        )
         self.responder = Responder(archive, self.subdag, self.driver)
         for block in recovered.committee.blocks:
             # Whoever saw a certificate before the crash does not attest that checkpoint again: what was seen

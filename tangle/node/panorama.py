@@ -109,10 +109,11 @@ class Panorama:
         age_ms = self._compute_age_ms()
         age_max_ms = AGE_MAX_INTERVALS * node.genesis.parameters.checkpoint_interval_ms
         is_taking_part = node.validator_key is None or node.driver.is_proposing
-        lag = max(0, node.catch_up.target_round - node.driver.core.highest_round)
         return (
             ReadinessCheck("peers", reachable >= needed, f"{reachable} of {needed} validators reachable"),
-            ReadinessCheck("synced", node.catch_up.is_level, f"{lag} rounds behind the furthest peer"),
+            ReadinessCheck(
+                "synced", node.catch_up.is_level, f"{node.catch_up.lag_rounds} rounds behind the committee"
+            ),
             ReadinessCheck(
                 "committee", is_taking_part, "taking part" if is_taking_part else "not yet taking part"
             ),

@@ -82,14 +82,14 @@ class Peer:
         with suppress(LaneFull, SessionClosed):
             self.session.send_nowait(message)
 
-    async def request(self, message: Request) -> Response:
-        """Ask and wait for the answer.
+    async def request(self, message: Request, *, timeout_s: float | None = None) -> Response:
+        """Ask and wait for the answer, as long as sessions do where nobody says otherwise.
 
         :raises RequestTimeout, RequestRefused, SessionClosed: there is none.
         """
         self.outstanding += 1
         try:
-            return await self.session.request(message)
+            return await self.session.request(message, timeout_s=timeout_s)
         finally:
             self.outstanding -= 1
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
 from shards.blocks import BlockReference
@@ -12,6 +13,7 @@ from tangle.core.errors import InvalidSignature
 from tangle.core.signing import SigningKey
 from tangle.core.types import Digest, Shard, Signature
 from tangle.net.messages import GetOwnLatest, Hello, OwnLatest, ShardStatus
+from tangle.node.catch_up import LAG_ROUNDS
 from tangle.node.committee_driver import CommitteeSetting
 from tangle.node.vouching import NotValidator, check_voucher, vouch
 from tangle.store.guard_file import MemoryGuard
@@ -38,6 +40,9 @@ def answer_as(world: World, key: SigningKey | None, change: Callable[[OwnLatest]
 
     return answer
 
+
+BOAST = 10**6
+"""A round that nobody has reached."""
 
 OTHERS = (0, 2, 3)
 """Places of those whom the validator asks."""
@@ -97,9 +102,9 @@ async def test_a_validator_that_lost_everything_believes_proven_validators_only(
             tasks.cancel_scope.cancel()
 
 
-async def stand_by(world: World, member: Member, name: str, answer: Answer) -> None:
+async def stand_by(world: World, member: Member, name: str, answer: Answer, told_round: int = 0) -> None:
     async with stranger_at(world, member, name, answer) as stranger:
-        hello = Hello(1, (ShardStatus(Shard(0), 0, 0),), 0, b"rude", True)
+        hello = Hello(1, (ShardStatus(Shard(0), 0, told_round),), 0, b"rude", True)
         await stranger.session.send(hello)
         await anyio.sleep_forever()
 
@@ -130,6 +135,79 @@ async def test_silent_peers_do_not_hold_up_those_who_answer() -> None:
             for number in range(8):
                 tasks.start_soon(stand_by, world, member, f"stranger {number}", lambda _: None)
             await wait_until(lambda: member.node.driver.is_proposing, timeout_s=5)
+            tasks.cancel_scope.cancel()
+
+
+def keep_silent(_: object) -> None:
+    """Of whom nobody ever gets an answer."""
+
+
+async def surround(world: World, member: Member, tasks: TaskGroup) -> None:
+    """Boasters that answer nothing take most places for peers."""
+    for number in range(8):
+        tasks.start_soon(stand_by, world, member, f"stranger {number}", keep_silent, BOAST)
+
+
+async def test_silent_boasters_do_not_keep_a_validator_out() -> None:
+    """Nobody signed that the committee is as far as they say."""
+    async with network_of(4) as world:
+        member = world.members[1]
+        await member.stop()
+        await member.start()
+        async with anyio.create_task_group() as tasks:
+            await surround(world, member, tasks)
+            await wait_until(lambda: member.node.driver.is_proposing, timeout_s=5)
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_validator_that_is_behind_catches_up_among_silent_boasters_before_it_enters() -> None:
+    async with network_of(4) as world:
+        member, other = world.members[1], world.members[0]
+        await wait_all_final(world.members, await send_everywhere(world, 2))
+        await member.stop()
+        (signed,) = (
+            block for block in other.node.driver.core.get_latest_blocks() if block.reference.author == 1
+        )
+        member.lose_disk()
+        member.guard = MemoryGuard()
+        await wait_until(lambda: other.node.driver.core.highest_round > signed.reference.round + 60)
+        met_round = other.node.driver.core.highest_round
+        await member.start()
+        async with anyio.create_task_group() as tasks:
+            await surround(world, member, tasks)
+            await wait_until(lambda: member.node.driver.is_proposing, timeout_s=60)
+            tasks.cancel_scope.cancel()
+        core = member.node.driver.core
+        assert core.highest_round >= met_round - LAG_ROUNDS
+        assert core.is_known(signed.reference)
+        own = next(block for block in core.get_latest_blocks() if block.reference.author == 1)
+        assert own.reference.round >= signed.reference.round
+
+
+async def test_a_validator_without_the_history_that_two_vouch_for_stays_out() -> None:
+    """It is cut off from all others; two validators' words, brought by strangers, say how far it once was."""
+    latest = BlockReference(50, 1, Digest(b"\x05" * 32))
+
+    async with network_of(4) as world:
+        member = world.members[1]
+        settings = [make_setting(world, key) for key in VALIDATORS[2:]]
+
+        def make_answer(setting: CommitteeSetting) -> Answer:
+            return lambda message: (
+                vouch(message, latest, setting) if isinstance(message, GetOwnLatest) else None
+            )
+
+        await member.stop()
+        member.lose_disk()
+        member.guard = MemoryGuard()
+        await world.network.isolate(member.host, "stranger 0", "stranger 1")
+        await member.start()
+        async with anyio.create_task_group() as tasks:
+            for number, setting in enumerate(settings):
+                tasks.start_soon(stand_by, world, member, f"stranger {number}", make_answer(setting))
+            await wait_until(lambda: member.node.driver.vouched.round == latest.round)
+            await anyio.sleep(20)
+            assert not member.node.driver.is_proposing
             tasks.cancel_scope.cancel()
 
 
