@@ -57,8 +57,8 @@ class StoreUnreadable(StoreFault):
     def __init__(self, path: Path, reason: str) -> None:
         self.path = path
         super().__init__(
-            f"cannot open the database {path}: {reason}; restore a backup, "
-            "or move it away and let the node catch up"
+            f"cannot open the database {path}: {reason}; `tangle db check` says what is wrong, "
+            "`tangle db repair` saves what can be saved"
         )
 
 
@@ -82,9 +82,71 @@ class WrongSchema(StoreFault):
         self.path = path
         self.found = found
         self.expected = expected
+        remedy = (
+            "run the version that wrote it, or a newer one"
+            if found > expected
+            else "no step leads from there; run the version that wrote it, or start a new home"
+        )
         super().__init__(
-            f"{path} has schema {found}, this version of the node reads schema {expected}; "
-            "run the version that wrote it, or start a new home"
+            f"{path} has schema {found}, this version of the node reads schema {expected}; {remedy}"
+        )
+
+
+class MigrationBroken(StoreFault):
+    """A step from one schema to the next that writes where it may not: a fault of this program."""
+
+    code = "migration-broken"
+
+    def __init__(self, source: int, table: str) -> None:
+        self.source = source
+        self.table = table
+        super().__init__(
+            f"the step from schema {source} writes where table {table} has yet to be read; nothing of it "
+            "counts: run the version that wrote the database"
+        )
+
+
+class CopyFailed(StoreFault):
+    """A copy of a database that could not be made; what it is a copy of is untouched."""
+
+    code = "copy-failed"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"cannot write the copy {path}: {reason}; the database is as it was")
+
+
+class CopyExists(StoreFault):
+    """Something stands where a copy was to be written."""
+
+    code = "copy-exists"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path} exists already; nothing in it is overwritten, name another place")
+
+
+class ExportDamaged(StoreFault):
+    """A file that is no export, or not as it was written."""
+
+    code = "export-damaged"
+
+    def __init__(self, path: Path, place: int, reason: str) -> None:
+        self.path = path
+        self.place = place
+        self.reason = reason
+        super().__init__(f"{path} cannot be imported: {reason} (byte {place}); nothing was imported")
+
+
+class ExportOfAnotherChain(WrongChain):
+    """An export of another network."""
+
+    def __init__(self, path: Path, found: bytes, expected: bytes) -> None:
+        super().__init__(found, expected)
+        self.path = path
+        self.args = (
+            f"{path} holds chain {found.hex()}, this home is of chain {expected.hex()}; nothing was imported",
         )
 
 

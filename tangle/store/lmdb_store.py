@@ -11,8 +11,7 @@ outlives an await, so LMDB never has to keep old pages. The map grows by doublin
 same thread, at a moment when no transaction is open.
 """
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,15 +19,16 @@ import anyio.to_thread
 import lmdb
 
 from tangle.core.types import ChainId
-from tangle.store.errors import (
-    DiskLow,
-    StorageFailed,
-    StoreOfAnotherChain,
-    StoreUnreadable,
-    WrongSchema,
-)
-from tangle.store.files import sync_directory
+from tangle.store.disk import Disk, SystemDisk
+from tangle.store.errors import DiskLow, StorageFailed
 from tangle.store.group_commit import GROUP_WAIT_MS, GroupCommit
+from tangle.store.lmdb_environment import (
+    LmdbMigrationTarget,
+    check_pairing,
+    open_environment,
+)
+from tangle.store.migrations import MIGRATIONS, Migration, migrate
+from tangle.store.places import HISTORY_PREFIX, LIVE_NAME, finish_swap
 from tangle.store.store import SCHEMA_VERSION, Changes, Environment, StoreStatistics, Table, WriteBatch
 
 FREE_BYTES_MIN: Final = 268_435_456
@@ -40,13 +40,6 @@ MAP_BYTES: Final = 1 << 30
 
 MAP_BYTES_MAX: Final = 1 << 44
 """Largest map, 16 TiB: the address space of a process is 128 TiB."""
-
-READERS_MAX: Final = 16
-"""Reader slots: this process needs one, inspection tools beside it need a few."""
-
-_IDENTITY: Final = b"identity"
-_CHAIN: Final = b"chain"
-_SCHEMA: Final = b"schema"
 
 
 class _MapFull(Exception):
@@ -65,11 +58,13 @@ class LmdbStore:
         root: Path,
         environments: dict[Environment, lmdb.Environment],
         *,
+        disk: Disk,
         free_bytes_min: int,
         group_wait_ms: int,
     ) -> None:
         """Take over opened environments."""
         self._root = root
+        self._disk = disk
         self._environments = environments
         self._tables = {
             table: environments[table.environment].open_db(table.title.encode()) for table in Table
@@ -187,8 +182,7 @@ class LmdbStore:
 
     def _check_space(self, changes: Changes) -> None:
         size = sum(len(value or b"") for entries in changes.values() for value in entries.values())
-        disk = os.statvfs(self._root)
-        free_bytes = disk.f_bavail * disk.f_frsize
+        free_bytes = self._disk.read_room().free_bytes
         if free_bytes < self._free_bytes_min + size:
             raise DiskLow(self._root, free_bytes, self._free_bytes_min + size)
 
@@ -214,78 +208,49 @@ def open_lmdb_store(
     free_bytes_min: int = FREE_BYTES_MIN,
     map_bytes: int = MAP_BYTES,
     group_wait_ms: int = GROUP_WAIT_MS,
+    disk: Disk | None = None,
+    migrations: Sequence[Migration] = MIGRATIONS,
+    newest_schema: int = SCHEMA_VERSION,
 ) -> LmdbStore:
     """Open the databases below ``root``, making them if they are not there.
+
+    Slots of readers that are gone are cleared, tables of an older schema brought up.
 
     Two processes must not open one root: ``tangle.store.home`` sees to that.
 
     :param epoch: numbers the directory of history.
+    :param disk: whose room is watched; that of ``root`` where it is left out.
+    :param migrations: steps from older schemas to ``newest_schema``.
     :raises StoreOfAnotherChain, WrongSchema: made by or for somebody else; nothing was changed.
-    :raises StoreUnreadable: damaged, or not this user's.
+    :raises StoreUnreadable: damaged, truncated, half gone, or not this user's.
     :raises DiskLow: too little free space to begin with.
     """
+    finish_swap(root)
     directories = {
-        Environment.HISTORY: root / f"history-{epoch:08d}",
-        Environment.LIVE: root / "live",
+        Environment.HISTORY: root / f"{HISTORY_PREFIX}{epoch:08d}",
+        Environment.LIVE: root / LIVE_NAME,
     }
+    check_pairing(directories)
     opened: dict[Environment, lmdb.Environment] = {}
     try:
         for name, directory in directories.items():
-            opened[name] = _open_environment(directory, chain, map_bytes)
-        store = LmdbStore(root, opened, free_bytes_min=free_bytes_min, group_wait_ms=group_wait_ms)
+            opened[name] = open_environment(directory, chain, map_bytes)
+        for name, environment in opened.items():  # once it is certain that both are of this chain
+            target = LmdbMigrationTarget(environment, MAP_BYTES_MAX)
+            migrate(target, name, directories[name], migrations, newest=newest_schema)
+        store = LmdbStore(
+            root,
+            opened,
+            disk=disk or SystemDisk(root),
+            free_bytes_min=free_bytes_min,
+            group_wait_ms=group_wait_ms,
+        )
         store._check_space({})
     except BaseException:
         for environment in opened.values():
             environment.close()
         raise
     return store
-
-
-def _open_environment(directory: Path, chain: ChainId, map_bytes: int) -> lmdb.Environment:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data = directory / "data.mdb"
-        size = data.stat().st_size if data.exists() else 0
-        environment = lmdb.open(
-            str(directory),
-            map_size=max(map_bytes, 2 * size),
-            max_dbs=len(Table) + 1,
-            max_readers=READERS_MAX,
-            mode=0o600,
-        )
-    except (lmdb.Error, OSError) as error:
-        raise StoreUnreadable(directory, str(error)) from error
-    try:
-        _check_identity(environment, directory, chain)
-        for path in (
-            directory,
-            directory.parent,
-            directory.parent.parent,
-        ):  # a file is as durable as its name
-            sync_directory(path)
-    except (lmdb.Error, OSError) as error:
-        environment.close()
-        raise StoreUnreadable(directory, str(error)) from error
-    except BaseException:
-        environment.close()
-        raise
-    return environment
-
-
-def _check_identity(environment: lmdb.Environment, directory: Path, chain: ChainId) -> None:
-    """Compare what the environment says about itself, or write it into a new one."""
-    identity = environment.open_db(_IDENTITY)
-    with environment.begin(db=identity) as transaction:
-        found, schema = transaction.get(_CHAIN), transaction.get(_SCHEMA)
-    if found is None or schema is None:
-        with environment.begin(write=True, db=identity) as transaction:
-            transaction.put(_CHAIN, bytes(chain))
-            transaction.put(_SCHEMA, SCHEMA_VERSION.to_bytes(4, "big"))
-        return
-    if found != chain:
-        raise StoreOfAnotherChain(directory, found, chain)
-    if int.from_bytes(schema, "big") != SCHEMA_VERSION:
-        raise WrongSchema(directory, int.from_bytes(schema, "big"), SCHEMA_VERSION)
 
 
 def _place_before(cursor: lmdb.Cursor, stop: bytes | None) -> bool:

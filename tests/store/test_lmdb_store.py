@@ -189,7 +189,7 @@ def test_a_damaged_database_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "live" / "data.mdb").write_bytes(os.urandom(65_536))
     with pytest.raises(StoreUnreadable) as caught:
         open_store(tmp_path)
-    assert caught.value.path == tmp_path / "live"
+    assert caught.value.path == tmp_path / "live" / "data.mdb"
 
 
 def test_a_root_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None:
