@@ -287,15 +287,17 @@ def compute_bundle_id(reference: BundleReference, target: Shard) -> Digest:
 def compute_genesis_references(
     committee: Committee, chain: ChainId, shard: Shard
 ) -> tuple[BlockReference, ...]:
-    """Names of the unsigned blocks of round 0, one of each author, fixed by chain, epoch and shard."""
+    """Names of the unsigned blocks of round 0, one of each author, fixed by chain, epoch and shard, and by
+    the checkpoint that ended the epoch before: whoever builds on them has that checkpoint in common.
+    """
     return tuple(
-        BlockReference(GENESIS_ROUND, author, _compute_genesis_digest(chain, committee.epoch, shard, author))
+        BlockReference(GENESIS_ROUND, author, _compute_genesis_digest(chain, committee, shard, author))
         for author in range(len(committee))
     )
 
 
-def _compute_genesis_digest(chain: ChainId, epoch: int, shard: Shard, author: int) -> Digest:
-    return compute_record_hash(BLOCK, chain, epoch, shard, author)
+def _compute_genesis_digest(chain: ChainId, committee: Committee, shard: Shard, author: int) -> Digest:
+    return compute_record_hash(BLOCK, chain, committee.epoch, shard, author, committee.origin)
 
 
 def _make_block(body: BlockBody, envelope: SignedEnvelope, encoded: bytes) -> Block:
@@ -318,7 +320,7 @@ def _check_ancestors(body: BlockBody, committee: Committee) -> None:
         if ancestor.round >= body.round:
             raise InvalidAncestors(f"an ancestor of round {ancestor.round} in a block of round {body.round}")
         if ancestor.round == GENESIS_ROUND and ancestor.digest != _compute_genesis_digest(
-            body.chain, body.epoch, body.shard, ancestor.author
+            body.chain, committee, body.shard, ancestor.author
         ):
             raise InvalidAncestors(f"an unknown genesis block of author {ancestor.author}")
         if ancestor.round == body.round - 1:

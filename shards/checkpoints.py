@@ -106,6 +106,9 @@ class Checkpoint(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     epoch: Natural
     """Epoch by commit time."""
 
+    committee_epoch: Natural
+    """Epoch of the committee that signs it; an epoch's last checkpoint is of the next one by commit time."""
+
     index: CheckpointIndex
     """Number within the shard; 0 is the genesis checkpoint."""
 

@@ -5,9 +5,10 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from shards.blocks import BlockReference
+from shards.committee import Committee
 from tangle.core.encoding import decode, encode
 from tangle.core.hashing import COMMIT, compute_hash, compute_record_hash
-from tangle.core.types import ChainId, Digest, Milliseconds, Natural, Shard
+from tangle.core.types import ChainId, Digest, Milliseconds, Shard
 
 COMMIT_SIZE_MAX: Final = 4_194_304
 """Longest encoded record in bytes: 256 authors with a commit depth of 256 rounds, once each."""
@@ -20,7 +21,7 @@ class CommitRecord(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     """Number within the epoch and shard, from 1."""
 
     previous: Digest
-    """Digest of the record before; of the first, the digest that names chain, epoch and shard."""
+    """Digest of the record before; of the first, the digest that names chain, epoch, shard and origin."""
 
     timestamp_ms: Milliseconds
     """Commit time: the leader's, never before the previous commit's."""
@@ -50,6 +51,6 @@ def compute_commit_digest(record: CommitRecord) -> Digest:
     return compute_hash(COMMIT, encode(record))
 
 
-def compute_first_commit_digest(chain: ChainId, epoch: Natural, shard: Shard) -> Digest:
+def compute_first_commit_digest(committee: Committee, chain: ChainId, shard: Shard) -> Digest:
     """What the first record of a committee names as the one before it."""
-    return compute_record_hash(COMMIT, chain, epoch, shard)
+    return compute_record_hash(COMMIT, chain, committee.epoch, shard, committee.origin)

@@ -5,10 +5,14 @@ rule is one of the two weights here, so that no other module does this arithmeti
 """
 
 from functools import cached_property, lru_cache
+from typing import Final
 
 from tangle.core.genesis import Validator
 from tangle.core.hashing import LEADER, compute_record_hash
-from tangle.core.types import PublicKey, Shard
+from tangle.core.types import Digest, PublicKey, Shard
+
+NO_ORIGIN: Final = Digest(bytes(32))
+"""Stands where no epoch came before."""
 
 LEADERS_CACHED_MAX = 4096
 """Rounds whose leaders are remembered: more than any commit horizon holds, a few hundred kilobytes."""
@@ -17,9 +21,13 @@ LEADERS_CACHED_MAX = 4096
 class Committee:
     """Validators of one epoch in index order. Immutable."""
 
-    def __init__(self, epoch: int, validators: tuple[Validator, ...]) -> None:
-        """:param validators: at least one; a validator's index is its place here."""
+    def __init__(self, epoch: int, validators: tuple[Validator, ...], origin: Digest = NO_ORIGIN) -> None:
+        """:param validators: at least one; a validator's index is its place here.
+        :param origin: digest of the checkpoint of this shard with which the epoch before ended: what the
+            first blocks stand on. Who only checks signatures does without.
+        """
         self.epoch = epoch
+        self.origin = origin
         self.validators = validators
         self.weights = tuple(validator.weight for validator in validators)
         self.total_weight = sum(self.weights)

@@ -86,7 +86,7 @@ class CommitteeCore:
         self._waiting = WaitingRoom(len(committee))
         rule = make_commit_rule(committee, parameters.leaders_per_round)
         self._committer = Committer(self._dag, committee, rule, self.get_leaders)
-        first_digest = compute_first_commit_digest(chain, committee.epoch, shard)
+        first_digest = compute_first_commit_digest(committee, chain, shard)
         self._linearizer = Linearizer(self._dag, parameters.commit_depth, first_digest)
         self._last_decided = FIRST_SLOT
         self._proposer: Proposer | None = None

@@ -93,14 +93,19 @@ class ProposalNotDue(TangleError):
 
 
 class WouldEquivocate(TangleError):
-    """A second signature for a round at or below the last signed one."""
+    """A second signature for a round at or below the last signed one, or for an earlier epoch."""
 
     code = "would-equivocate"
 
-    def __init__(self, round_number: int, last_round: int) -> None:
+    def __init__(self, epoch: int, round_number: int, last_epoch: int, last_round: int) -> None:
+        self.epoch = epoch
         self.round_number = round_number
+        self.last_epoch = last_epoch
         self.last_round = last_round
-        super().__init__(f"round {round_number} may be signed already: the last signed is {last_round}")
+        super().__init__(
+            f"round {round_number} of epoch {epoch} may be signed already: "
+            f"the last signed is round {last_round} of epoch {last_epoch}"
+        )
 
 
 class SupplyBroken(TangleError):
@@ -113,6 +118,33 @@ class SupplyBroken(TangleError):
         self.held = held
         super().__init__(
             f"genesis + emitted - burned + inflow is {issued} grains but {held} are held; stop and report"
+        )
+
+
+class BrokenEpochChain(TangleError):
+    """A checkpoint that is said to end an epoch, and does not."""
+
+    code = "epoch-chain-broken"
+
+    def __init__(self, epoch: int, reason: str) -> None:
+        self.epoch = epoch
+        self.reason = reason
+        super().__init__(
+            f"epoch {epoch} does not end so: {reason}; get the chain of epochs from another node"
+        )
+
+
+class EpochUnknown(TangleError):
+    """A checkpoint of a committee that nobody told of."""
+
+    code = "epoch-unknown"
+
+    def __init__(self, epoch: int, latest: int) -> None:
+        self.epoch = epoch
+        self.latest = latest
+        super().__init__(
+            f"the committee of epoch {epoch} signed this, and only epochs up to {latest} are known; "
+            "hand in the chain of epochs: tangle epochs export"
         )
 
 

@@ -1,4 +1,5 @@
 """The last-signed guard: a validator never signs two blocks for one slot, whatever its database forgets.
+What it signs only rises in (epoch, round).
 
 The record lives in a small file of its own, synced before a block is sent; this module is its format and
 its one rule. It holds the block too: one that nobody has could never be signed again, and with a third of the
@@ -9,10 +10,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from shards.blocks import BLOCK_SIZE_MAX
+from shards.blocks import BLOCK_SIZE_MAX, GENESIS_ROUND
 from shards.errors import WouldEquivocate
 from tangle.core.encoding import decode, encode
-from tangle.core.types import ChainId, Digest, Natural, Shard
+from tangle.core.types import INTEGER_MAX, ChainId, Digest, Natural, Shard
 
 LAST_SIGNED_SIZE_MAX: Final = BLOCK_SIZE_MAX + 128
 """Longest encoded record in bytes; its other fields need at most 78."""
@@ -45,17 +46,27 @@ def make_last_signed(chain: ChainId, epoch: Natural, shard: Shard) -> LastSigned
     return LastSigned(chain, epoch, shard, 0, Digest(bytes(32)), b"")
 
 
-def advance(record: LastSigned, round_number: int, digest: Digest, block: bytes) -> LastSigned:
+def advance(record: LastSigned, epoch: int, round_number: int, digest: Digest, block: bytes) -> LastSigned:
     """The record after signing a block; unchanged for the block that it names, which may be sent again.
 
+    :param epoch: of the committee; a later one begins with round 1 again.
     :param block: its encoding.
-    :raises WouldEquivocate: the round is not above the last one, and it is another block.
+    :raises WouldEquivocate: (epoch, round) is not above the last one, and it is another block.
     """
-    if (round_number, digest) == (record.round, record.digest):
+    if (epoch, round_number, digest) == (record.epoch, record.round, record.digest):
         return record
-    if round_number <= record.round:
-        raise WouldEquivocate(round_number, record.round)
-    return LastSigned(record.chain, record.epoch, record.shard, round_number, digest, block)
+    if round_number <= GENESIS_ROUND or (epoch, round_number) <= (record.epoch, record.round):
+        raise WouldEquivocate(epoch, round_number, record.epoch, record.round)
+    return LastSigned(record.chain, epoch, record.shard, round_number, digest, block)
+
+
+def get_last_round(record: LastSigned, epoch: int) -> int:
+    """Highest round of ``epoch`` that may have been signed: 0 in one later than the record's, and all of one
+    before it.
+    """
+    if epoch == record.epoch:
+        return record.round
+    return GENESIS_ROUND if epoch > record.epoch else INTEGER_MAX
 
 
 def encode_last_signed(record: LastSigned) -> bytes:

@@ -1,10 +1,12 @@
 """Proofs of transactions: everything that somebody with the genesis alone needs to see that one is final.
 
 The proof holds the transaction, its effect, where both stand under a checkpoint's roots, and the quorum's
-signatures under that checkpoint. Version 1 has one committee, that of the genesis. What an effect says is the
+signatures under that checkpoint. The committee is that of the genesis, or one that the ends of epochs lead to
+from there; these are handed in, because they are the same for all proofs. What an effect says is the
 ledger's affair: here it is an array whose first field is the transaction's id.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -12,6 +14,8 @@ from msgspec import Struct
 from shards.certificates import Certificate, verify_certificate
 from shards.checkpoints import CHECKPOINT_VERSION, Checkpoint, compute_checkpoint_digest
 from shards.committee import Committee
+from shards.epochs import EpochEnd, follow_epochs, make_genesis_committee
+from shards.errors import EpochUnknown
 from tangle.core.encoding import decode, encode
 from tangle.core.errors import InvalidProof, UnsupportedVersion, WrongChain
 from tangle.core.genesis import Genesis, compute_chain_id
@@ -22,7 +26,7 @@ from tangle.core.transactions import (
     decode_transaction,
     verify_transaction_signature,
 )
-from tangle.core.types import Natural
+from tangle.core.types import ChainId, Natural
 
 PROOF_VERSION: Final = 1
 """The only version so far."""
@@ -74,7 +78,10 @@ class ProvenTransaction(Struct, frozen=True):
     """The checkpoint that made it final."""
 
     signers: tuple[int, ...]
-    """Validators of the genesis committee that signed."""
+    """Places in the committee of those that signed."""
+
+    committee: Committee
+    """The committee whose quorum they are."""
 
 
 def encode_transaction_proof(proof: TransactionProof) -> bytes:
@@ -82,12 +89,17 @@ def encode_transaction_proof(proof: TransactionProof) -> bytes:
     return encode(proof)
 
 
-def verify_transaction_proof(data: bytes, genesis: Genesis) -> ProvenTransaction:
+def verify_transaction_proof(
+    data: bytes, genesis: Genesis, ends: Sequence[EpochEnd] = ()
+) -> ProvenTransaction:
     """Check a proof with nothing but the genesis. Whoever changes a byte of it is refused.
 
+    :param ends: ends of epochs, from that of epoch 0 on: those of later epochs need them.
+    :raises BrokenEpochChain: one of them does not hold.
+    :raises EpochUnknown: they do not lead to the committee that signed.
     :raises MalformedEncoding, OversizeEncoding, UnsupportedVersion: not a proof of this version.
     :raises WrongChain, WrongShard, InvalidTransaction, InvalidSignature: of another network, or not signed.
-    :raises InvalidCertificate: no quorum of the genesis committee signed the checkpoint.
+    :raises InvalidCertificate: no quorum of the committee signed the checkpoint.
     :raises InvalidProof: the transaction or its effect is not under the checkpoint.
     """
     proof = decode(TransactionProof, data, limit=PROOF_SIZE_MAX)
@@ -100,13 +112,24 @@ def verify_transaction_proof(data: bytes, genesis: Genesis) -> ProvenTransaction
     if checkpoint.chain != chain:
         raise WrongChain(checkpoint.chain, chain)
     _check_certified(proof)
-    verify_certificate(proof.certificate, Committee(0, genesis.validators), chain, checkpoint.shard)
+    committee = _find_committee(checkpoint, genesis, chain, ends)
+    verify_certificate(proof.certificate, committee, chain, checkpoint.shard)
     transaction = decode_transaction(proof.transaction)
     check_transaction(transaction, chain, genesis.parameters.shard_bits)
     verify_transaction_signature(transaction)
     _check_included(proof, transaction)
     signers = tuple(part.author for part in proof.certificate.signatures)
-    return ProvenTransaction(transaction, proof.effect, checkpoint, signers)
+    return ProvenTransaction(transaction, proof.effect, checkpoint, signers, committee)
+
+
+def _find_committee(
+    checkpoint: Checkpoint, genesis: Genesis, chain: ChainId, ends: Sequence[EpochEnd]
+) -> Committee:
+    committees = follow_epochs(make_genesis_committee(genesis), ends, chain)
+    for committee in committees:
+        if committee.epoch == checkpoint.committee_epoch:
+            return committee
+    raise EpochUnknown(checkpoint.committee_epoch, committees[-1].epoch)
 
 
 def _check_certified(proof: TransactionProof) -> None:

@@ -8,7 +8,7 @@ Grains are conserved: ``held`` grows by every debit and shrinks by every credit 
 the sum over deposits, bonds and escrows of the state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self, assert_never
 
 from poi.market.assignment import StakeReader
@@ -77,7 +77,7 @@ from poi.market.registry import (
     retire_program,
     withdraw_capacity,
 )
-from poi.market.voting import count_vote
+from poi.market.voting import count_vote, move_votes
 from tangle.core.types import Digest, Grains, Milliseconds, PublicKey
 
 
@@ -207,6 +207,15 @@ class Market:
             case _:
                 assert_never(finding)
         return book.take_outcome()
+
+    def change_validators(self, places: Mapping[int, int], moment: Moment) -> Outcome:
+        """Another committee votes from now on; called after ``advance``.
+
+        :param places: the new place of each validator that stays, by its old one.
+        :param moment: its weights are those of the new committee.
+        """
+        move_votes(self._book, places, moment)
+        return self._book.take_outcome()
 
     def advance(self, moment: Moment, read_stake: StakeReader) -> Outcome:
         """Close a checkpoint: end what has run out, assign what waits, move prices. Called once, last.

@@ -35,7 +35,7 @@ from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode
 from tangle.ledger.effects import AccountChange, Effect, Status
 from tangle.ledger.fees import FeeSplit, Market, compute_market, compute_weight, decay_emission, split_fees
 from tangle.ledger.marketplace import MarketClosing, book_movements, compute_market_entry
-from tangle.ledger.state import LedgerState
+from tangle.ledger.state import LedgerState, compute_epoch
 
 
 class ExecutionContext(Struct, frozen=True):
@@ -160,7 +160,7 @@ def finish_checkpoint(
     timestamp_ms = max(state.timestamp_ms, context.timestamp_ms)  # commit times never go back
     load = Market(state.price, state.difficulty, state.window_start_ms, state.window_weight)
     load = compute_market(load, execution.weight, timestamp_ms, parameters)
-    epoch = (timestamp_ms - state.genesis_timestamp_ms) // parameters.epoch_ms
+    epoch = compute_epoch(state, timestamp_ms, parameters)
     finished = replace(
         state,
         ordered_total=state.ordered_total + len(execution.effects),

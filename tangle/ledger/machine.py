@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aivm.backends.protocol import Backend
 from poi.events import ClosedGeneration
@@ -31,13 +32,16 @@ from shards.checkpoints import (
     compute_checkpoint_digest,
 )
 from shards.commits import CommitRecord
-from tangle.core.genesis import Genesis
+from shards.committee import Committee
+from shards.epochs import make_next_committee
+from tangle.core.genesis import Genesis, Validator
 from tangle.core.merkle import compute_merkle_root
 from tangle.core.transactions import Transaction
 from tangle.core.types import ChainId, CheckpointIndex, Digest, Grains, JobId, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
 from tangle.ledger.board import Board, ClosedWork, Earning, StandingEntry
 from tangle.ledger.effects import Effect, encode_effect
+from tangle.ledger.election import Election, find_places, keep_committee
 from tangle.ledger.execution import (
     Execution,
     ExecutionContext,
@@ -52,7 +56,7 @@ from tangle.ledger.marketplace import (
     Marketplace,
     book_movements,
 )
-from tangle.ledger.state import LedgerState, compute_state_digest, link_checkpoint
+from tangle.ledger.state import LedgerState, compute_epoch, compute_state_digest, link_checkpoint
 
 AccountLister = Callable[[], Iterable[tuple[PublicKey, Account]]]
 """Every live account as of the last checkpoint, in the order of keys; read once an epoch."""
@@ -96,6 +100,9 @@ class CheckpointOutcome(Struct, frozen=True):
     market: MarketClosing
     """What happened in the market."""
 
+    next_committee: Committee | None
+    """Whoever goes on after this checkpoint; none unless it is the last one of a committee's epoch."""
+
     @property
     def market_events(self) -> Mapping[Digest, tuple[MarketEvent, ...]]:
         """What happened in the market, by job or program, in order."""
@@ -118,14 +125,22 @@ class ShardMachine:
         list_accounts: AccountLister,
         market_entries: Iterable[Entry] = (),
         rules: MarketRules = DEVNET_RULES,
+        committee: Committee | None = None,
+        election: Election = keep_committee,
     ) -> None:
         """Go on from ``state``.
 
         :param backend: counts scores when a generation closes.
         :param market_entries: what stands on the market's lists, in any order.
         :param rules: those of the market.
+        :param committee: whose commits come next, of the epoch that ``state`` says; the validators of the
+            genesis when it is left out.
+        :param election: asked at an epoch's last checkpoint.
         """
         self.state = state
+        self.committee = committee or Committee(state.committee_epoch, genesis.validators)
+        assert self.committee.epoch == state.committee_epoch, "commits come from the committee of the state"
+        self._election = election
         self._board = Board(genesis, board, backend)
         self._genesis = genesis
         self._parameters = genesis.parameters
@@ -133,8 +148,8 @@ class ShardMachine:
         self._shard = shard
         self._read_account = read_account
         self._list_accounts = list_accounts
-        weights = [validator.weight for validator in genesis.validators]
-        self._marketplace = Marketplace(Market.restore(state.market, market_entries, rules), weights)
+        market = Market.restore(state.market, market_entries, rules)
+        self._marketplace = Marketplace(market, self.committee.weights)
 
     @property
     def board(self) -> tuple[StandingEntry, ...]:
@@ -185,7 +200,8 @@ class ShardMachine:
     def is_checkpoint_due(self, commit: CommitRecord, ordered: int, ballots: int = 0) -> bool:
         """Whether ``commit``, with so many transactions and verdicts, makes a checkpoint."""
         age_ms = commit.timestamp_ms - self.state.timestamp_ms
-        return ordered > 0 or ballots > 0 or age_ms >= self._parameters.checkpoint_interval_ms
+        is_age_due = age_ms >= self._parameters.checkpoint_interval_ms
+        return ordered > 0 or ballots > 0 or is_age_due or self._ends_epoch(commit.timestamp_ms)
 
     def process_commit(
         self,
@@ -205,7 +221,9 @@ class ShardMachine:
         self._book(execution, self._marketplace.count_votes(ballots, moment))
         counted = self._count(execution)
         closing = self._close_generations(execution, moment)
-        market = self._close_market(execution, moment)
+        is_epoch_end = self._ends_epoch(commit.timestamp_ms)
+        elected = self._elect(moment) if is_epoch_end else ()
+        market = self._close_market(execution, moment, elected)
         self._board.end(self.market.list_jobs())
         payments: dict[PublicKey, Grains] = {}
         for each in closing.emission:
@@ -213,9 +231,14 @@ class ShardMachine:
         finished = finish_checkpoint(self.state, execution, self._read_account, context, payments, market)
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
-        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished)
+        if is_epoch_end:
+            finished = replace(finished, state=replace(finished.state, committee_epoch=moment.epoch))
+        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected)
         digest = compute_checkpoint_digest(checkpoint)
         self.state = link_checkpoint(finished.state, digest)
+        next_committee = None
+        if is_epoch_end:
+            self.committee = next_committee = make_next_committee(self.committee, checkpoint)
         return CheckpointOutcome(
             checkpoint=checkpoint,
             digest=digest,
@@ -232,21 +255,36 @@ class ShardMachine:
                 *map(_describe_credit, market.paid),
             ),
             market=market,
+            next_committee=next_committee,
         )
+
+    def _ends_epoch(self, timestamp_ms: int) -> bool:
+        """Whether a commit at this time is the last one of the committee."""
+        return compute_epoch(self.state, timestamp_ms, self._parameters) > self.committee.epoch
+
+    def _elect(self, moment: Moment) -> tuple[Validator, ...]:
+        elected = self._election(self.state, self._parameters, self.committee, moment.epoch)
+        return () if elected == self.committee.validators else elected
 
     def _make_moment(self, commit: CommitRecord) -> Moment:
         state = self.state
         now_ms = max(state.timestamp_ms, commit.timestamp_ms)
-        epoch = (now_ms - state.genesis_timestamp_ms) // self._parameters.epoch_ms
+        epoch = compute_epoch(state, now_ms, self._parameters)
         return self._marketplace.make_moment(state.checkpoint_index + 1, now_ms, epoch, commit.leader.digest)
 
-    def _close_market(self, execution: Execution, moment: Moment) -> MarketClosing:
+    def _close_market(
+        self, execution: Execution, moment: Moment, elected: Sequence[Validator]
+    ) -> MarketClosing:
         changes, read_account = execution.changes, self._read_account
 
         def read_stake(key: PublicKey) -> Grains:
             return (changes.get(key) or read_account(key)).stake
 
         self._book(execution, self._marketplace.advance(moment, read_stake))
+        if elected:
+            places = find_places(self.committee.validators, elected)
+            weights = [validator.weight for validator in elected]
+            self._book(execution, self._marketplace.change_validators(places, weights, moment))
         return self._marketplace.close()
 
     def _book(self, execution: Execution, movements: Iterable[Movement]) -> None:
@@ -258,7 +296,7 @@ class ShardMachine:
             shard=self._shard,
             checkpoint_index=CheckpointIndex(self.state.checkpoint_index + 1),
             timestamp_ms=commit.timestamp_ms,
-            leader=self._genesis.validators[commit.leader.author].public_key,
+            leader=self.committee.validators[commit.leader.author].public_key,
             evaluation_macs=self.get_evaluation_macs,
             is_work_counted=self._board.is_counted,
             call_market=lambda transaction, account, fee: self._marketplace.call(
@@ -293,11 +331,13 @@ class ShardMachine:
         execution: Execution,
         effects_encoded: Sequence[bytes],
         finished: FinishedCheckpoint,
+        elected: tuple[Validator, ...],
     ) -> Checkpoint:
         is_epoch_end = finished.state.epoch != self.state.epoch
         return _build_checkpoint(
             chain=self._chain,
             shard=self._shard,
+            committee_epoch=self.committee.epoch,
             previous=self.state.previous,
             leader=commit.leader,
             state=finished.state,
@@ -305,6 +345,7 @@ class ShardMachine:
             effects_encoded=effects_encoded,
             accounts_root=self._compute_accounts_root(finished.accounts) if is_epoch_end else NO_ROOT,
             models=tuple(entry.model for entry in self.board),
+            next_committee=elected,
         )
 
     def _compute_accounts_root(self, changed: Mapping[PublicKey, Account]) -> Digest:
@@ -324,6 +365,7 @@ def make_genesis_checkpoint(
     return _build_checkpoint(
         chain=chain,
         shard=shard,
+        committee_epoch=state.committee_epoch,
         previous=state.previous,
         leader=BlockReference(GENESIS_ROUND, 0, NO_ROOT),
         state=state,
@@ -331,6 +373,7 @@ def make_genesis_checkpoint(
         effects_encoded=(),
         accounts_root=NO_ROOT,
         models=tuple(entry.model for entry in board),
+        next_committee=(),
     )
 
 
@@ -338,6 +381,7 @@ def _build_checkpoint(
     *,
     chain: ChainId,
     shard: Shard,
+    committee_epoch: int,
     previous: Digest,
     leader: BlockReference,
     state: LedgerState,
@@ -345,12 +389,14 @@ def _build_checkpoint(
     effects_encoded: Sequence[bytes],
     accounts_root: Digest,
     models: tuple[ModelState, ...],
+    next_committee: tuple[Validator, ...],
 ) -> Checkpoint:
     return Checkpoint(
         version=CHECKPOINT_VERSION,
         chain=chain,
         shard=shard,
         epoch=state.epoch,
+        committee_epoch=committee_epoch,
         index=state.checkpoint_index,
         previous=previous,
         leader=leader,
@@ -367,5 +413,5 @@ def _build_checkpoint(
         difficulty=state.difficulty,
         supply=state.supply,
         models=models,
-        next_committee=(),
+        next_committee=next_committee,
     )

@@ -10,6 +10,7 @@ comparisons.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from poi.market.entries import Change, Entry, Shelf
 from poi.market.errors import MarketFault
@@ -137,6 +138,17 @@ class Marketplace:
     def advance(self, moment: Moment, read_stake: Callable[[PublicKey], Grains]) -> tuple[Movement, ...]:
         """End what has run out, assign what waits, move prices."""
         return self._take(self.market.advance(moment, read_stake))
+
+    def change_validators(
+        self, places: Mapping[int, int], weights: Sequence[int], moment: Moment
+    ) -> tuple[Movement, ...]:
+        """Another committee votes from now on; called after ``advance``.
+
+        :param places: the new place of each validator that stays, by its old one.
+        :param weights: of the new validators, in their order.
+        """
+        self._weights = tuple(weights)
+        return self._take(self.market.change_validators(places, replace(moment, weights=self._weights)))
 
     def close(self) -> MarketClosing:
         """What the checkpoint did; the next one begins."""

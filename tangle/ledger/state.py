@@ -17,6 +17,7 @@ from tangle.core.encoding import decode, encode
 from tangle.core.genesis import Genesis
 from tangle.core.hashing import HASH_SIZE, STATE, compute_home_shard, compute_record_hash
 from tangle.core.multiset import STATE_SIZE, MultisetHash
+from tangle.core.parameters import Parameters
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Natural, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 
@@ -48,6 +49,9 @@ class LedgerState(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
     epoch: Natural
     """Number of the epoch of ``timestamp_ms``."""
+
+    committee_epoch: Natural
+    """Epoch of the committee that orders, and signs, the next checkpoint."""
 
     price: Grains
     """Grains per weight that the next checkpoint's transactions pay."""
@@ -101,6 +105,12 @@ def compute_state_digest(state: LedgerState) -> Digest:
     return compute_record_hash(STATE, replace(state, previous=Digest(bytes(HASH_SIZE))))
 
 
+def compute_epoch(state: LedgerState, timestamp_ms: int, parameters: Parameters) -> int:
+    """Number of the epoch of a commit time; before the latest checkpoint's no commit can be."""
+    now_ms = max(state.timestamp_ms, timestamp_ms)
+    return (now_ms - state.genesis_timestamp_ms) // parameters.epoch_ms
+
+
 def link_checkpoint(state: LedgerState, digest: Digest) -> LedgerState:
     """The state once the digest of its checkpoint, which is computed from it, is known."""
     return replace(state, previous=digest)
@@ -133,6 +143,7 @@ def make_genesis_state(
         timestamp_ms=genesis.timestamp_ms,
         genesis_timestamp_ms=genesis.timestamp_ms,
         epoch=0,
+        committee_epoch=0,
         price=parameters.price_floor,
         difficulty=1,
         window_start_ms=genesis.timestamp_ms,

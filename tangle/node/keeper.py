@@ -92,6 +92,7 @@ class Keeper:
         """
         record = advance(
             decode_last_signed(self._guard.record),
+            block.body.epoch,
             block.reference.round,
             block.reference.digest,
             block.encoded,

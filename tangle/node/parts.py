@@ -106,6 +106,7 @@ class NodeParts(Struct, frozen=True):
             list_accounts=list_accounts,
             market_entries=recovered.market_entries,
             rules=self.market_rules,
+            committee=Committee(recovered.state.committee_epoch, self.genesis.validators),
         )
 
     def make_committee_core(

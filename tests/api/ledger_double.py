@@ -331,6 +331,7 @@ class LedgerDouble:
             chain=self.chain,
             shard=SHARD,
             epoch=0,
+            committee_epoch=0,
             index=CheckpointIndex(index),
             previous=self.checkpoints[-1].digest if self.checkpoints else NO_ROOT,
             leader=BlockReference(index, 0, NO_ROOT),

@@ -121,12 +121,15 @@ def verify_proof(encoded: bytes, genesis_encoded: bytes) -> list[Any]:
     if encode(proof) != encoded:
         raise Refused("encoding")
     version, transaction, effect_encoded, ordered, effects, checkpoint, certificate = proof
-    (checkpoint_version, checkpoint_chain, shard, _, checkpoint_index), count = checkpoint[:5], checkpoint[9]
+    checkpoint_version, checkpoint_chain, shard, _, committee_epoch, checkpoint_index = checkpoint[:6]
+    count = checkpoint[10]
     if (version, checkpoint_version, checkpoint_chain) != (1, 1, chain):
         raise Refused("version or chain")
     index, digest, signatures = certificate
     if index != checkpoint_index or digest != hash_plain("tangle/check", checkpoint):
         raise Refused("certificate of another checkpoint")
+    if committee_epoch:
+        raise Refused("the genesis does not tell that committee")
     verify_certificate(index, digest, signatures, [tuple(item) for item in genesis[4]], chain, shard)
     body_encoded, signature = cbor2.loads(transaction)
     body = cbor2.loads(body_encoded)
@@ -137,8 +140,8 @@ def verify_proof(encoded: bytes, genesis_encoded: bytes) -> list[Any]:
     effect = cbor2.loads(effect_encoded)
     if ordered[:2] != effects[:2] or ordered[1] != count or effect[0] != identity:
         raise Refused("places")
-    verify_inclusion(checkpoint[10], identity, ordered)
-    verify_inclusion(checkpoint[11], effect_encoded, effects)
+    verify_inclusion(checkpoint[11], identity, ordered)
+    verify_inclusion(checkpoint[12], effect_encoded, effects)
     return list(effect)
 
 
@@ -176,6 +179,7 @@ def compute_genesis_checkpoint_digest(encoded: bytes, models: Sequence[tuple[byt
         timestamp_ms,
         timestamp_ms,
         0,
+        0,
         price,
         1,
         timestamp_ms,
@@ -190,7 +194,7 @@ def compute_genesis_checkpoint_digest(encoded: bytes, models: Sequence[tuple[byt
     ]
     root = compute_root([])
     leader = [0, 0, zeros]
-    head = [1, chain, 0, 0, 0, zeros, leader, timestamp_ms, 0, 0, root, root, root, []]
+    head = [1, chain, 0, 0, 0, 0, zeros, leader, timestamp_ms, 0, 0, root, root, root, []]
     listed = [
         [job, 0, digest, score, entry[0]]
         for entry, (job, digest, score) in zip(genesis[6], models, strict=True)

@@ -11,6 +11,7 @@ from poi.presets import DIGITS
 from shards.blocks import BlockReference
 from shards.checkpoints import NO_ROOT, check_supply, compute_checkpoint_digest
 from shards.commits import CommitRecord
+from shards.committee import Committee
 from tangle.core.encoding import encode
 from tangle.core.genesis import Allocation, BoardEntry, Genesis, Validator
 from tangle.core.merkle import compute_merkle_root
@@ -20,8 +21,9 @@ from tangle.core.types import Digest, Grains, Milliseconds, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 from tangle.ledger.board import start_board
 from tangle.ledger.effects import Status
+from tangle.ledger.election import Election, keep_committee
 from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint
-from tangle.ledger.state import link_checkpoint, make_genesis_state
+from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
 
 START_MS = 1_000_000
@@ -47,6 +49,7 @@ class Shell:
         parameters: Parameters = MINIMAL,
         *,
         is_reversed: bool = False,
+        election: Election = keep_committee,
     ) -> None:
         """:param is_reversed: accounts are kept and listed the other way round."""
         self.is_reversed = is_reversed
@@ -74,6 +77,7 @@ class Shell:
             backend=BACKEND,
             read_account=lambda key: self.accounts.get(key, EMPTY_ACCOUNT),
             list_accounts=self.list_accounts,
+            election=election,
         )
 
     def list_accounts(self) -> Iterable[tuple[PublicKey, Account]]:
@@ -251,6 +255,50 @@ def test_where_an_epoch_begins_the_root_covers_every_account(is_reversed: bool) 
     assert it.machine.state.emission < emission
     after = it.run(epoch_ms + 1, it.pay("ann", generation=2))
     assert after.checkpoint.accounts_root == NO_ROOT
+
+
+def test_a_commit_that_crosses_into_another_epoch_is_the_committees_last() -> None:
+    it = Shell()
+    within = it.run(MINIMAL.epoch_ms - 1, it.pay("ann"))
+    assert (within.next_committee, within.state.committee_epoch) == (None, 0)
+    crossing = it.make_commit(MINIMAL.epoch_ms)
+    assert it.machine.is_checkpoint_due(crossing, 0), "however young the last checkpoint is"
+    last = it.machine.process_commit(crossing, ())
+    checkpoint = last.checkpoint
+    assert (checkpoint.epoch, checkpoint.committee_epoch, checkpoint.next_committee) == (1, 0, ())
+    assert last.next_committee is it.machine.committee
+    assert (it.machine.committee.epoch, it.machine.committee.origin) == (1, last.digest)
+    assert it.machine.committee.validators == it.genesis.validators
+    after = it.run(MINIMAL.epoch_ms + 500)
+    assert (after.checkpoint.epoch, after.checkpoint.committee_epoch) == (1, 1)
+
+
+def test_an_epoch_without_anybody_is_left_out() -> None:
+    it = Shell()
+    last = it.run(5 * MINIMAL.epoch_ms)
+    assert (last.checkpoint.committee_epoch, it.machine.committee.epoch) == (0, 5)
+
+
+def test_whoever_is_elected_goes_on_and_is_paid_as_leader() -> None:
+    elected = (Validator(get_account("ben"), 3), Validator(get_account("leader"), 1))
+    asked = []
+
+    def elect(
+        state: LedgerState, _parameters: Parameters, committee: Committee, epoch: int
+    ) -> tuple[Validator, ...]:
+        asked.append((state.checkpoint_index, committee.epoch, epoch))
+        return elected
+
+    it = Shell(election=elect)
+    it.run(10, it.pay("ann"))
+    last = it.run(MINIMAL.epoch_ms, it.pay("ann"), author=1)
+    assert last.checkpoint.next_committee == it.machine.committee.validators == elected
+    assert it.get_balance("ben") == 0 < it.get_balance("other leader"), "the old committee led it"
+    it.run(MINIMAL.epoch_ms + 10, it.pay("ann"), author=0)
+    assert it.get_balance("ben") > 0
+    again = it.run(2 * MINIMAL.epoch_ms)
+    assert again.checkpoint.next_committee == (), "the same go on"
+    assert asked == [(1, 0, 1), (3, 1, 2)]
 
 
 def test_work_that_comes_too_late_is_not_counted_but_the_payment_applies() -> None:

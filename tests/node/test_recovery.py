@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from shards.blocks import BlockReference
 from shards.checkpoints import compute_checkpoint_digest
 from shards.commits import CommitRecord, compute_commit_digest, compute_first_commit_digest
+from shards.committee import Committee
 from tangle.core.genesis import compute_chain_id
 from tangle.core.types import CheckpointIndex, Digest, Milliseconds, Shard
 from tangle.node.archive import Archive
@@ -27,7 +28,7 @@ async def test_every_commit_above_the_horizon_comes_back() -> None:
     async with archive_on(MemoryStore()) as archive:
         await found_home(archive)
         batch = WriteBatch()
-        previous = compute_first_commit_digest(CHAIN, 0, Shard(0))
+        previous = compute_first_commit_digest(Committee(0, DEEP.validators), CHAIN, Shard(0))
         for number in range(3_000):
             leader = BlockReference(1 + number // 4, number % 4, Digest(number.to_bytes(32, "big")))
             record = CommitRecord(number + 1, previous, Milliseconds(number), leader, (leader,))

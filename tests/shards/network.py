@@ -104,7 +104,8 @@ class Node:
         limit = self.network.parameters.tips_per_block
         tips, self.tips = self.tips[:limit], self.tips[limit:]
         block, events = self.core.propose(now_ms, tips, (), self.key)
-        self.guard = advance(self.guard, block.reference.round, block.reference.digest, block.encoded)
+        reference = block.reference
+        self.guard = advance(self.guard, block.body.epoch, reference.round, reference.digest, block.encoded)
         self.disk_blocks[block.reference.digest] = block
         self.network.broadcast(self.index, block, now_ms)
         self.handle(events, now_ms)

@@ -56,6 +56,7 @@ def make_checkpoint(committee: Committee, index: int = 1) -> Checkpoint:
         chain=CHAIN,
         shard=SHARD,
         epoch=0,
+        committee_epoch=0,
         index=CheckpointIndex(index),
         previous=Digest(b"\x33" * 32),
         leader=compute_genesis_references(committee, CHAIN, SHARD)[1],
@@ -132,14 +133,14 @@ def make_encodings() -> dict[str, Any]:
     digest = compute_checkpoint_digest(checkpoint)
     commit = CommitRecord(
         index=1,
-        previous=compute_first_commit_digest(CHAIN, 0, SHARD),
+        previous=compute_first_commit_digest(committee, CHAIN, SHARD),
         timestamp_ms=block.body.timestamp_ms,
         leader=block.reference,
         blocks=(block.reference,),
     )
     genesis = compute_genesis_references(committee, CHAIN, SHARD)
     signed = advance(
-        make_last_signed(CHAIN, 0, SHARD), block.reference.round, block.reference.digest, block.encoded
+        make_last_signed(CHAIN, 0, SHARD), 0, block.reference.round, block.reference.digest, block.encoded
     )
     return {
         "genesis_references": [encode(reference).hex() for reference in genesis],

@@ -270,12 +270,13 @@ def test_random_bytes_are_refused(data: bytes) -> None:
         decode_block(data)
 
 
-def test_genesis_references_differ_by_author_epoch_shard_and_chain() -> None:
+def test_genesis_references_differ_by_author_epoch_shard_chain_and_origin() -> None:
     others = [
         compute_genesis_references(COMMITTEE, ChainId(b"another!"), SHARD),
         compute_genesis_references(COMMITTEE, CHAIN, Shard(1)),
         compute_genesis_references(type(COMMITTEE)(1, COMMITTEE.validators), CHAIN, SHARD),
+        compute_genesis_references(type(COMMITTEE)(0, COMMITTEE.validators, Digest(b"o" * 32)), CHAIN, SHARD),
     ]
     digests = {reference.digest for references in [GENESIS, *others] for reference in references}
-    assert len(digests) == 16
+    assert len(digests) == 20
     assert encode(GENESIS[0])

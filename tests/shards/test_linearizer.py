@@ -5,10 +5,10 @@ import pytest
 from shards.commits import compute_commit_digest, compute_first_commit_digest
 from shards.linearizer import Linearizer
 from tangle.core.types import Digest
-from tests.drawing.blocks import CHAIN, SHARD
+from tests.drawing.blocks import CHAIN, SHARD, make_bare_committee
 from tests.drawing.committee import CommitteeDrawing
 
-FIRST = compute_first_commit_digest(CHAIN, 0, SHARD)
+FIRST = compute_first_commit_digest(make_bare_committee(4), CHAIN, SHARD)
 
 
 def commit(linearizer: Linearizer, drawing: CommitteeDrawing, name: str) -> list[str]:
