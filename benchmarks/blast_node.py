@@ -11,7 +11,7 @@ import structlog
 
 from tangle.api.doors import serve_doors
 from tangle.node.config import NodeConfig
-from tangle.node.runtime import run_node
+from tangle.node.runtime import Plan, run_node
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     )
 
     async def run() -> None:
-        await run_node(Path(home), config, None, serve_doors, stop_with_parent=os.getppid())
+        await run_node(Plan(Path(home), config, stop_with_parent=os.getppid()), serve_doors)
 
     if profile:
         with cProfile.Profile() as profiler:

@@ -38,7 +38,7 @@ from tangle.core.encoding import encode
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Allocation, BoardEntry, Genesis
 from tangle.core.parameters import DEVNET, Parameters
-from tangle.core.types import Grains, Milliseconds
+from tangle.core.types import Grains, Milliseconds, Shard
 from tangle.ledger.limits import SubDagLimits
 from tangle.net.addresses import Address
 from tangle.net.network import Network
@@ -275,7 +275,8 @@ class Member:
         others = tuple(f"{other.host}:{PORT}" for other in world.shards[self.shard] if other is not self)
         return NodeParts(
             genesis=world.genesis,
-            config=replace(world.config, name=self.name, shard=self.shard, peer_host=self.host, peers=others),
+            config=replace(world.config, name=self.name, peer_host=self.host, peers=others),
+            shard=Shard(self.shard),
             store=store,
             guard=self.guard,
             computer=world.computer,

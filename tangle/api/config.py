@@ -40,6 +40,9 @@ class ApiConfig(Struct, frozen=True):
     remote_limit: RateLimit = RateLimit(burst=200, per_second=50.0)
     """Bucket of everybody else."""
 
+    is_behind_front: bool = False
+    """Whether the front of a node with several shards asks on behalf of its clients."""
+
     rate_clients_max: int = 10_000
     """Most client addresses remembered by the rate limit; the one seen longest ago is forgotten."""
 

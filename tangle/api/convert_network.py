@@ -12,7 +12,7 @@ from tangle.api.schemas.network import (
     StatusAnswer,
     ValidatorAnswer,
 )
-from tangle.api.wire import HexBytes, HexDigest, Quantity
+from tangle.api.wire import EventId, HexBytes, HexDigest, Quantity
 from tangle.node.views import CommitteeView, Event, PeerView, ReadinessCheck, StatusView, ValidatorView
 
 
@@ -106,7 +106,7 @@ def make_check_answer(check: ReadinessCheck) -> ReadinessCheckAnswer:
 def make_event_answer(event: Event, accounts: AccountCodec) -> EventAnswer:
     """The answer's form of an event."""
     return EventAnswer(
-        id=Quantity(event.id),
+        id=EventId(event.id),
         topic=event.topic,
         shard=event.shard,
         timestamp_ms=Quantity(event.timestamp_ms),

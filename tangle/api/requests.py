@@ -61,7 +61,7 @@ async def read_body(rule: BodyRule, request: web.Request, timeout_s: float) -> A
     found = request.content_type if "Content-Type" in request.headers else ""
     if found not in rule.media_types:
         raise UnsupportedMediaType(found, rule.media_types)
-    data = await _read_bytes(rule.limit, request, timeout_s)
+    data = await read_bytes(rule.limit, request, timeout_s)
     if found != JSON or rule.json is None:
         return data
     try:
@@ -92,7 +92,11 @@ def _add_query(texts: dict[str, str], request: web.Request) -> None:
         texts[name] = text
 
 
-async def _read_bytes(limit: int, request: web.Request, timeout_s: float) -> bytes:
+async def read_bytes(limit: int, request: web.Request, timeout_s: float) -> bytes:
+    """The whole body.
+
+    :raises OversizeBody, BodyTimeout, MalformedBody: too long, too slow, broken off.
+    """
     if (request.content_length or 0) > limit:
         raise OversizeBody(limit)
     body = bytearray()

@@ -15,8 +15,9 @@ from tangle.api.event_frames import EventFilter, make_ending, make_opening, make
 from tangle.api.registry import EVENT_STREAM, Call, Reply, RouteTable
 from tangle.api.schemas.common import ProblemItem
 from tangle.api.schemas.network import EventAnswer
-from tangle.api.wire import Quantity, decode_value
+from tangle.api.wire import EventId, decode_value
 from tangle.core.errors import TangleError
+from tangle.core.types import INTEGER_MAX
 
 routes: Final = RouteTable("events")
 
@@ -53,14 +54,14 @@ class FilterInputs(Struct, frozen=True, forbid_unknown_fields=True):
 class StreamInputs(FilterInputs, frozen=True, forbid_unknown_fields=True):
     """Where a stream begins and what it carries."""
 
-    after: Quantity | None = None
+    after: EventId | None = None
     """Begin after this event; from now on for none. ``Last-Event-ID`` goes before it."""
 
 
 class PageInputs(FilterInputs, frozen=True, forbid_unknown_fields=True):
     """One page of the log."""
 
-    after: Quantity | None = None
+    after: EventId | None = None
     """Begin after this event; with the first for none."""
 
     limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = 100
@@ -105,7 +106,7 @@ def list_events(call: Call[PageInputs, None]) -> Reply:
     context, inputs = call.context, call.inputs
     service, wanted = context.service, _make_filter(call)
     found: list[EventAnswer] = []
-    after, scanned = int(inputs.after or 0), 0
+    after, scanned = min(int(inputs.after or 0), INTEGER_MAX), 0
     while scanned < SCANNED_MAX and len(found) < inputs.limit:
         events = service.get_events(after, min(PAGE_MAX, SCANNED_MAX - scanned))
         for event in events:
@@ -152,7 +153,7 @@ def _get_resume_point(call: Call[StreamInputs, None]) -> int:
     after: int | None = call.inputs.after
     if stated is not None:
         try:
-            after = int(str(decode_value(Quantity, stated)))
+            after = int(str(decode_value(EventId, stated)))
         except ValueError as error:
             raise InvalidRequest((ProblemItem(LAST_EVENT_ID, str(error)),)) from None
     if after is None:

@@ -5,15 +5,17 @@ from typing import Final
 from tangle.api.registry import JSON_BODY_MAX, BodyRule, Call, NoInputs, Reply, RouteTable
 from tangle.api.schemas.forecast import FeeLevelAnswer, FeesAnswer, SimulatedAnswer
 from tangle.api.schemas.transactions import SubmitRequest
+from tangle.api.shard_choice import ShardChoice, check_shard
 from tangle.api.wire import HexDigest, Quantity
 from tangle.node.forecast import FeeLevel, RehearsalView
 
 routes: Final = RouteTable("transactions")
 
 
-@routes.get("/v1/fees", NoInputs, answer=FeesAnswer)
-def get_fees(call: Call[NoInputs, None]) -> Reply:
+@routes.get("/v1/fees", ShardChoice, answer=FeesAnswer)
+def get_fees(call: Call[ShardChoice, None]) -> Reply:
     """The price now, how loaded the shard is, and fee limits that hold for a while."""
+    check_shard(call)
     view = call.context.service.forecast.get_fees()
     answer = FeesAnswer(
         shard=view.shard,

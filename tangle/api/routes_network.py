@@ -13,6 +13,7 @@ from tangle.api.errors import NotReady
 from tangle.api.registry import Call, NoInputs, Reply, RouteTable
 from tangle.api.schemas.common import ProblemItem
 from tangle.api.schemas.network import CommitteeAnswer, HealthAnswer, PeerAnswer, StatusAnswer
+from tangle.api.shard_choice import ShardChoice, check_shard
 
 routes: Final = RouteTable("network")
 
@@ -31,9 +32,10 @@ class ReadyInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """Present, with any value: list the single conditions."""
 
 
-@routes.get("/v1/status", NoInputs, answer=StatusAnswer)
-def get_node_status(call: Call[NoInputs, None]) -> Reply:
+@routes.get("/v1/status", ShardChoice, answer=StatusAnswer)
+def get_node_status(call: Call[ShardChoice, None]) -> Reply:
     """One screen about the node."""
+    check_shard(call)
     page = call.context.get_status()
     return Reply(page.answer, encoded=page.encoded)
 
@@ -44,9 +46,10 @@ def get_committee(call: Call[CommitteeInputs, None]) -> Reply:
     return Reply(make_committee_answer(call.context.service.get_committee(call.inputs.shard)))
 
 
-@routes.get("/v1/peers", NoInputs, answer=tuple[PeerAnswer, ...])
-def list_peers(call: Call[NoInputs, None]) -> Reply:
+@routes.get("/v1/peers", ShardChoice, answer=tuple[PeerAnswer, ...])
+def list_peers(call: Call[ShardChoice, None]) -> Reply:
     """Connected peers."""
+    check_shard(call)
     return Reply(tuple(map(make_peer_answer, call.context.service.get_peers())))
 
 

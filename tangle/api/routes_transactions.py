@@ -33,6 +33,7 @@ from tangle.api.schemas.transactions import (
     SubmittedAnswer,
     TransactionAnswer,
 )
+from tangle.api.shard_choice import ShardChoice, check_shard
 from tangle.api.wire import HexDigest
 from tangle.core.encoding import NO_TAGS, encode
 from tangle.core.errors import MalformedEncoding
@@ -82,7 +83,7 @@ class NeighbourInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """Steps away."""
 
 
-class RecentInputs(Struct, frozen=True, forbid_unknown_fields=True):
+class RecentInputs(ShardChoice, frozen=True, forbid_unknown_fields=True):
     """How many of the latest transactions."""
 
     limit: Annotated[int, Meta(ge=1, le=RECENT_MAX)] = 100
@@ -122,6 +123,7 @@ async def prepare(call: Call[NoInputs, PrepareRequest]) -> Reply:
 @routes.get("/v1/transactions", RecentInputs, answer=tuple[TransactionAnswer, ...])
 def list_transactions(call: Call[RecentInputs, None]) -> Reply:
     """The transactions attached last, oldest first."""
+    check_shard(call)
     views = call.context.service.get_recent(call.inputs.limit)
     return Reply(_make_answers(views, call))
 

@@ -23,6 +23,7 @@ from tangle.api import (
     routes_network,
     routes_transactions,
 )
+from tangle.api.behind_front import trust_front
 from tangle.api.config import ApiConfig
 from tangle.api.connections import ConnectionServer
 from tangle.api.context import ApiContext
@@ -117,7 +118,10 @@ class ApiServer:
         config = self._config
         runners: list[web.ServerRunner] = []
         try:
-            handler = ConnectionServer(self._dispatcher.handle, config)
+            handle = (
+                trust_front(self._dispatcher.handle) if config.is_behind_front else self._dispatcher.handle
+            )
+            handler = ConnectionServer(handle, config)
             api = await self._listen(runners, handler, config.host, config.port)
             metrics = None
             if config.metrics_port is not None:

@@ -18,11 +18,18 @@ Value = TypeVar("Value")
 
 _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,18})", re.ASCII)
 _SIGNED_DECIMAL: Final = re.compile(r"(0|-?[1-9][0-9]{0,18})", re.ASCII)
+_EVENT: Final = re.compile(r"(0|[1-9][0-9]{0,3999})", re.ASCII)
 _HEX: Final = re.compile(r"([0-9a-fA-F]{2})*", re.ASCII)
 
 
 class Quantity(int):
     """An integer from 0 to 2**63 - 1, in JSON a decimal string without leading zeros."""
+
+
+class EventId(int):
+    """An event's number, in JSON a decimal string without leading zeros. Those of a node with several shards
+    hold the numbers of all of them, so they are longer than 64 bits.
+    """
 
 
 class SignedQuantity(int):
@@ -60,6 +67,10 @@ def decode_value(kind: type[Any], value: object) -> object:
         if _DECIMAL.fullmatch(value) is None or int(value) > INTEGER_MAX:
             raise ValueError("Expected a decimal number from 0 to 2**63 - 1")
         return kind(value)
+    if issubclass(kind, EventId):
+        if _EVENT.fullmatch(value) is None:
+            raise ValueError("Expected a decimal number of at most 4000 digits")
+        return kind(value)
     if issubclass(kind, SignedQuantity):
         if _SIGNED_DECIMAL.fullmatch(value) is None or not -INTEGER_MAX - 1 <= int(value) <= INTEGER_MAX:
             raise ValueError("Expected a decimal number from -2**63 to 2**63 - 1")
@@ -77,6 +88,8 @@ def get_value_schema(kind: type[Any]) -> dict[str, Any]:
     """JSON Schema of one of this module's types; the ``schema_hook`` of msgspec."""
     if issubclass(kind, Quantity):
         return {"type": "string", "pattern": "^(0|[1-9][0-9]{0,18})$", "examples": ["1000000000"]}
+    if issubclass(kind, EventId):
+        return {"type": "string", "pattern": "^(0|[1-9][0-9]{0,3999})$", "examples": ["12"]}
     if issubclass(kind, SignedQuantity):
         return {"type": "string", "pattern": "^(0|-?[1-9][0-9]{0,18})$", "examples": ["-42"]}
     if issubclass(kind, HexDigest):
@@ -97,7 +110,7 @@ def encode_cbor(value: object) -> bytes:
 
 
 def _strip_value(value: object) -> int | bytes:
-    if isinstance(value, Quantity | SignedQuantity):
+    if isinstance(value, Quantity | SignedQuantity | EventId):
         return int(value)
     if isinstance(value, HexBytes):
         return bytes(value)

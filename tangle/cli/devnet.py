@@ -8,11 +8,13 @@ from typing import Final
 
 import anyio
 from msgspec import Struct
+from msgspec.structs import replace
 from nacl.utils import random
 
 from tangle.cli.devnet_status import StatusTeller
 from tangle.cli.doctor_command import find_taken_ports
 from tangle.cli.errors import DevnetMismatch, NodeGaveUp, PortsTaken, StartTimeout
+from tangle.cli.genesis_commands import get_shard_bits
 from tangle.cli.homes import FAUCET_KEY_NAME, adopt_genesis, ensure_key, make_home
 from tangle.cli.load import DemoLoad, compute_wallet_count
 from tangle.cli.networks import GENESIS_NAME, read_genesis
@@ -27,7 +29,11 @@ from tangle.node.config import API_PORT, METRICS_PORT, PEER_PORT
 from tangle.node.founding import found_network
 from tangle.store.files import PRIVATE_DIRECTORY_MODE, write_private_file
 from tangle.store.home import Home
+from tangle.wallet.faucet_keys import load_faucet_keys
 from tangle.wallet.keyfile import KeyKind
+
+LOG_NAME: Final = "node.log"
+"""File of a home that its node prints to."""
 
 NODES_MAX: Final = 64
 """Most nodes of one devnet; a machine that runs more is rare, and ports are taken in a row."""
@@ -69,6 +75,12 @@ class Devnet(Struct, frozen=True):
     api_port: int
     """API port of the first; the others follow."""
 
+    shards: int = 1
+    """Shards of the network; every node serves all of them."""
+
+    processes: int = 1
+    """Processes of each node."""
+
     def get_home(self, index: int) -> Path:
         """Home of node ``index``."""
         return self.root / f"node-{index}"
@@ -82,6 +94,10 @@ class Devnet(Struct, frozen=True):
         """Peer port of the first node."""
         return self.api_port + PEER_PORT_OFFSET
 
+    def get_peer_port(self, index: int) -> int:
+        """Peer port of the first shard of node ``index``; those of its other shards follow."""
+        return self.peer_port + index * self.shards
+
     @property
     def metrics_port(self) -> int:
         """Port of the first node's metrics; 0, none, for a devnet beside the usual one."""
@@ -90,7 +106,7 @@ class Devnet(Struct, frozen=True):
     def get_ports(self) -> tuple[int, ...]:
         """Every port that must be free."""
         api = range(self.api_port, self.api_port + self.nodes)
-        peer = range(self.peer_port, self.peer_port + self.nodes)
+        peer = range(self.peer_port, self.peer_port + self.nodes * self.shards)
         return (*api, *peer, *filter(None, (self.metrics_port,)))
 
 
@@ -99,19 +115,34 @@ def create_devnet(devnet: Devnet) -> Genesis:
 
     :raises DevnetMismatch: a devnet of another size is there.
     """
+    bits = get_shard_bits(devnet.shards)
     genesis_path = devnet.root / GENESIS_NAME
     devnet.root.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
     genesis = read_genesis(genesis_path) if genesis_path.exists() else None
     if genesis is not None and len(genesis.validators) != devnet.nodes:
         raise DevnetMismatch(devnet.root, len(genesis.validators), devnet.nodes)
-    faucet = ensure_key(devnet.root / FAUCET_KEY_NAME, KeyKind.FAUCET, NETWORK_NAME, [])
+    if genesis is not None and genesis.parameters.shard_bits != bits:
+        found = 1 << genesis.parameters.shard_bits
+        raise DevnetMismatch(devnet.root, found, devnet.shards, what="shards")
+    ensure_key(devnet.root / FAUCET_KEY_NAME, KeyKind.FAUCET, NETWORK_NAME, [])
+    keys = load_faucet_keys(devnet.root / FAUCET_KEY_NAME, NETWORK_NAME, bits)
+    faucet, *further = [key.public_key for key in keys]
     validators = []
     for index in range(devnet.nodes):
-        made = make_home(devnet.get_home(index), NETWORK_NAME, is_validator=True, settings=SETTINGS)
+        made = make_home(
+            devnet.get_home(index), NETWORK_NAME, is_validator=True, settings=SETTINGS, shard_bits=bits
+        )
         assert made.validator_key is not None, "it was asked for"
         validators.append(made.validator_key)
     if genesis is None:
-        genesis = found_network(NETWORK_NAME, PRESETS["devnet"], validators, faucet, SystemClock().now_ms())
+        genesis = found_network(
+            NETWORK_NAME,
+            replace(PRESETS["devnet"], shard_bits=bits),
+            validators,
+            faucet,
+            SystemClock().now_ms(),
+            further_faucets=further,
+        )
         write_private_file(genesis_path, encode_genesis(genesis))
     for index in range(devnet.nodes):
         adopt_genesis(Home(devnet.get_home(index)), genesis)
@@ -120,14 +151,16 @@ def create_devnet(devnet: Devnet) -> Genesis:
 
 def compute_arguments(devnet: Devnet, index: int) -> tuple[str, ...]:
     """Command line of node ``index``."""
-    peers = [f"127.0.0.1:{devnet.peer_port + other}" for other in range(devnet.nodes) if other != index]
+    peers = [f"127.0.0.1:{devnet.get_peer_port(other)}" for other in range(devnet.nodes) if other != index]
+    hosting = ("--processes", str(devnet.processes)) if devnet.shards > 1 else ()
     return (
         "up",
         *("--home", str(devnet.get_home(index))),
         *("--name", f"node-{index}"),
         *("--api-port", str(devnet.api_port + index)),
-        *("--peer-port", str(devnet.peer_port + index)),
+        *("--peer-port", str(devnet.get_peer_port(index))),
         *("--metrics-port", "0" if index else str(devnet.metrics_port)),
+        *hosting,
         *("--workers", "1"),
         *("--kernel-cache", str(devnet.root / "kernels")),
         *("--faucet-key", str(devnet.root / FAUCET_KEY_NAME)),
@@ -145,7 +178,7 @@ async def run_devnet(devnet: Devnet, load: float, teller: StatusTeller) -> None:
     await _wait_ports(devnet)
     create_devnet(devnet)
     nodes = [
-        NodeProcess(f"node-{index}", compute_arguments(devnet, index), devnet.get_home(index) / "node.log")
+        NodeProcess(f"node-{index}", compute_arguments(devnet, index), devnet.get_home(index) / LOG_NAME)
         for index in range(devnet.nodes)
     ]
     async with anyio.create_task_group() as tasks:
@@ -216,7 +249,7 @@ async def _wait_ready(devnet: Devnet, nodes: Sequence[NodeProcess]) -> None:
                     await anyio.sleep(POLL_S)
             ready += 1
         return
-    raise StartTimeout(nodes[ready].name, READY_TIMEOUT_S, nodes[ready].log_path)
+    raise StartTimeout(nodes[ready].name, READY_TIMEOUT_S, devnet.get_home(ready) / LOG_NAME)
 
 
 async def _is_ready(client: TangleClient) -> bool:

@@ -1,12 +1,16 @@
 """``tangle devnet``: a network of your own on this machine."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleGroup
 from tangle.node.config import API_PORT
+
+PORT_MAX: Final = 65_535
+"""Highest TCP port."""
 
 
 @click.group(cls=TangleGroup)
@@ -36,8 +40,30 @@ def devnet() -> None:
     show_default=True,
     help="API port of the first node; the others follow, peer ports lie 1335 higher.",
 )
+@click.option(
+    "--shards",
+    type=click.Choice(["1", "2", "4", "8"]),
+    default="1",
+    show_default=True,
+    help="Shards of the network; every node serves all of them.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="Processes that each node spreads its shards over.",
+)
 @pass_context
-def devnet_up(context: CommandContext, nodes: int, load: float, root: Path | None, port_base: int) -> None:
+def devnet_up(
+    context: CommandContext,
+    nodes: int,
+    load: float,
+    root: Path | None,
+    port_base: int,
+    shards: str,
+    processes: int,
+) -> None:
     """Run several validators with a faucet and a modest load, until Ctrl-C.
 
     A second start goes on where the first was. A node that dies is started again. With --json, one object a
@@ -47,4 +73,7 @@ def devnet_up(context: CommandContext, nodes: int, load: float, root: Path | Non
     from tangle.cli.devnet_status import StatusTeller
 
     place = (root or context.home / "devnet").absolute()
-    run_async(run_devnet, Devnet(place, nodes, port_base), load, StatusTeller(context))
+    devnet = Devnet(place, nodes, port_base, int(shards), processes)
+    if max(devnet.get_ports()) > PORT_MAX:
+        raise click.UsageError("--port-base: the last node's ports would lie above 65535.")
+    run_async(run_devnet, devnet, load, StatusTeller(context))

@@ -78,13 +78,13 @@ class DevnetMismatch(TangleError):
 
     code = "devnet-mismatch"
 
-    def __init__(self, root: Path, found: int, wanted: int) -> None:
+    def __init__(self, root: Path, found: int, wanted: int, what: str = "nodes") -> None:
         self.root = root
         self.found = found
         self.wanted = wanted
         super().__init__(
-            f"{root} holds a devnet of {found} nodes, asked for are {wanted}; start it with --nodes {found}, "
-            f"or choose another place with --home"
+            f"{root} holds a devnet of {found} {what}, asked for are {wanted}; "
+            f"start it with --{what} {found}, or choose another place with --home"
         )
 
 
@@ -113,6 +113,17 @@ class NodeGaveUp(TangleError):
         self.name = name
         self.reason = reason
         super().__init__(f"{name} does not start: {reason}")
+
+
+class ShardsRefused(TangleError):
+    """A process of a node with several shards does not go on."""
+
+    code = "shards-refused"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"the process of {name} does not go on: {reason}")
 
 
 class StartTimeout(TangleError):

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from poi.job import compute_job_id, decode_job
 from tangle.cli.amounts import format_amount
@@ -35,6 +37,25 @@ class PublicKeyType(click.ParamType[PublicKey]):
         return PublicKey(data)
 
 
+SHARD_COUNTS: Final = tuple(str(1 << bits) for bits in range(9))
+"""How many shards a network can have."""
+
+shards_option = click.option(
+    "--shards",
+    type=click.Choice(SHARD_COUNTS),
+    default="1",
+    show_default=True,
+    callback=lambda _context, _parameter, value: int(value),
+    help="Shards of the network that is founded.",
+)
+"""Into how many shards a new network is split."""
+
+
+def get_shard_bits(shards: int) -> int:
+    """The parameter of a network with so many shards, a power of two."""
+    return shards.bit_length() - 1
+
+
 @click.group(cls=TangleGroup)
 def genesis() -> None:
     """The document that a network starts from."""
@@ -53,7 +74,14 @@ def genesis() -> None:
     required=True,
     help="Public key of a member of the committee; once for each.",
 )
-@click.option("--faucet", type=PublicKeyType(), help="Account that the first coins belong to.")
+@click.option(
+    "--faucet",
+    "faucets",
+    type=PublicKeyType(),
+    multiple=True,
+    help="Account that the first coins belong to; several share them, such as one in each shard.",
+)
+@shards_option
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write."
 )
@@ -63,7 +91,8 @@ def create_genesis(
     name: str,
     preset: str,
     validators: tuple[PublicKey, ...],
-    faucet: PublicKey | None,
+    faucets: tuple[PublicKey, ...],
+    shards: int,
     output: Path,
 ) -> None:
     """Found a network of the named validators, and write its genesis for all of them."""
@@ -71,7 +100,16 @@ def create_genesis(
         raise click.UsageError("--name takes 1 to 32 printable ASCII characters.")
     if len(set(validators)) != len(validators):
         raise click.UsageError("--validator: each validator is named once.")
-    founded = found_network(name, PRESETS[preset], validators, faucet, SystemClock().now_ms())
+    if len(set(faucets)) != len(faucets):
+        raise click.UsageError("--faucet: each account is named once.")
+    founded = found_network(
+        name,
+        replace(PRESETS[preset], shard_bits=get_shard_bits(shards)),
+        validators,
+        faucets[0] if faucets else None,
+        SystemClock().now_ms(),
+        further_faucets=faucets[1:],
+    )
     write_genesis(output, founded)
     _emit_genesis(context, founded)
 
@@ -132,6 +170,7 @@ def _emit_genesis(context: CommandContext, shown: Genesis) -> None:
             for entry in shown.allocations
         )
         or "none",
+        "shards": 1 << shown.parameters.shard_bits,
         "jobs": "\n".join(
             f"{compute_job_id(job).hex()}  layers {'-'.join(map(str, job.sizes))}" for job in jobs
         ),

@@ -11,7 +11,9 @@ from tangle.cli.config_file import render_template
 from tangle.cli.errors import GenesisDiffers
 from tangle.cli.networks import describe_network, read_genesis
 from tangle.core.genesis import Genesis, encode_genesis
-from tangle.core.types import PublicKey
+from tangle.core.hashing import compute_home_shard
+from tangle.core.signing import SigningKey
+from tangle.core.types import PublicKey, Shard
 from tangle.store.files import PRIVATE_DIRECTORY_MODE, write_private_file
 from tangle.store.guard_file import open_guard_file
 from tangle.store.home import Home
@@ -37,12 +39,16 @@ class MadeHome(Struct, frozen=True):
     """Names of the files that were missing and are there now."""
 
 
-def make_home(path: Path, chain: str, *, is_validator: bool, settings: Mapping[str, object]) -> MadeHome:
+def make_home(
+    path: Path, chain: str, *, is_validator: bool, settings: Mapping[str, object], shard_bits: int = 0
+) -> MadeHome:
     """Make what is missing of a home, and check the keys that are there. No key is ever overwritten.
 
     :param chain: name of the network, as in its genesis.
     :param is_validator: also make a validator's key; one that is there is kept in any case.
     :param settings: stand uncommented in a new ``config.toml``.
+    :param shard_bits: of the network that is being founded: a new validator's account lives in shard 0, where
+        the market takes its bonds.
     :raises KeyFileError: a key is damaged, unsafe, or of another network.
     :raises OSError, TangleError: the system refuses to write.
     """
@@ -57,22 +63,26 @@ def make_home(path: Path, chain: str, *, is_validator: bool, settings: Mapping[s
         if not home.validator_key.exists() and not home.validator_state.exists():
             # Before the key: a key without its record of what it signed must not be put to work.
             open_guard_file(home.validator_state, create=True)
-        validator_key = ensure_key(home.validator_key, KeyKind.VALIDATOR, chain, made)
+        validator_key = ensure_key(home.validator_key, KeyKind.VALIDATOR, chain, made, shard_bits=shard_bits)
     if not home.config.exists():
         write_private_file(home.config, render_template(settings).encode())
         made.append(home.config.name)
     return MadeHome(home, node_key, validator_key, tuple(made))
 
 
-def ensure_key(path: Path, kind: KeyKind, chain: str, made: list[str]) -> PublicKey:
+def ensure_key(path: Path, kind: KeyKind, chain: str, made: list[str], *, shard_bits: int = 0) -> PublicKey:
     """The public key in a key file, which is made when it is missing; then its name is added to ``made``.
 
+    :param shard_bits: a new key's account lives in shard 0 of so many.
     :raises KeyFileError: what is there is no key of this kind for this chain.
     """
     if path.exists():
         return load_key_file(path, kind, chain).public_key
     made.append(path.name)
-    return generate_key_file(path, kind, chain, random(SEED_SIZE))
+    seed = random(SEED_SIZE)
+    while compute_home_shard(SigningKey(seed).public_key, shard_bits) != 0:
+        seed = random(SEED_SIZE)
+    return generate_key_file(path, kind, chain, seed)
 
 
 def adopt_genesis(home: Home, genesis: Genesis) -> bool:
@@ -85,5 +95,16 @@ def adopt_genesis(home: Home, genesis: Genesis) -> bool:
         if encode_genesis(found) != encode_genesis(genesis):
             raise GenesisDiffers(home.path, describe_network(found), describe_network(genesis))
         return False
+    if genesis.parameters.shard_bits and home.validator_key.exists():
+        for shard in range(1 << genesis.parameters.shard_bits):
+            _make_guard(home.get_part(Shard(shard)))
     write_private_file(home.genesis, encode_genesis(genesis))
     return True
+
+
+def _make_guard(part: Home) -> None:
+    """What a validator's key signed in one of several shards: nothing yet. One that is there is kept."""
+    part.data.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+    part.data.parent.chmod(PRIVATE_DIRECTORY_MODE)
+    if not part.validator_state.exists():
+        open_guard_file(part.validator_state, create=True)

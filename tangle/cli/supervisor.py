@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -39,15 +40,18 @@ class NodeProcess:
     """One node under supervision."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], log_path: Path, *, program: Sequence[str] = TANGLE
+        self, name: str, arguments: Sequence[str], log_path: Path | None, *, program: Sequence[str] = TANGLE
     ) -> None:
         """:param arguments: of the ``tangle`` command.
-        :param log_path: gets everything that the node prints.
+        :param log_path: gets everything that the node prints; this process's own output for none.
         """
         self.name = name
         self.log_path = log_path
         self.restarts = 0
         self.gave_up: str | None = None
+        self.given_up = anyio.Event()
+        """Set together with the reason, ``gave_up``."""
+
         self._command = [*program, *arguments]
         self._process: Process | None = None
 
@@ -62,9 +66,8 @@ class NodeProcess:
             while True:
                 status = await self._run_once()
                 if status == ExitStatus.USAGE or self.restarts >= RESTARTS_MAX:
-                    self.gave_up = (
-                        _read_last_line(self.log_path) or f"exit status {status}; see {self.log_path}"
-                    )
+                    self.gave_up = self._explain(status)
+                    self.given_up.set()
                     await anyio.sleep_forever()
                 self.restarts += 1
                 await anyio.sleep(RESTART_DELAY_S)
@@ -72,14 +75,22 @@ class NodeProcess:
             with anyio.CancelScope(shield=True):
                 await self._stop()
 
+    def _explain(self, status: int) -> str:
+        if self.log_path is None:
+            return f"exit status {status}; its own last line, above, says why"
+        return _read_last_line(self.log_path) or f"exit status {status}; see {self.log_path}"
+
     async def _run_once(self) -> int:
-        _put_long_log_aside(self.log_path)
-        with self.log_path.open("ab") as log:
+        with ExitStack() as opened:
+            log = None
+            if self.log_path is not None:
+                _put_long_log_aside(self.log_path)
+                log = opened.enter_context(self.log_path.open("ab"))
             self._process = await anyio.open_process(
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=None if log is None else subprocess.STDOUT,
                 # Ctrl-C must not reach the nodes: the load is stopped before them.
                 start_new_session=True,
             )

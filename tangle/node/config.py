@@ -40,7 +40,7 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Address the peer port listens on."""
 
     peer_port: Port = PEER_PORT
-    """Port of the peer protocol; 0 picks a free one."""
+    """Port of the peer protocol; 0 picks a free one. Shard n listens n ports higher."""
 
     metrics_port: Port = METRICS_PORT
     """Port of the metrics on loopback; 0 turns them off."""
@@ -51,17 +51,33 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     cors_origins: tuple[str, ...] = ()
     """Origins whose web pages may use the API, as ``https://host``; none by default."""
 
-    shard: Annotated[int, Meta(ge=0, le=255)] = 0
-    """Shard that this node serves."""
+    shards: tuple[Annotated[int, Meta(ge=0, le=255)], ...] = ()
+    """Shards that this node serves, in a network of several; none named means all."""
+
+    shard_processes: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Processes that the shards are spread over; 1 keeps them all in one."""
 
     peers: tuple[str, ...] = ()
-    """Peers to keep connected to, as ``host:port``."""
+    """Peers to keep connected to, as ``host:port``; shard n of them is looked for n ports higher."""
 
     peers_max: Annotated[int, Meta(ge=1, le=1_000)] = 64
     """Most peers connected at a time."""
 
     peers_target: Annotated[int, Meta(ge=0, le=1_000)] = 16
     """Peers below which addresses heard from others are dialled too; 0 dials the configured ones only."""
+
+    upload_bytes_per_s: Annotated[int, Meta(ge=0)] = 0
+    """Most bytes sent to all peers together in a second; 0 for no cap. What is under 131072 counts as that.
+    Committee blocks are counted and never held up."""
+
+    upload_peer_bytes_per_s: Annotated[int, Meta(ge=0)] = 0
+    """The same to each peer."""
+
+    download_bytes_per_s: Annotated[int, Meta(ge=0)] = 0
+    """Most bytes read from all peers together in a second; 0 for no cap, as above."""
+
+    download_peer_bytes_per_s: Annotated[int, Meta(ge=0)] = 0
+    """The same from each peer."""
 
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
     """Worker processes; 0 means one for each core but one."""

@@ -25,16 +25,21 @@ def found_network(
     validators: Sequence[PublicKey],
     faucet: PublicKey | None,
     timestamp_ms: int,
+    *,
+    further_faucets: Sequence[PublicKey] = (),
 ) -> Genesis:
     """A genesis with equal validators, and handwritten digits as the standing job.
 
     :param faucet: where there is one, it has its supply, and validators can put up bonds from the start;
         nobody has anything otherwise.
+    :param further_faucets: accounts that share its supply, so that the faucet has one in every shard.
     """
     allocations: tuple[Allocation, ...] = ()
     if faucet is not None:
-        funded = tuple(Allocation(key, VALIDATOR_SUPPLY) for key in validators if key != faucet)
-        allocations = (Allocation(faucet, FAUCET_SUPPLY), *funded)
+        faucets = (faucet, *further_faucets)
+        portion = Grains(FAUCET_SUPPLY // len(faucets))
+        funded = tuple(Allocation(key, VALIDATOR_SUPPLY) for key in validators if key not in faucets)
+        allocations = (*(Allocation(key, portion) for key in faucets), *funded)
     return Genesis(
         version=GENESIS_VERSION,
         name=name.encode("ascii"),

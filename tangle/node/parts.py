@@ -17,11 +17,11 @@ from tangle.ledger.accounts import AccountReader
 from tangle.ledger.machine import AccountLister, ShardMachine
 from tangle.net.addresses import Address, parse_address
 from tangle.net.network import Network
-from tangle.node.archive import Archive
 from tangle.node.clock import Clock
 from tangle.node.computer import Computer
 from tangle.node.config import NodeConfig
-from tangle.node.peering import PeerHooks, Peering, PeeringConfig
+from tangle.node.peer_memory import StoredPeers
+from tangle.node.peering import Caps, PeerHooks, Peering, PeeringConfig
 from tangle.node.randomness import Randomness
 from tangle.node.recovery import Recovered
 from tangle.store.guard_file import Guard
@@ -32,6 +32,9 @@ PROTOCOL_VERSION: Final = 1
 
 EPOCH: Final = 0
 """The one committee epoch that runs today."""
+
+MARKET_SHARD: Final = Shard(0)
+"""Where the job market is: nodes of other shards have no rooms for it."""
 
 
 class NodeParts(Struct, frozen=True):
@@ -56,10 +59,8 @@ class NodeParts(Struct, frozen=True):
     market_rules: MarketRules = DEVNET_RULES
     """Numbers of the job market, the same in every node of a network; simulations have faster ones."""
 
-    @property
-    def shard(self) -> Shard:
-        """The one that this node serves."""
-        return Shard(self.config.shard)
+    shard: Shard = Shard(0)
+    """The one that this node serves."""
 
     def find_validator_key(self, committee: Committee) -> SigningKey | None:
         """The key that this node signs blocks with; none where it is not of the committee."""
@@ -68,7 +69,7 @@ class NodeParts(Struct, frozen=True):
             return None
         return key
 
-    def make_peering(self, chain: ChainId, hooks: PeerHooks, archive: Archive) -> Peering:
+    def make_peering(self, chain: ChainId, hooks: PeerHooks) -> Peering:
         """The sessions with other nodes, not running yet."""
         config = self.config
         return Peering(
@@ -78,13 +79,20 @@ class NodeParts(Struct, frozen=True):
                 peers=tuple(parse_address(peer) for peer in config.peers),
                 peers_max=config.peers_max,
                 peers_target=config.peers_target,
+                caps=Caps(
+                    upload=config.upload_bytes_per_s,
+                    download=config.download_bytes_per_s,
+                    upload_peer=config.upload_peer_bytes_per_s,
+                    download_peer=config.download_peer_bytes_per_s,
+                ),
             ),
             chain=chain,
             shard=self.shard,
             key=self.node_key,
             randomness=self.randomness,
             hooks=hooks,
-            addresses=archive,
+            clock=self.clock,
+            store=StoredPeers(self.store),
         )
 
     def make_machine(

@@ -69,7 +69,7 @@ class HomeOfAnotherShard(TangleError):
         self.held = held
         self.wanted = wanted
         super().__init__(
-            f"this home follows shard {held}, not {wanted}; set shard = {held}, or use another home"
+            f"the database of shard {wanted} holds shard {held}; directories of shards are not to be swapped"
         )
 
 

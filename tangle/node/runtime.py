@@ -4,19 +4,24 @@ order.
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
 from poi.job import decode_job
 from tangle.core.genesis import Genesis, compute_chain_id, decode_genesis
 from tangle.core.signing import SigningKey
+from tangle.core.types import Shard
+from tangle.net.addresses import parse_address
 from tangle.net.network import TcpNetwork
 from tangle.node.blob_metrics import BlobCollector
 from tangle.node.blobs import BlobRoom, open_blob_room
@@ -29,7 +34,7 @@ from tangle.node.jobs.room import JobsRoom
 from tangle.node.metrics import make_registry
 from tangle.node.node import Node, open_node
 from tangle.node.panorama import About, Panorama
-from tangle.node.parts import NodeParts
+from tangle.node.parts import MARKET_SHARD, NodeParts
 from tangle.node.process_computer import ProcessComputer
 from tangle.node.randomness import SystemRandomness
 from tangle.node.replicas.opening import open_replicas
@@ -37,9 +42,11 @@ from tangle.node.replicas.room import ReplicaRoom
 from tangle.node.sandbox.pool import PoolSettings, ProgramPool, open_program_pool
 from tangle.node.service import Service
 from tangle.store.blob_files import DiskBlobFiles
+from tangle.store.errors import HomeInUse
 from tangle.store.guard_file import GuardFile, MemoryGuard, open_guard_file
 from tangle.store.home import Home, hold_home, open_home
 from tangle.store.lmdb_store import LmdbStore, open_lmdb_store
+from tangle.wallet.faucet_keys import load_faucet_keys
 from tangle.wallet.keyfile import KeyKind, load_key_file
 
 DISTRIBUTION: Final = "tangle-node"
@@ -48,8 +55,11 @@ DISTRIBUTION: Final = "tangle-node"
 PARENT_CHECK_S: Final = 1.0
 """How often a supervised node looks whether its supervisor is still alive."""
 
-ServeDoors = Callable[[Service, NodeConfig, TaskGroup], Awaitable[None]]
-"""Starts the API over a running node's service; handed in, because doors are on a higher floor."""
+LOCK_PATIENCE_S: Final = 10.0
+"""How long a process of a node waits for a shard that another process still holds."""
+
+LOCK_LOOK_S: Final = 0.2
+"""Pause between two tries."""
 
 log = structlog.get_logger("runtime")
 
@@ -62,91 +72,154 @@ def get_version() -> str:
         return "0+source"
 
 
-async def run_node(
-    path: Path,
-    config: NodeConfig,
-    faucet_key: Path | None,
-    serve_doors: ServeDoors,
-    *,
-    stop_with_parent: int | None,
-) -> None:
-    """Run the node at home ``path`` until SIGINT or SIGTERM.
+class Doors(Protocol):
+    """Starts the API over a running node's service; handed in, because doors are on a higher floor."""
 
-    :param stop_with_parent: id of the process that started this one; the node also stops when that is gone.
+    async def __call__(self, service: Service, config: NodeConfig, tasks: TaskGroup) -> None:
+        """Return when the doors listen."""
+
+
+class Plan(Struct, frozen=True):
+    """What one process runs, and how it ends."""
+
+    home: Path
+    """The node's home."""
+
+    config: NodeConfig
+    """Settings of the node."""
+
+    faucet_key: Path | None = None
+    """Key file of the faucet, where it is served."""
+
+    shards: tuple[Shard, ...] | None = None
+    """Shards of this process in a network of several; none where the network has one."""
+
+    stop_with_parent: int | None = None
+    """Id of the process that started this one; the node also stops when that is gone."""
+
+
+class _Process(Struct, frozen=True):
+    """What the nodes of one process share."""
+
+    plan: Plan
+    genesis: Genesis
+    computer: ProcessComputer
+    programs: ProgramPool
+    faucets: tuple[SigningKey, ...]
+    """The faucet's keys by shard; empty where none is served."""
+
+    serve_doors: Doors
+
+
+async def run_node(
+    plan: Plan, serve_doors: Doors, run_beside: Callable[[TaskGroup], Awaitable[None]] | None = None
+) -> None:
+    """Run the node of a home, or some shards of it, until SIGINT or SIGTERM.
+
+    :param run_beside: starts what belongs to the same process once every node's doors are open.
     :raises TangleError: the home cannot be used, or the node had to stop; the message says what to do.
     """
-    home = open_home(path)
-    with hold_home(home):
-        genesis = decode_genesis(home.genesis.read_bytes())
-        name = genesis.name.decode("ascii", "replace")
-        faucet = None if faucet_key is None else load_key_file(faucet_key, KeyKind.FAUCET, name)
+    home, config = open_home(plan.home), plan.config
+    genesis = decode_genesis(home.genesis.read_bytes())
+    parts = (home,) if plan.shards is None else tuple(map(home.get_part, plan.shards))
+    async with AsyncExitStack() as held:
+        for part in parts:
+            await _hold(part, held, is_child=plan.stop_with_parent is not None)
+        name, bits = genesis.name.decode("ascii", "replace"), genesis.parameters.shard_bits
+        faucets = () if plan.faucet_key is None else load_faucet_keys(plan.faucet_key, name, bits)
         computer = _make_computer(home, config, genesis)
-        store = open_lmdb_store(
-            home.database, compute_chain_id(genesis), free_bytes_min=config.free_disk_min_bytes
-        )
+        held.callback(computer.close)
+        programs = await held.enter_async_context(open_program_pool(_make_pool_settings(home, config)))
+        process = _Process(plan, genesis, computer, programs, faucets, serve_doors)
+        stores = {part: _open_store(part, config, genesis) for part in parts}
+        for store in stores.values():
+            held.callback(store.close)
+        await _run(process, stores, run_beside)
+
+
+async def _hold(part: Home, held: AsyncExitStack, *, is_child: bool) -> None:
+    # Processes of a node that was killed a moment ago notice within a second that they are orphans.
+    deadline_s = anyio.current_time() + (LOCK_PATIENCE_S if is_child else 0)
+    while True:
         try:
-            parts = _make_parts(home, config, genesis, store, computer)
-            blob_files = DiskBlobFiles(home.blobs)
-            async with open_program_pool(_make_pool_settings(home, config)) as programs:
-                await _run(
-                    parts,
-                    computer,
-                    store,
-                    blob_files,
-                    programs,
-                    faucet,
-                    serve_doors,
-                    stop_with_parent=stop_with_parent,
-                )
-        finally:
-            computer.close()
-            store.close()
+            held.enter_context(hold_home(part))
+            return
+        except HomeInUse:
+            if anyio.current_time() >= deadline_s:
+                raise
+        await anyio.sleep(LOCK_LOOK_S)
+
+
+def _open_store(part: Home, config: NodeConfig, genesis: Genesis) -> LmdbStore:
+    return open_lmdb_store(
+        part.database, compute_chain_id(genesis), free_bytes_min=config.free_disk_min_bytes
+    )
 
 
 async def _run(
-    parts: NodeParts,
-    computer: ProcessComputer,
-    store: LmdbStore,
-    blob_files: DiskBlobFiles,
-    programs: ProgramPool,
-    faucet: SigningKey | None,
-    serve_doors: ServeDoors,
-    *,
-    stop_with_parent: int | None,
+    process: _Process,
+    stores: Mapping[Home, LmdbStore],
+    run_beside: Callable[[TaskGroup], Awaitable[None]] | None,
 ) -> None:
     async with anyio.create_task_group() as storing:
-        storing.start_soon(store.run)
+        for store in stores.values():
+            storing.start_soon(store.run)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
-                if stop_with_parent is not None:
-                    tasks.start_soon(_stop_with_parent, stop_with_parent, tasks.cancel_scope)
-                node = await open_node(parts)
-                blobs = await _open_blobs(blob_files, node, parts)
-                node.depot.open(blobs)
-                await tasks.start(node.run)
-                await tasks.start(blobs.run)
-                bench = ThreadBench()
-                replicas = open_replicas(node, blobs, programs, bench)
-                await tasks.start(replicas.run)
-                tasks.start_soon(_open_device, computer, programs, node)
-                service = _make_service(node, parts, faucet, blobs, replicas)
-                service.jobs = open_jobs(node, JobsParts(service, blobs, programs, ThreadBench()))
-                service.metrics.register(JobsCollector(service.jobs))
-                tasks.start_soon(_work, service.jobs, node)
-                await serve_doors(service, parts.config, tasks)
-                log.info("running", name=parts.config.name, checkpoint=node.finality.certified)
+                if process.plan.stop_with_parent is not None:
+                    tasks.start_soon(_stop_with_parent, process.plan.stop_with_parent, tasks.cancel_scope)
+                nodes = [await _start_node(process, part, store, tasks) for part, store in stores.items()]
+                tasks.start_soon(_open_device, process.computer, process.programs, nodes)
+                if run_beside is not None:
+                    await run_beside(tasks)
         finally:
             # The rooms are gone; what they handed to the store still becomes durable.
-            store.stop()
+            for store in stores.values():
+                store.stop()
 
 
-async def _open_device(computer: ProcessComputer, programs: ProgramPool, node: Node) -> None:
+async def _start_node(process: _Process, home: Home, store: LmdbStore, tasks: TaskGroup) -> Node:
+    """Bring one shard's node to life, with its market where that is, and open its doors."""
+    parts = _make_parts(home, process.plan.config, process.genesis, store, process.computer)
+    node = await open_node(parts)
+    has_market = parts.shard == MARKET_SHARD
+    blobs = await _open_blobs(DiskBlobFiles(home.blobs), node, parts) if has_market else None
+    if blobs is not None:
+        node.depot.open(blobs)
+    await tasks.start(node.run)
+    faucet = process.faucets[parts.shard] if process.faucets else None
+    if blobs is None:
+        panorama = Panorama(node, About(parts.config.name, get_version()))
+        service = Service(node, panorama, make_registry(node, panorama), faucet)
+    else:
+        service = await _open_market(process, node, blobs, faucet, tasks)
+    await process.serve_doors(service, parts.config, tasks)
+    log.info("running", name=parts.config.name, shard=parts.shard, checkpoint=node.finality.certified)
+    return node
+
+
+async def _open_market(
+    process: _Process, node: Node, blobs: BlobRoom, faucet: SigningKey | None, tasks: TaskGroup
+) -> Service:
+    await tasks.start(blobs.run)
+    replicas = open_replicas(node, blobs, process.programs, ThreadBench())
+    await tasks.start(replicas.run)
+    service = _make_service(node, node.parts, faucet, blobs, replicas)
+    service.jobs = open_jobs(node, JobsParts(service, blobs, process.programs, ThreadBench()))
+    service.metrics.register(JobsCollector(service.jobs))
+    tasks.start_soon(_work, service.jobs, node)
+    return service
+
+
+async def _open_device(computer: ProcessComputer, programs: ProgramPool, nodes: Sequence[Node]) -> None:
     # Building kernels takes a core for seconds: a node that is behind catches up on numpy first.
-    await node.catch_up.wait_level()
+    for node in nodes:
+        await node.catch_up.wait_level()
+    has_worker = any(node.shard == MARKET_SHARD and node.parts.config.jobs.worker for node in nodes)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(computer.run)
-        if node.parts.config.jobs.worker:  # the first customer should not wait for a worker process
+        if has_worker:  # the first customer should not wait for a worker process
             tasks.start_soon(programs.warm)
 
 
@@ -195,6 +268,7 @@ def _make_parts(
     home: Home, config: NodeConfig, genesis: Genesis, store: LmdbStore, computer: ProcessComputer
 ) -> NodeParts:
     name = genesis.name.decode("ascii", "replace")
+    shard = home.shard or Shard(0)
     validator_key = None
     guard: GuardFile | MemoryGuard = MemoryGuard()
     if home.validator_key.exists():
@@ -202,7 +276,8 @@ def _make_parts(
         guard = open_guard_file(home.validator_state, create=False)
     return NodeParts(
         genesis=genesis,
-        config=config,
+        config=config if home.shard is None else make_shard_config(config, home.shard),
+        shard=shard,
         store=store,
         guard=guard,
         computer=computer,
@@ -214,6 +289,17 @@ def _make_parts(
         validator_key=validator_key,
         agent=f"{config.name} tangle/{get_version()}",
     )
+
+
+def make_shard_config(config: NodeConfig, shard: Shard) -> NodeConfig:
+    """Settings of the node of one of several shards: its peers are where its own ports are.
+
+    :raises InvalidAddress: a peer is no address, or has no such port.
+    """
+    addresses = [parse_address(peer) for peer in config.peers]
+    moved = [parse_address(str(replace(address, port=address.port + shard))) for address in addresses]
+    port = config.peer_port + shard if config.peer_port else 0
+    return replace(config, peer_port=port, peers=tuple(map(str, moved)))
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:

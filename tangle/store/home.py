@@ -9,18 +9,43 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
+from tangle.core.types import Shard
 from tangle.store.errors import HomeExists, HomeInUse, HomeMissing, HomeUnsafe, HomeUnusable
 from tangle.store.files import PRIVATE_DIRECTORY_MODE, PRIVATE_FILE_MODE, sync_directory
 
+SHARDS_NAME: Final = "shards"
+"""Directory with one directory for each shard, in homes of networks that have several."""
+
 
 class Home(Struct, frozen=True):
-    """Where everything of a node lies."""
+    """Where everything of a node lies: of a whole one, or of its part that serves one of several shards."""
 
     path: Path
-    """The directory."""
+    """The directory: keys, settings and the genesis are in it, once for all shards."""
+
+    shard: Shard | None = None
+    """The shard whose data are meant; none where the network has one shard, or all are meant."""
+
+    @property
+    def data(self) -> Path:
+        """What this shard has for itself: the home itself where there is one shard."""
+        return self.path if self.shard is None else self.path / SHARDS_NAME / str(self.shard)
+
+    def get_part(self, shard: Shard) -> "Home":
+        """The part of one of several shards."""
+        return Home(self.path, shard)
+
+    def list_parts(self) -> "tuple[Home, ...]":
+        """A part for each shard that has data here; the home itself where the network has one shard."""
+        directory = self.path / SHARDS_NAME
+        if not directory.is_dir():
+            return (self,)
+        names = [child.name for child in directory.iterdir() if child.is_dir() and child.name.isdecimal()]
+        return tuple(self.get_part(Shard(number)) for number in sorted(map(int, names)))
 
     @property
     def config(self) -> Path:
@@ -45,22 +70,27 @@ class Home(Struct, frozen=True):
     @property
     def validator_state(self) -> Path:
         """What the validator key last signed; see ``tangle.store.guard_file``."""
-        return self.path / "validator.state"
+        return self.data / "validator.state"
 
     @property
     def database(self) -> Path:
         """Root of the databases; see ``tangle.store.lmdb_store``."""
-        return self.path / "db"
+        return self.data / "db"
 
     @property
     def blobs(self) -> Path:
         """Directory of the blobs; see ``tangle.store.blob_store``."""
-        return self.path / "blobs"
+        return self.data / "blobs"
 
     @property
     def lock(self) -> Path:
         """Held by the running node; holds its process id."""
-        return self.path / "lock"
+        return self.data / "lock"
+
+    @property
+    def doors(self) -> Path:
+        """Where this shard's doors listen, while it runs behind the doors of the whole node."""
+        return self.data / "doors.json"
 
 
 def create_home(path: Path) -> Home:
@@ -113,6 +143,8 @@ def hold_home(home: Home) -> Iterator[None]:
     :raises HomeUnusable: the lock cannot be made.
     """
     try:
+        if home.shard is not None:
+            home.data.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
         descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE_MODE)
     except OSError as error:
         raise HomeUnusable(home.lock, error.strerror or str(error)) from error

@@ -21,9 +21,7 @@ def find_wallet(shard: int) -> Wallet:
 @pytest.mark.parametrize("shard", [0, 1])
 async def test_each_shard_runs_by_itself(shard: int) -> None:
     wallet = find_wallet(shard)
-    async with network_of(
-        3, parameters=TWO_SHARDS, config=lambda config: replace(config, shard=shard)
-    ) as world:
+    async with network_of(3, parameters=TWO_SHARDS, shard=Shard(shard)) as world:
         (service, *_) = world.services
         transaction = await wallet.build(service)
         assert transaction.body.shard == shard
@@ -51,11 +49,11 @@ async def test_a_shard_that_cannot_be_is_refused_at_the_start(
     async with network_of(1, parameters=TWO_SHARDS, is_started=False) as world:
         (member,) = world.members
         if first != second:
-            world.config = replace(world.config, shard=first)
+            world.shard = Shard(first)
             await member.start()
             await wait_until(lambda: member.node.finality.certified > 0)
             await member.stop()
-        world.config = replace(world.config, shard=second)
+        world.shard = Shard(second)
         with pytest.raises(RuntimeError):  # what anyio says when a task ends without having started
             await member.start()
         assert isinstance(member.failure, error)

@@ -20,7 +20,7 @@ from tangle.core.encoding import encode
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Allocation, BoardEntry, Genesis
 from tangle.core.parameters import DEVNET, Parameters
-from tangle.core.types import Grains, Milliseconds, TransactionId
+from tangle.core.types import Grains, Milliseconds, Shard, TransactionId
 from tangle.node.computer import Computer, InlineComputer
 from tangle.node.config import NodeConfig
 from tangle.node.founding import FAUCET_SUPPLY, found_network
@@ -166,6 +166,7 @@ class Member:
         return NodeParts(
             genesis=world.genesis,
             config=replace(world.config, name=self.host, peer_host=self.host, peers=others),
+            shard=world.shard,
             store=store,
             guard=self.guard,
             computer=self.computer,
@@ -192,6 +193,9 @@ class World:
             idle_round_delay_ms=100,
             leader_timeout_ms=100,
         )
+        self.shard = Shard(0)
+        """The one that every member serves."""
+
         self.network = MemoryNetwork()
         self.clock = LoopClock(anyio.current_time())
         self.members: list[Member] = []
@@ -238,11 +242,13 @@ async def network_of(
     parameters: Parameters = PARAMETERS,
     is_started: bool = True,
     config: Callable[[NodeConfig], NodeConfig] = lambda config: config,
+    shard: Shard = Shard(0),
 ) -> AsyncIterator[World]:
     """A world of ``count`` validators, ready to order transactions; it ends with the block."""
     async with anyio.create_task_group() as tasks:
         world = World(count, observers, tasks, make_genesis(count, parameters))
         world.config = config(world.config)
+        world.shard = shard
         if is_started:
             for member in world.members:
                 await member.start()

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tangle.api.wire import HexBytes, HexDigest, Quantity
+from tangle.api.wire import EventId, HexBytes, HexDigest, Quantity
 
 
 class PeerAnswer(Struct, frozen=True):
@@ -236,8 +236,8 @@ class HealthAnswer(Struct, frozen=True):
 class EventAnswer(Struct, frozen=True):
     """One entry of the gapless event log."""
 
-    id: Quantity
-    """Consecutive from 1."""
+    id: EventId
+    """Consecutive from 1; of a node with several shards only growing along a stream."""
 
     topic: str
     """What it is about."""
