@@ -140,6 +140,10 @@ class PeerScores:
             record.points = 0
         return self.get_standing(peer, now_ms)
 
+    def forgive(self, peer: PeerName) -> None:
+        """Begin anew with a peer: the operator says so."""
+        self._records.pop(peer, None)
+
     def get_points(self, peer: PeerName, now_ms: int) -> int:
         """Points left until a ban, from ``POINTS_MAX`` down to 0."""
         match self.get_standing(peer, now_ms):

@@ -21,7 +21,7 @@ evaluations         job, ordered index                generation, counted result
 events              first event id                    checkpoint index, number of events
 evidence            round, author (2)                 both signed blocks
 accounts            public key                        balance, sequence, stake
-peers               (one row)                         addresses of other nodes
+peers               (one row)                         see ``tangle.node.peer_memory``
 meta                name                              scalar state
 ==================  ================================  =====================================================
 """
@@ -45,7 +45,6 @@ from tangle.ledger.board import Earning
 from tangle.ledger.effects import Effect, decode_effect
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
-from tangle.net.addresses import Address
 from tangle.node.market_archive import MarketArchive
 from tangle.node.training_archive import JOB, TrainingArchive
 from tangle.store.keys import (
@@ -81,9 +80,6 @@ ARRIVAL_FLOOR: Final = b"arrival-floor"
 
 EXECUTED: Final = b"executed-commit"
 """Index of the last executed commit, in the same environment as the state that it led to."""
-
-ADDRESSES: Final = b"addresses"
-"""Where other nodes were reached: one row, because all of them are written together."""
 
 
 class OrderedRow(Struct, frozen=True):
@@ -464,17 +460,6 @@ class Archive:
         holding = self._store.scan(Table.EVENTS, b"", stop, limit=1, reverse=True)
         start = holding[0][0] if holding else b""
         return [_decode_event_row(*row) for row in self._store.scan(Table.EVENTS, start, limit=limit)]
-
-    def get_addresses(self) -> tuple[Address, ...]:
-        """Where other nodes were reached before."""
-        value = self._store.get(Table.PEERS, ADDRESSES)
-        return () if value is None else decode(tuple[Address, ...], value, limit=RECORD_SIZE_MAX)
-
-    async def save_addresses(self, addresses: Sequence[Address]) -> None:
-        """Keep these in place of those before."""
-        batch = WriteBatch()
-        batch.put(Table.PEERS, ADDRESSES, encode(tuple(addresses)))
-        await self.commit(batch)
 
     def _scan_all(self, table: Table, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         while True:

@@ -1,11 +1,11 @@
 """Whom to dial, and what is told of addresses: the configured peers always, others while there are too few.
 
-Addresses come from the operator, from the store, from peers' lists and from peers that dialled and told
+Addresses come from the operator, from what was kept, from peers' lists and from peers that dialled and told
 where they listen. A peer learns only of addresses that it may be able to reach, a random few at a time, and
 its word counts only for such.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -16,11 +16,12 @@ from msgspec import Struct
 
 from tangle.core.errors import TangleError
 from tangle.core.types import PublicKey
-from tangle.net.address_book import BOOK_MAX, PER_SOURCE_MAX, AddressBook
+from tangle.net.address_book import BOOK_MAX, CONFIGURED_MAX, AddressBook, compute_source_group
 from tangle.net.addresses import Address, Scope, get_scope
 from tangle.net.errors import HandshakeSelf, InvalidAddress
 from tangle.net.messages import Hello, PeerList, prepare_message
 from tangle.node.peer import Peer, get_now_ms
+from tangle.node.peer_memory import PeerMemory
 from tangle.node.randomness import Randomness
 
 DIALS_MAX: Final = 4
@@ -35,26 +36,11 @@ SHARE_MAX: Final = 16
 SHARE_INTERVAL_S: Final = 120.0
 """How often peers are told of addresses after the first time."""
 
-SAVE_INTERVAL_S: Final = 10.0
-"""Least time between two writes of the addresses, which are a few kilobytes."""
-
-SAVED_MAX: Final = PER_SOURCE_MAX
-"""Addresses kept over a restart: what the book takes from one source."""
-
-SAVED: Final = b"saved"
-"""Source of addresses that the store knew."""
+OUTBOUND_SHARE: Final = 4
+"""Of the wanted peers one in so many is dialled by this node, however many have come by themselves: whoever
+surrounds it has not chosen these."""
 
 log = structlog.get_logger("peers")
-
-
-class AddressStore(Protocol):
-    """Keeps addresses over a restart."""
-
-    def get_addresses(self) -> Sequence[Address]:
-        """What was saved last."""
-
-    async def save_addresses(self, addresses: Sequence[Address]) -> None:
-        """Keep these from now on."""
 
 
 class Company(Protocol):
@@ -68,6 +54,12 @@ class Company(Protocol):
 
     def is_banned(self, identity: PublicKey) -> bool:
         """Whether nobody should dial ``identity`` now."""
+
+    def is_host_banned(self, host: str) -> bool:
+        """Whether nobody should dial ``host`` now."""
+
+    def is_draining(self) -> bool:
+        """Whether nobody should be dialled at all."""
 
 
 class DiallingConfig(Struct, frozen=True):
@@ -89,31 +81,47 @@ class Dialler:
         company: Company,
         connect: Callable[[Address], Awaitable[None]],
         randomness: Randomness,
-        store: AddressStore | None,
+        memory: PeerMemory,
     ) -> None:
-        """:param connect: dials and holds the session to its end; raises ``TangleError`` when none began."""
+        """:param connect: dials and holds the session to its end; raises ``TangleError`` when none began.
+        :param memory: what was known before a restart.
+        """
         self._target = config.target
         self._company = company
         self._connect = connect
         self._randomness = randomness
-        self._store = store
-        self._book = AddressBook(config.configured, randomness.get_bytes(16))
+        self._settled = frozenset(config.configured)
+        self.book = AddressBook((*config.configured, *memory.added)[:CONFIGURED_MAX], memory.salt)
+        self.book.restore(memory.heard)
         self._identities: dict[Address, PublicKey] = {}
         self._listening: dict[PublicKey, Address] = {}
         self._held: set[Address] = set()
         self._attempts: set[Address] = set()
         self._stirred = anyio.Event()
-        if store is not None:
-            self._book.on_heard(store.get_addresses(), SAVED)
 
     def __len__(self) -> int:
-        return len(self._book)
+        return len(self.book)
+
+    def list_added(self) -> tuple[Address, ...]:
+        """What is kept connected beside the peers of the settings."""
+        return tuple(address for address in self.book.list_configured() if address not in self._settled)
+
+    def is_settled(self, address: Address) -> bool:
+        """Whether the node's settings name ``address``."""
+        return address in self._settled
+
+    def find_identity(self, address: Address) -> PublicKey | None:
+        """Who was at ``address`` last, as far as it is known."""
+        return self._identities.get(address)
+
+    def wake(self) -> None:
+        """Something changed: look again for somebody to dial."""
+        self._stirred.set()
 
     async def run(self) -> None:
-        """Dial, share and save until cancelled."""
+        """Dial and share until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._share_forever)
-            tasks.start_soon(self._save_forever)
             while True:
                 self._stirred = anyio.Event()
                 pause_s = self._dial_due(tasks)
@@ -130,14 +138,14 @@ class Dialler:
         """The first word of a session: the peer is willing, and tells where it listens."""
         for address in self._held:
             if self._identities.get(address) == peer.public_key:
-                self._book.on_connected(address)
+                self.book.on_connected(address)
         if not peer.is_outbound and hello.listen_port and _is_told(peer.host):
             address = Address(peer.host.encode(), hello.listen_port)
             self._listening[peer.public_key] = address
-            self._book.on_heard([address], peer.public_key)
+            self._hear([address], peer)
             # What a dial has proven counts more than what a peer says of itself.
             self._identities.setdefault(address, peer.public_key)
-        self._share(peer)
+        self.share(peer)
 
     def on_list(self, message: PeerList, peer: Peer) -> None:
         """A peer told of addresses.
@@ -146,7 +154,7 @@ class Dialler:
         """
         own = _get_peer_scope(peer)
         heard = [address for address in message.addresses if _get_scope(address) >= own]
-        if self._book.on_heard(heard, peer.public_key):
+        if self._hear(heard, peer):
             self._stirred.set()
 
     def on_left(self, peer: Peer) -> None:
@@ -154,26 +162,44 @@ class Dialler:
         self._listening.pop(peer.public_key, None)
         self._stirred.set()
 
+    def _hear(self, addresses: Iterable[Address], peer: Peer) -> int:
+        identity = peer.public_key
+        return self.book.on_heard(addresses, identity, compute_source_group(peer.host, identity))
+
     def _dial_due(self, tasks: TaskGroup) -> float | None:
         """Start what is due; answers how long until something else will be, none when nothing is known."""
+        if self._company.is_draining():
+            return None
         now_ms = get_now_ms()
         busy = self._list_busy()
-        due = self._book.choose(now_ms, busy, BOOK_MAX, only_configured=True)
-        room = self._target - len(self._company.get_peers()) - len(self._attempts) - len(due)
+        due = self.book.choose(now_ms, busy, BOOK_MAX, only_configured=True)
+        room = self._compute_room() - len(self._attempts) - len(due)
         if room > 0:
             limit = min(room, DIALS_MAX - len(self._attempts))
-            due += self._book.choose(now_ms, busy | set(due), max(0, limit))
+            due += self.book.choose(now_ms, busy | set(due), max(0, limit))
         for address in due:
+            if self._company.is_host_banned(address.host.decode("ascii", "replace")):
+                self.book.on_failed(address, now_ms)
+                continue
             self._held.add(address)
             self._attempts.add(address)
             tasks.start_soon(self._dial, address)
-        next_ms = self._book.compute_next_dial_ms(busy | set(due), only_configured=room <= 0)
+        next_ms = self.book.compute_next_dial_ms(busy | set(due), only_configured=room <= 0)
         return None if next_ms is None else max(0, next_ms - now_ms) / 1_000
+
+    def _compute_room(self) -> int:
+        """How many more peers are wanted."""
+        return max(self._target - len(self._company.get_peers()), self.compute_places())
+
+    def compute_places(self) -> int:
+        """Places for peers that are kept for those that this node dials, and are not taken."""
+        outbound = sum(peer.is_outbound for peer in self._company.get_peers())
+        return max(0, self._target // OUTBOUND_SHARE - outbound)
 
     def _list_busy(self) -> set[Address]:
         """Being dialled, in session with us whichever side began it, or banned."""
         company = self._company
-        for address in [address for address in self._identities if address not in self._book]:
+        for address in [address for address in self._identities if address not in self.book]:
             del self._identities[address]
         known = {
             address
@@ -186,24 +212,25 @@ class Dialler:
         try:
             await self._connect(address)
         except HandshakeSelf:
-            self._book.on_self(address)
+            self.book.on_self(address)
         except TangleError as error:
             log.debug("dial-failed", address=str(address), code=error.code)
         finally:
             self._attempts.discard(address)
             self._held.discard(address)
-            self._book.on_failed(address, get_now_ms())
+            self.book.on_failed(address, get_now_ms())
             self._stirred.set()
 
     async def _share_forever(self) -> None:
         while True:
             await anyio.sleep(SHARE_INTERVAL_S)
             for peer in self._company.get_peers():
-                self._share(peer)
+                self.share(peer)
 
-    def _share(self, peer: Peer) -> None:
+    def share(self, peer: Peer) -> None:
+        """Tell a peer of some others."""
         own = _get_peer_scope(peer)
-        known = {*self._book.get_shareable(BOOK_MAX), *self._listening.values()}
+        known = {*self.book.get_shareable(BOOK_MAX), *self._listening.values()}
         useful = [
             address
             for address in known
@@ -214,17 +241,6 @@ class Dialler:
         shared = _draw(useful, SHARE_MAX, self._randomness.get_bytes(16))
         if shared:
             peer.send(prepare_message(PeerList(tuple(shared))))
-
-    async def _save_forever(self) -> None:
-        if self._store is None:
-            return
-        saved = tuple(self._store.get_addresses())
-        while True:
-            await anyio.sleep(SAVE_INTERVAL_S)
-            known = self._book.get_shareable(SAVED_MAX)
-            if known != saved:
-                saved = known
-                await self._store.save_addresses(known)
 
 
 def _draw(addresses: Collection[Address], count: int, key: bytes) -> list[Address]:

@@ -1,12 +1,14 @@
 """Telling peers about new transactions.
 
-The node where a transaction enters pushes it in full, to validators first, and announces its id to whom it
-does not push it; a node that got it from a peer only announces it, and not at once: whoever is connected to
-the first node has it by then. In a small network every node so receives the bytes once. What gathers between
-two flushes travels as one message, encoded once for all.
+The node where a transaction enters pushes it in full, to validators and to a few others, drawn anew each
+time; it announces its id to the others, and a node that got it from a peer announces it too, neither of them
+at once: by then those that it was pushed to have it, and whoever asks has several to ask. In a small network
+every node so receives the bytes once. What gathers between two flushes travels as one message, encoded once
+for all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Final
 
 import anyio
@@ -17,11 +19,16 @@ from tangle.core.types import TransactionId
 from tangle.net.messages import IDS_MAX, TRANSACTIONS_MAX, Announce, Transactions, prepare_message
 from tangle.node.peer import Peer
 from tangle.node.peering import Peering
+from tangle.node.randomness import Randomness
 
-PUSH_PEERS: Final = 32
-"""Peers that get new transactions in full from the node where they entered, validators first. A validator
-that had to ask would accept every block that names one of them a round trip late, and hold up each round that
-it leads; so a committee up to this size is told at once. That costs no bytes that fetching would not."""
+PUSH_VALIDATORS: Final = 32
+"""Validators that get new transactions in full from the node where they entered. One that had to ask would
+accept every block that names one of them a round trip late, and hold up each round that it leads; so a
+committee up to this size is told at once. That costs no bytes that fetching would not."""
+
+PUSH_OTHERS: Final = 8
+"""Other peers that get them in full. Nobody's finality depends on them, so that a node where much enters does
+not send everything to everybody: the rest hears of it ``RELAY_INTERVAL_S`` later from all of these too."""
 
 FLUSH_INTERVAL_S: Final = 0.005
 """How long news gathers: a small part of a round, and enough to fill messages under load."""
@@ -38,6 +45,8 @@ NEWS_MAX: Final = 65_536
 class _News(Struct, frozen=True):
     transaction: Transaction
     source: Peer | None
+    pushed: frozenset[Peer] = frozenset()
+    """Who has it in full already."""
 
 
 class _Gathering:
@@ -52,8 +61,10 @@ class _Gathering:
 class Gossip:
     """Batches news and sends it."""
 
-    def __init__(self, peering: Peering) -> None:
+    def __init__(self, peering: Peering, randomness: Randomness) -> None:
+        """:param randomness: draws whom to push to."""
         self._peering = peering
+        self._randomness = randomness
         self._own = _Gathering(FLUSH_INTERVAL_S)
         self._relayed = _Gathering(RELAY_INTERVAL_S)
 
@@ -72,30 +83,41 @@ class Gossip:
     async def run(self) -> None:
         """Send until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._send_forever, self._own)
-            tasks.start_soon(self._send_forever, self._relayed)
+            tasks.start_soon(self._send_forever, self._own, self._push_own)
+            tasks.start_soon(self._send_forever, self._relayed, self._announce_all)
 
-    async def _send_forever(self, gathering: _Gathering) -> None:
+    async def _send_forever(self, gathering: _Gathering, flush: Callable[[list[_News]], None]) -> None:
         while True:
             await gathering.filled.wait()
             await anyio.sleep(gathering.interval_s)
             gathering.filled = anyio.Event()
             news, gathering.news = gathering.news, []
-            self._flush(news)
+            flush(news)
 
-    def _flush(self, news: list[_News]) -> None:
-        own = [item.transaction for item in news if item.source is None]
+    def _push_own(self, news: list[_News]) -> None:
         peers = self._peering.get_peers()
-        pushed_to = set(peers[:PUSH_PEERS])
-        if own:
-            self._push(own, peers[:PUSH_PEERS])
-        for peer in peers:
-            ids = [
-                item.transaction.id
-                for item in news
-                if item.source is not peer and not (item.source is None and peer in pushed_to)
-            ]
-            self._announce(ids, peer)
+        chosen = self._choose(peers)
+        self._push([item.transaction for item in news], chosen)
+        if len(chosen) < len(peers):
+            pushed = frozenset(chosen)
+            self._relayed.news.extend(_News(item.transaction, None, pushed) for item in news)
+            self._relayed.filled.set()
+
+    def _choose(self, peers: Sequence[Peer]) -> list[Peer]:
+        """Who gets new transactions in full."""
+        validators = [peer for peer in peers if peer.is_validator][:PUSH_VALIDATORS]
+        others = [peer for peer in peers if not peer.is_validator]
+        if len(others) > PUSH_OTHERS:
+            key = self._randomness.get_bytes(16)
+            others.sort(key=lambda peer: blake2b(peer.public_key, digest_size=8, key=key).digest())
+        return [*validators, *others[:PUSH_OTHERS]]
+
+    def _announce_all(self, news: list[_News]) -> None:
+        for peer in self._peering.get_peers():
+            self._announce(
+                [item.transaction.id for item in news if item.source is not peer and peer not in item.pushed],
+                peer,
+            )
 
     def _push(self, transactions: list[Transaction], peers: Sequence[Peer]) -> None:
         for start in range(0, len(transactions), TRANSACTIONS_MAX):

@@ -88,8 +88,8 @@ class Node:
         self.finality = self._make_finality(recovered)
         self.depot = Depot(archive.training)
         self.executor = self._make_executor(recovered)
-        self.peering = parts.make_peering(self.chain, self, archive)
-        self.gossip = Gossip(self.peering)
+        self.peering = parts.make_peering(self.chain, self)
+        self.gossip = Gossip(self.peering, parts.randomness)
         self.fetcher = Fetcher(
             peering=self.peering,
             shard=self.shard,

@@ -1,6 +1,7 @@
 """A connected peer: its session, what it told of itself, and how much it may send."""
 
 from contextlib import suppress
+from enum import StrEnum
 from typing import Final
 
 import anyio
@@ -44,11 +45,24 @@ REPLICA_COST: Final = 10
 refused, and an honest node asks for some dozens a second."""
 
 
+class PeerKind(StrEnum):
+    """How a session came about; bytes are counted by it."""
+
+    CONFIGURED = "configured"
+    """Dialled, because the operator wants it."""
+
+    OUTBOUND = "outbound"
+    """Dialled, because there were too few."""
+
+    INBOUND = "inbound"
+    """The other side dialled."""
+
+
 class Peer:
     """One session and what is known of the other side."""
 
     def __init__(
-        self, session: Session, address: str, *, is_outbound: bool, shard: Shard, host: str = ""
+        self, session: Session, address: str, *, kind: PeerKind, shard: Shard, host: str = ""
     ) -> None:
         """:param address: for people: what was dialled, or the host that dialled.
         :param host: the other end in numbers; empty where streams are no sockets.
@@ -57,7 +71,7 @@ class Peer:
         self.public_key: PublicKey = session.peer
         self.address = address
         self.host = host
-        self.is_outbound = is_outbound
+        self.kind = kind
         self.hello: Hello | None = None
         self.round = 0
         self.checkpoint = 0
@@ -71,6 +85,16 @@ class Peer:
         self._news = TokenBucket(NEWS_RATE, now_ms)
         self._blocks = TokenBucket(BLOCKS_RATE, now_ms)
         self._requests = TokenBucket(REQUEST_RATE, now_ms)
+
+    @property
+    def is_outbound(self) -> bool:
+        """Whether this node dialled."""
+        return self.kind is not PeerKind.INBOUND
+
+    @property
+    def is_validator(self) -> bool:
+        """Whether it says that it is of the committee."""
+        return self.hello is not None and self.hello.is_validator
 
     @property
     def name(self) -> str:

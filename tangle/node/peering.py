@@ -1,10 +1,12 @@
 """Peering: keeps sessions with other nodes, and hands what they say to the rooms that answer.
 
-``Admission`` decides who gets in and remembers faults, ``Dialler`` whom to dial. A peer that breaks a rule
-loses points; without any left its session ends and, for a while, its welcome. One that sends too much is
-read more slowly.
+``Admission`` decides who gets in and remembers faults, ``Dialler`` whom to dial; what both know outlives a
+restart. A peer that breaks a rule loses points; without any left its session ends and, for a while, its
+welcome. One that sends too much is read more slowly. A node without a place for a peer tells it of others
+before it says goodbye, so that a network grows from one address however many come there.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -17,9 +19,11 @@ from msgspec.structs import replace
 from tangle.core.errors import TangleError
 from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, PublicKey, Shard
+from tangle.net.address_book import SALT_SIZE
 from tangle.net.addresses import Address
 from tangle.net.errors import SessionClosed
 from tangle.net.handshake import Role
+from tangle.net.line import LineCaps
 from tangle.net.messages import (
     Announce,
     BlobRequest,
@@ -46,9 +50,11 @@ from tangle.net.network import Network, get_remote_host
 from tangle.net.peers import Banned
 from tangle.net.replica_messages import AskReplica, ReplicaRequest, ShowReplica
 from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
-from tangle.node.admission import Admission
-from tangle.node.dialling import AddressStore, Dialler, DiallingConfig
-from tangle.node.peer import Peer, get_now_ms
+from tangle.node.admission import Admission, PeerBanned
+from tangle.node.clock import Clock
+from tangle.node.dialling import Dialler, DiallingConfig
+from tangle.node.peer import Peer, PeerKind, get_now_ms
+from tangle.node.peer_memory import PeerMemory, PeerStore
 from tangle.node.randomness import Randomness
 
 HELLO_INTERVAL_S: Final = 0.5
@@ -63,6 +69,9 @@ OVERLOAD_INTERVAL_MS: Final = 1_000
 
 PEERS_TARGET: Final = 16
 """Peers below which addresses heard of are dialled, where nobody says otherwise."""
+
+SAVE_INTERVAL_S: Final = 10.0
+"""Least time between two writes of what is known of others; what the operator says is written at once."""
 
 log = structlog.get_logger("peers")
 
@@ -103,6 +112,29 @@ class ReplicaHooks(Protocol):
         """Answer later, from a task."""
 
 
+class Caps(Struct, frozen=True):
+    """Bandwidth in bytes a second; 0 for no cap. See ``tangle.net.line``."""
+
+    upload: int = 0
+    """To all peers together."""
+
+    download: int = 0
+    """From all peers together."""
+
+    upload_peer: int = 0
+    """To each."""
+
+    download_peer: int = 0
+    """From each."""
+
+
+class Traffic(Struct, frozen=True):
+    """Bytes since the node started."""
+
+    bytes_in: int
+    bytes_out: int
+
+
 class PeeringConfig(Struct, frozen=True):
     """How this node meets others."""
 
@@ -114,6 +146,7 @@ class PeeringConfig(Struct, frozen=True):
     """Sessions beyond which nobody is let in."""
 
     peers_target: int = PEERS_TARGET
+    caps: Caps = Caps()
     timing: SessionTiming = DEFAULT_TIMING
 
 
@@ -130,9 +163,10 @@ class Peering:
         key: SigningKey,
         randomness: Randomness,
         hooks: PeerHooks,
-        addresses: AddressStore | None = None,
+        clock: Clock,
+        store: PeerStore | None = None,
     ) -> None:
-        """:param addresses: keeps what is known of other nodes over a restart, where that is wanted."""
+        """:param store: keeps what is known of other nodes over a restart, where that is wanted."""
         self._network = network
         self._config = config
         self._chain = chain
@@ -146,9 +180,25 @@ class Peering:
         """Runs programs for others; nobody does while it is none."""
         self._peers: dict[PublicKey, Peer] = {}
         self._ordered: list[Peer] = []
-        self._admission = Admission(config.peers_max)
+        self._store = store
+        memory = None if store is None else store.load()
+        if memory is None:
+            memory = PeerMemory(randomness.get_bytes(SALT_SIZE))
+        self._salt = memory.salt
+        self.admission = Admission(config.peers_max, clock, memory.bans)
+        """Who gets in."""
         dialling = DiallingConfig(config.peers, config.peers_target)
-        self._dialler = Dialler(dialling, self, self._connect, randomness, addresses)
+        self.dialler = Dialler(dialling, self, self._connect, randomness, memory)
+        """Whom to dial."""
+        caps = config.caps
+        self._caps = LineCaps(
+            upload=caps.upload,
+            download=caps.download,
+            upload_peer=caps.upload_peer,
+            download_peer=caps.download_peer,
+        )
+        self._gone_in: Counter[PeerKind] = Counter()
+        self._gone_out: Counter[PeerKind] = Counter()
 
     def get_peers(self) -> list[Peer]:
         """Connected peers, validators first; the same list until the next change."""
@@ -165,16 +215,49 @@ class Peering:
 
     def is_banned(self, identity: PublicKey) -> bool:
         """Whether this node has nothing to do with ``identity`` now."""
-        return self._admission.is_banned(identity)
+        return self.admission.is_banned(identity)
+
+    def is_host_banned(self, host: str) -> bool:
+        """Whether this node has nothing to do with ``host`` now."""
+        return self.admission.is_host_banned(host)
+
+    def is_draining(self) -> bool:
+        """Whether sessions only end, and none begins."""
+        return self.admission.is_draining
+
+    def drain(self, is_draining: bool) -> None:
+        """Let nobody else in and dial nobody from now on; or go back to doing both."""
+        self.admission.is_draining = is_draining
+        self.dialler.wake()
+
+    def part(self) -> None:
+        """End the sessions with all who are banned now."""
+        for peer in list(self._ordered):
+            if self._is_unwanted(peer):
+                peer.cut(PeerBanned(peer.name))
+
+    def get_traffic(self) -> dict[PeerKind, Traffic]:
+        """Bytes of all sessions since the start, by how they came about."""
+        coming, going = self._gone_in.copy(), self._gone_out.copy()
+        for peer in self._ordered:
+            figures = peer.session.statistics()
+            coming[peer.kind] += figures.bytes_received
+            going[peer.kind] += figures.bytes_sent
+        return {kind: Traffic(coming[kind], going[kind]) for kind in PeerKind}
+
+    async def save(self) -> None:
+        """Write what is known of others; it is on disk when this returns."""
+        if self._store is not None:
+            await self._store.save(self._make_memory())
 
     def get_score(self, peer: Peer) -> int:
         """Points that ``peer`` has left until it is banned."""
-        return self._admission.get_points(peer.public_key)
+        return self.admission.get_points(peer.public_key)
 
     def blame(self, peer: Peer, error: TangleError) -> None:
         """``peer`` sent something that is wrong."""
         log.info("peer-blamed", peer=peer.name, code=error.code)
-        if isinstance(self._admission.on_fault(peer.public_key, error), Banned):
+        if isinstance(self.admission.on_fault(peer.public_key, error), Banned):
             log.warning("peer-banned", peer=peer.name, code=error.code)
             peer.cut(error)
 
@@ -187,8 +270,9 @@ class Peering:
                 port = listener.extra(SocketAttribute.local_port, 0)
                 tasks.start_soon(self._listen, listener, tasks)
             task_status.started(port)
-            tasks.start_soon(self._dialler.run)
+            tasks.start_soon(self.dialler.run)
             tasks.start_soon(self._say_hello)
+            tasks.start_soon(self._save_forever)
 
     async def _listen(self, listener: Listener[ByteStream], tasks: TaskGroup) -> None:
         async with listener:
@@ -197,10 +281,10 @@ class Peering:
     async def _welcome(self, stream: ByteStream) -> None:
         host = get_remote_host(stream)
         try:
-            with self._admission.admit(host, len(self._peers)):
-                with self._admission.shake_hands(host):
+            with self.admission.admit(host, len(self._peers)):
+                with self.admission.shake_hands(host):
                     session = await self._establish(stream, Role.RESPONDER)
-                await self._hold(session, host, host, is_outbound=False)
+                await self._hold(session, host, host, PeerKind.INBOUND)
         except TangleError as error:
             log.info("connection-refused", host=host, code=error.code)
             await anyio.aclose_forcefully(stream)
@@ -212,20 +296,27 @@ class Peering:
         """
         stream = await self._network.dial(address)
         session = await self._establish(stream, Role.INITIATOR)
-        self._dialler.on_established(address, session.peer)
-        await self._hold(session, str(address), get_remote_host(stream), is_outbound=True)
+        self.dialler.on_established(address, session.peer)
+        is_configured = address in self.dialler.book.list_configured()
+        kind = PeerKind.CONFIGURED if is_configured else PeerKind.OUTBOUND
+        await self._hold(session, str(address), get_remote_host(stream), kind)
 
     async def _establish(self, stream: ByteStream, role: Role) -> Session:
         secret = self._randomness.get_bytes(32)
-        return await establish(stream, role, self._key, self._chain, secret, timing=self._config.timing)
+        line, timing = self._caps.make_line(get_now_ms()), self._config.timing
+        return await establish(stream, role, self._key, self._chain, secret, timing=timing, line=line)
 
-    async def _hold(self, session: Session, address: str, host: str, *, is_outbound: bool) -> None:
-        """Run a session to its end, unless the peer is banned or there is a session with it already."""
-        peer = Peer(session, address, is_outbound=is_outbound, shard=self._shard, host=host)
+    async def _hold(self, session: Session, address: str, host: str, kind: PeerKind) -> None:
+        """Run a session to its end, unless the peer is banned, there is a session with it already, or no
+        place.
+        """
+        peer = Peer(session, address, kind=kind, shard=self._shard, host=host)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.run)
-            if not self._is_welcome(peer):
-                await session.close(b"not-now")
+            refusal = self._find_refusal(peer)
+            if refusal is not None:
+                log.info("peer-refused", peer=peer.name, code=refusal)
+                await session.close(refusal.encode())
                 return
             self._add(peer)
             try:
@@ -237,13 +328,37 @@ class Peering:
                 self._remove(peer)
             await session.close(b"" if peer.ending is None else peer.ending.code.encode())
         if peer.ending is None and session.ending is not None:
-            self._admission.on_fault(peer.public_key, session.ending)
+            self.admission.on_fault(peer.public_key, session.ending)
         ending = peer.ending or session.ending
         log.info("peer-left", peer=peer.name, code=None if ending is None else ending.code)
 
-    def _is_welcome(self, peer: Peer) -> bool:
-        if self.is_banned(peer.public_key):
-            return False
+    def _find_refusal(self, peer: Peer) -> str | None:
+        """Why there will be no session with a proven peer, in a code; none if there will be one."""
+        if self._is_unwanted(peer):
+            return PeerBanned.code
+        if peer.public_key not in self._peers and self._is_full(peer):
+            self.dialler.share(peer)
+            return "peers-full"
+        return None if self._is_next(peer) else "not-now"
+
+    def _is_unwanted(self, peer: Peer) -> bool:
+        return self.is_banned(peer.public_key) or self.is_host_banned(peer.host)
+
+    def _is_full(self, peer: Peer) -> bool:
+        """Whether there is no place for a peer: some are kept for those that this node dials, and whom the
+        operator wants always has one.
+        """
+        peers_max = self.admission.peers_max
+        match peer.kind:
+            case PeerKind.CONFIGURED:
+                return False
+            case PeerKind.OUTBOUND:
+                return len(self._peers) >= peers_max
+            case PeerKind.INBOUND:
+                return len(self._peers) + min(self.dialler.compute_places(), peers_max - 1) >= peers_max
+
+    def _is_next(self, peer: Peer) -> bool:
+        """Whether this session is the one to keep, where there is another with the same peer."""
         known = self._peers.get(peer.public_key)
         if known is None:
             return True
@@ -268,7 +383,10 @@ class Peering:
         if self._peers.get(peer.public_key) is peer:
             del self._peers[peer.public_key]
             self._sort()
-            self._dialler.on_left(peer)
+            self.dialler.on_left(peer)
+        figures = peer.session.statistics()
+        self._gone_in[peer.kind] += figures.bytes_received
+        self._gone_out[peer.kind] += figures.bytes_sent
 
     def _sort(self) -> None:
         self._ordered = sorted(
@@ -301,9 +419,9 @@ class Peering:
                 peer.on_hello(message)
                 if is_first:
                     self._sort()
-                    self._dialler.on_hello(peer, message)
+                    self.dialler.on_hello(peer, message)
             case PeerList():
-                self._dialler.on_list(message, peer)
+                self.dialler.on_list(message, peer)
             case GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest():
                 self._answer(message, peer)
             case GetBlobHoldings() | GetBlobRange():
@@ -323,6 +441,21 @@ class Peering:
         except TangleError as error:
             response = Refused(request.request, error.code.encode())
         peer.send(prepare_message(replace(response, request=request.request)))
+
+    async def _save_forever(self) -> None:
+        saved = self._get_versions()
+        while True:
+            await anyio.sleep(SAVE_INTERVAL_S)
+            if self._get_versions() != saved:
+                saved = self._get_versions()
+                await self.save()
+
+    def _get_versions(self) -> tuple[int, int]:
+        return self.dialler.book.version, self.admission.bans.version
+
+    def _make_memory(self) -> PeerMemory:
+        heard = self.dialler.book.list_heard()
+        return PeerMemory(self._salt, self.dialler.list_added(), heard, self.admission.list_bans())
 
     async def _say_hello(self) -> None:
         while True:

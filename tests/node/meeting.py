@@ -21,13 +21,14 @@ from tangle.net.messages import (
     TransactionItems,
 )
 from tangle.net.session import Session, establish
-from tangle.node.dialling import AddressStore
 from tangle.node.peer import Peer
-from tangle.node.peering import Peering, PeeringConfig
+from tangle.node.peer_memory import PeerStore
+from tangle.node.peering import Caps, Peering, PeeringConfig
 from tests.net.builders import CHAIN
-from tests.node.twins import MemoryNetwork, SeededRandomness, make_key, make_secret
+from tests.node.twins import LoopClock, MemoryNetwork, SeededRandomness, make_key, make_secret
 
 PORT: Final = 15_600
+UNCAPPED: Final = Caps()
 HERE: Final = "10.0.0.1"
 """Host of the node under test."""
 
@@ -75,6 +76,7 @@ class Meeting:
     def __init__(self, tasks: TaskGroup) -> None:
         self.tasks = tasks
         self.network = MemoryNetwork()
+        self.clock = LoopClock(anyio.current_time())
         self.heard = Listening()
 
     async def open(
@@ -84,10 +86,14 @@ class Meeting:
         *,
         peers: Sequence[str] = (),
         target: int = 16,
-        addresses: AddressStore | None = None,
+        store: PeerStore | None = None,
+        peers_max: int = 64,
+        caps: Caps = UNCAPPED,
     ) -> Peering:
         """A node's peering that runs until the test ends."""
-        config = PeeringConfig(make_address(host), tuple(map(make_address, peers)), 64, target)
+        config = PeeringConfig(
+            make_address(host), tuple(map(make_address, peers)), peers_max, target, caps=caps
+        )
         peering = Peering(
             network=self.network.at(host),
             config=config,
@@ -96,7 +102,8 @@ class Meeting:
             key=make_key(name),
             randomness=SeededRandomness(name),
             hooks=self.heard if host == HERE else Listening(PORT),
-            addresses=addresses,
+            clock=self.clock,
+            store=store,
         )
         await self.tasks.start(peering.run)
         return peering

@@ -24,10 +24,10 @@ from tangle.net.messages import (
 from tangle.net.peers import BAN_MS, POINTS_MAX
 from tangle.net.session import Session
 from tangle.node.admission import CONNECTION_RATE, HOST_CONNECTIONS_MAX, STRANGERS_MAX
-from tangle.node.archive import Archive
-from tangle.node.dialling import SAVE_INTERVAL_S, SHARE_INTERVAL_S, SHARE_MAX
+from tangle.node.dialling import SHARE_INTERVAL_S, SHARE_MAX
 from tangle.node.peer import NEWS_RATE, REQUEST_RATE
-from tangle.node.peering import RACE_S, Peering
+from tangle.node.peer_memory import StoredPeers
+from tangle.node.peering import RACE_S, SAVE_INTERVAL_S, Peering
 from tangle.store.memory_store import MemoryStore
 from tests.node.meeting import HERE, PORT, Meeting, make_address, meet, read_lists
 from tests.node.twins import make_key
@@ -119,7 +119,7 @@ async def test_a_ban_lasts_for_its_time_whatever_the_host() -> None:
             await anyio.sleep(BAN_MS / 1_000 / 4)
             refused = await meeting.visit("mallory", f"10.0.1.{number}")
             assert isinstance(refused.ending, PeerSaidGoodbye)
-            assert refused.ending.reason == b"not-now"
+            assert refused.ending.reason == b"peer-banned"
         assert not peering.get_peers()
         await meeting.visit("bob", STRANGER)
         await anyio.sleep(banned_s + BAN_MS / 1_000 - anyio.current_time() + 0.1)
@@ -261,16 +261,19 @@ async def test_what_was_reached_is_known_after_a_restart() -> None:
     async with meet() as meeting:
         store = MemoryStore(disk)
         meeting.tasks.start_soon(store.run)
-        await meeting.open(peers=["10.0.0.2"], addresses=Archive(store))
+        await meeting.open(peers=["10.0.0.3"], store=StoredPeers(store))
+        session = await meeting.visit("bob", STRANGER)
+        await session.send(PeerList((make_address("10.0.0.2"),)))
         await meeting.open("node 2", "10.0.0.2", target=0)
         await anyio.sleep(3 * SAVE_INTERVAL_S)
         store.stop()
     async with meet() as meeting:
         store = MemoryStore(disk)
-        archive = Archive(store)
-        assert archive.get_addresses() == (make_address("10.0.0.2"),)
+        memory = StoredPeers(store).load()
+        assert memory is not None
+        assert [entry.address for entry in memory.heard if entry.is_tried] == [make_address("10.0.0.2")]
         await meeting.open("node 2", "10.0.0.2", target=0)
-        peering = await meeting.open(addresses=archive)
+        peering = await meeting.open(store=StoredPeers(store))
         await wait_until(lambda: peering.is_connected(make_key("node 2").public_key))
 
 

@@ -129,6 +129,7 @@ class Node:
             key=make_key(self.host),
             randomness=SeededRandomness(self.host),
             hooks=Validating() if self.is_validator else Listening(PORT),
+            clock=LoopClock(anyio.current_time()),
         )
         await tasks.start(self.peering.run)
         self.blobs = make_idle_room(self.peering, LoopClock(anyio.current_time()))
