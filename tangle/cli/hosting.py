@@ -102,6 +102,8 @@ async def serve_shards(hosting: Hosting, shards: tuple[Shard, ...]) -> None:
 
     :raises TangleError: as ``run_node``.
     """
+    for shard in shards:
+        forget_addresses(hosting.home.get_part(shard))
     await run_node(_make_plan(hosting, shards), partial(serve_private_doors, home=hosting.home.path))
 
 

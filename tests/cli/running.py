@@ -28,13 +28,14 @@ def find_free_port() -> int:
 
 
 @contextmanager
-def run_single_node(directory: Path) -> Iterator[Terminal]:
+def run_single_node(directory: Path, *, shards: int = 1, processes: int = 1) -> Iterator[Terminal]:
     """A network of one validator with a faucet; the terminal's home is the node's."""
     terminal = Terminal(directory / "home")
-    terminal.run_json("init", "--found")
-    ports = [find_free_port(), find_free_port()]
+    terminal.run_json("init", "--found", "--shards", str(shards))
+    ports = [find_free_port(), find_free_port() if shards == 1 else 0]
     terminal.url = f"http://127.0.0.1:{ports[0]}"
     arguments = ["--api-port", str(ports[0]), "--peer-port", str(ports[1]), "--metrics-port", "0"]
+    arguments += ["--processes", str(processes)]
     command = [sys.executable, "-m", "tangle.cli", "--home", str(terminal.home), "up", "--device", "numpy"]
     with (directory / "node.log").open("wb") as log:
         process = subprocess.Popen(
