@@ -21,6 +21,7 @@ from tangle.api import (
     routes_meta,
     routes_models,
     routes_network,
+    routes_peers,
     routes_transactions,
 )
 from tangle.api.behind_front import trust_front
@@ -58,7 +59,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
 """Every route, in the order of the document."""
 
 
-ADMIN_ROUTES: Final[tuple[Route, ...]] = tuple(routes_admin.routes.routes)
+ADMIN_ROUTES: Final[tuple[Route, ...]] = (*routes_admin.routes.routes, *routes_peers.routes.routes)
 """Every route of the operator's door."""
 
 ADMIN_HOST: Final = "127.0.0.1"

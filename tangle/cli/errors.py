@@ -285,3 +285,13 @@ class ProgramNotConfirmed(TangleError):
         self.program = program
         self.reason = reason
         super().__init__(f"program {program.hex()}: {reason}")
+
+
+class OperatorDoorShut(TangleError):
+    """A node whose operator's door is not open."""
+
+    code = "operator-door-shut"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"the operator's door is shut: set admin_port in {path} and restart the node")

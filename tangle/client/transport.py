@@ -75,11 +75,16 @@ class Transport:
         base_url: str,
         config: ClientConfig,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        *,
+        token: str = "",
     ) -> None:
-        """:param sleep: how to pause; handed in so that tests need not wait."""
+        """:param sleep: how to pause; handed in so that tests need not wait.
+        :param token: shown with each request, where there is one.
+        """
         self.base_url = base_url.rstrip("/")
         self.config = config
         self._sleep = sleep
+        self._token = token
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -137,6 +142,8 @@ class Transport:
         headers = {"Accept": f"{accept}, {PROBLEM_TYPE}"}
         if media_type is not None:
             headers["Content-Type"] = media_type
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
         attempt = 0
         while True:
             attempt += 1

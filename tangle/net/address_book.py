@@ -261,6 +261,21 @@ class AddressBook:
         """What is kept connected."""
         return tuple(address for address, entry in self._entries.items() if entry.is_configured)
 
+    def is_configured(self, address: Address) -> bool:
+        """Whether ``address`` is kept connected."""
+        entry = self._entries.get(address)
+        return entry is not None and entry.is_configured
+
+    def is_tried(self, address: Address) -> bool:
+        """Whether there was a session with ``address``."""
+        entry = self._entries.get(address)
+        return entry is not None and entry.is_tried
+
+    def get_failures(self, address: Address) -> int:
+        """Failures in a row."""
+        entry = self._entries.get(address)
+        return 0 if entry is None else entry.failures
+
     def restore(self, entries: Iterable[BookEntry]) -> None:
         """Take in what ``list_heard`` of a book with the same salt answered; others lose what has no room."""
         for kept in entries:

@@ -1,6 +1,7 @@
-"""What an operator may have a running node do: change how much it logs, cut a peer off, stop.
+"""What an operator may have a running node do: change how much it logs, cut a peer off, stop; and what the
+desk for peers does.
 
-Nothing here touches keys or the ledger, and everything is undone by a restart.
+Nothing here touches keys or the ledger, and everything but the desk's doings is undone by a restart.
 """
 
 import logging
@@ -13,6 +14,7 @@ import structlog
 from tangle.core.types import PublicKey
 from tangle.net.errors import SessionClosed
 from tangle.node.node import Node
+from tangle.node.peer_desk import PeerDesk
 from tangle.node.randomness import Randomness
 from tangle.node.views import NotFound
 from tangle.store.files import read_private_file, write_private_file
@@ -43,6 +45,10 @@ class Operator(Protocol):
         :raises NotFound: there is no session with it.
         """
 
+    @property
+    def peers(self) -> PeerDesk:
+        """What may be done about peers."""
+
     def stop(self) -> None:
         """Stop the node as a signal would: it finishes what it has begun."""
 
@@ -52,6 +58,8 @@ class NodeOperator:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.peers = PeerDesk(node.peering)
+        """What may be done about peers."""
 
     def get_log_level(self) -> LogLevel:
         """How much is logged."""

@@ -11,6 +11,7 @@ from tangle.api.config import ApiConfig
 from tangle.api.server import ADMIN_ROUTES, ROUTES, OperatorDoor
 from tangle.core.types import PublicKey
 from tangle.node.operator import LogLevel, NodeOperator, ensure_token
+from tangle.node.peer_desk import PeerDesk
 from tangle.node.views import NotFound
 from tangle.store.errors import HomeUnsafe
 from tangle.store.home import Home
@@ -25,9 +26,15 @@ SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 class OperatorDouble:
     """Writes down what it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, peers: PeerDesk | None = None) -> None:
         self.level: LogLevel = "info"
         self.done: list[str] = []
+        self._peers = peers
+
+    @property
+    def peers(self) -> PeerDesk:
+        assert self._peers is not None, "this test has one"
+        return self._peers
 
     def get_log_level(self) -> LogLevel:
         return self.level
