@@ -64,6 +64,13 @@ class HistoryInputs(EarningsInputs, frozen=True, forbid_unknown_fields=True):
     """Which end comes first; a cursor holds for the order that it came with."""
 
 
+class AccountPath(Struct, frozen=True, forbid_unknown_fields=True):
+    """An account."""
+
+    address: str
+    """The account: an address, or its public key in hex."""
+
+
 class ShardInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """A shard."""
 
@@ -105,6 +112,14 @@ async def get_account_transactions(call: Call[HistoryInputs, None]) -> Reply:
     )
     answers = tuple(make_transaction_answer(view, context.accounts) for view in page.items)
     return Reply(answers, next_cursor=encode_cursor(kind, page.next_before))
+
+
+@routes.get("/v1/accounts/{address}/pending", AccountPath, answer=tuple[TransactionAnswer, ...])
+def get_account_pending(call: Call[AccountPath, None]) -> Reply:
+    """Transactions that an account issued and that are attached and not ordered, by their numbers."""
+    context = call.context
+    views = context.service.get_account_pending(context.accounts.decode(call.inputs.address))
+    return Reply(tuple(make_transaction_answer(view, context.accounts) for view in views))
 
 
 @routes.get("/v1/accounts/{address}/earnings", EarningsInputs, answer=tuple[EarningAnswer, ...], is_long=True)

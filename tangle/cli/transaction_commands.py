@@ -9,6 +9,12 @@ from tangle.api.schemas.transactions import MarketCallAnswer, TransactionAnswer,
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleGroup
+from tangle.cli.signing_commands import (
+    prepare_transfer,
+    sign_transfer,
+    simulate_transfer,
+    submit_transfer,
+)
 from tangle.client.client import TangleClient
 from tangle.core.types import TransactionId
 
@@ -33,7 +39,7 @@ class TransactionIdType(click.ParamType[TransactionId]):
 
 @click.group(cls=TangleGroup)
 def tx() -> None:
-    """Transactions and their proofs."""
+    """Transactions, their proofs, and signing without a network."""
 
 
 @tx.command("show")
@@ -81,6 +87,10 @@ def save_proof(context: CommandContext, /, identity: TransactionId, output: Path
     record = {"transaction": identity.hex(), "file": str(path), "size_bytes": len(proof)}
     context.emit_fields(record, {"proof": path, "size": f"{len(proof)} bytes"})
     context.say(f"check it, here or anywhere: tangle verify {path}")
+
+
+for command in (prepare_transfer, sign_transfer, simulate_transfer, submit_transfer):
+    tx.add_command(command)
 
 
 def describe_operation(answer: TransactionAnswer) -> dict[str, object]:

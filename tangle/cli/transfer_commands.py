@@ -1,18 +1,18 @@
 """Moving coins: ``tangle faucet``, and the part of ``tangle wallet`` that asks a node."""
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
-import anyio.to_thread
+import anyio
 import click
 from rich.console import Console
 from rich.table import Table
 
+from tangle.api.schemas.forecast import SimulatedAnswer
 from tangle.api.schemas.ledger import AccountAnswer, EarningAnswer
 from tangle.api.schemas.transactions import (
     MarketCallAnswer,
-    PreparedAnswer,
     TransactionAnswer,
     TransferAnswer,
 )
@@ -22,8 +22,11 @@ from tangle.cli.errors import NotApplied
 from tangle.cli.groups import TangleCommand
 from tangle.cli.networks import network_option, open_wallets, resolve_account, resolve_to_read
 from tangle.cli.secret_input import get_password, password_file_option
+from tangle.cli.signing_commands import emit_simulated
+from tangle.cli.work_timer import WorkTimer
 from tangle.client.client import TangleClient
-from tangle.core.transactions import Transfer, Work
+from tangle.client.sending import Prove
+from tangle.core.transactions import Transfer, sign_transaction
 from tangle.core.types import PublicKey
 from tangle.node.views import TransactionStatus
 from tangle.wallet.wallet import SigningAccount
@@ -71,6 +74,7 @@ def faucet(context: CommandContext, recipient: str, timeout_s: float, network: s
 @click.argument("amount")
 @click.option("--max-fee", help="The most to pay, as an amount; the node's suggestion when left out.")
 @click.option("--local-work", is_flag=True, help="Do the AI work here instead of on the node.")
+@click.option("--dry-run", is_flag=True, help="Tell what it would do and cost, and send nothing.")
 @timeout_option
 @network_option
 @password_file_option
@@ -82,6 +86,7 @@ def send(
     amount: str,
     max_fee: str | None,
     local_work: bool,
+    dry_run: bool,
     timeout_s: float,
     network: str,
     password_file: Path | None,
@@ -96,6 +101,9 @@ def send(
     wallets.get(wallet)  # a wrong name is told before a password is asked for
     account = wallets.open(wallet, get_password(context, password_file))
     timer = WorkTimer() if local_work else None
+    if dry_run:
+        emit_simulated(context, run_async(_rehearse, context.url, account, transfer, fee, timer))
+        return
     answer, elapsed_s = run_async(_send, context.url, account, transfer, fee, timer, timeout_s)
     extra = {} if timer is None else {"work_ms": round(timer.elapsed_ms, 3)}
     _emit_final(context, answer, elapsed_s, extra)
@@ -154,6 +162,28 @@ def history(context: CommandContext, account: str, limit: int, network: str) -> 
         context.say("no transactions yet")
 
 
+@click.command("pending", cls=TangleCommand)
+@click.argument("account")
+@network_option
+@pass_context
+def pending(context: CommandContext, account: str, network: str) -> None:
+    """List transactions of ACCOUNT that the node has and that are not ordered yet, by their numbers."""
+    key = resolve_to_read(open_wallets(context, network), account)
+    items = run_async(_get_pending, context.url, key)
+
+    def render(console: Console) -> None:
+        table = Table("number", "status", "amount", "with", "id", box=None, pad_edge=False)
+        for item in items:
+            amount, counterpart = _describe_side(item, is_sender=True)
+            table.add_row(str(item.sequence), item.status.value, amount, counterpart, item.id.hex())
+        console.print(table)
+
+    if items or context.is_json:
+        context.emit({"pending": items}, render)
+    else:
+        context.say("nothing is pending")
+
+
 @click.command("earnings", cls=TangleCommand)
 @click.argument("account")
 @click.option(
@@ -178,25 +208,6 @@ def earnings(context: CommandContext, account: str, limit: int, network: str) ->
         context.say("nothing earned yet")
 
 
-class WorkTimer:
-    """Does a transaction's AI work on this machine, and says how long it took."""
-
-    def __init__(self) -> None:
-        self.elapsed_ms = 0.0
-
-    async def prove(self, client: TangleClient, prepared: PreparedAnswer) -> Work:
-        """Evaluate what the prepared transaction was assigned, with weights from the node."""
-        from tangle.cli.local_work import compute_work, fetch_job
-
-        genesis = await client.get_genesis()
-        opened = await fetch_job(client, genesis, prepared.job)
-        weights = await client.get_weights(prepared.job, int(prepared.generation))
-        begun_s = time.perf_counter()
-        work = await anyio.to_thread.run_sync(compute_work, opened, prepared, weights)
-        self.elapsed_ms = (time.perf_counter() - begun_s) * 1000
-        return work
-
-
 async def _send(
     url: str,
     account: SigningAccount,
@@ -206,20 +217,26 @@ async def _send(
     timeout_s: float,
 ) -> tuple[TransactionAnswer, float]:
     async with TangleClient(url) as client:
-
-        async def prove(prepared: PreparedAnswer) -> Work:
-            assert timer is not None, "only asked where work is done here"
-            return await timer.prove(client, prepared)
-
         begun_s = anyio.current_time()
         answer = await client.send(
-            account.key,
-            transfer,
-            prove=None if timer is None else prove,
-            max_fee=max_fee,
-            timeout_s=timeout_s,
+            account.key, transfer, prove=_choose_prover(client, timer), max_fee=max_fee, timeout_s=timeout_s
         )
         return answer, anyio.current_time() - begun_s
+
+
+async def _rehearse(
+    url: str, account: SigningAccount, transfer: Transfer, max_fee: int | None, timer: WorkTimer | None
+) -> SimulatedAnswer:
+    async with TangleClient(url) as client:
+        body = await client.build_body(
+            account.public_key, transfer, prove=_choose_prover(client, timer), max_fee=max_fee
+        )
+        return await client.simulate(sign_transaction(body, account.key))
+
+
+def _choose_prover(client: TangleClient, timer: WorkTimer | None) -> Prove | None:
+    """Who does the AI work: the wallet where there is a timer, and else the node."""
+    return None if timer is None else partial(timer.prove, client)
 
 
 async def _ask_faucet(url: str, account: PublicKey, timeout_s: float) -> tuple[TransactionAnswer, float]:
@@ -244,6 +261,11 @@ async def _get_history(url: str, account: PublicKey, limit: int) -> tuple[list[T
             if len(items) == limit:
                 break
     return items, own
+
+
+async def _get_pending(url: str, account: PublicKey) -> tuple[TransactionAnswer, ...]:
+    async with TangleClient(url) as client:
+        return await client.get_pending(account)
 
 
 async def _get_earnings(url: str, account: PublicKey, limit: int) -> tuple[list[EarningAnswer], str]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from tangle.cli.context import CommandContext, pass_context
 from tangle.cli.groups import TangleGroup
 from tangle.cli.networks import network_option, open_wallets
+from tangle.cli.qr_code import draw_qr
 from tangle.cli.secret_input import (
     confirm_words,
     get_new_password,
@@ -18,7 +19,7 @@ from tangle.cli.secret_input import (
     password_file_option,
     show_words,
 )
-from tangle.cli.transfer_commands import balance, earnings, history, send
+from tangle.cli.transfer_commands import balance, earnings, history, pending, send
 from tangle.core.types import Milliseconds
 from tangle.node.clock import SystemClock
 from tangle.wallet.errors import KeystoreExists
@@ -143,20 +144,45 @@ def list_wallets(context: CommandContext, network: str) -> None:
         context.say(f"{entry.name}: {entry.fault}")
 
 
+@wallet.command("label")
+@click.argument("name")
+@click.argument("label")
+@network_option
+@password_file_option
+@pass_context
+def label_wallet(
+    context: CommandContext, name: str, label: str, network: str, password_file: Path | None
+) -> None:
+    """Change what lists show beside a wallet's address. Its password is needed, because it vouches for it."""
+    wallets = open_wallets(context, network)
+    wallets.get(name)  # a wrong name is told before a password is asked for
+    entry = wallets.change_label(name, label, get_password(context, password_file))
+    record = {"name": name, "label": entry.account.label, "address": entry.account.address}
+    context.emit_fields(record, {"wallet": name, "label": entry.account.label})
+
+
 @wallet.command("address")
 @click.argument("name")
+@click.option("--qr", "is_drawn", is_flag=True, help="Draw it as a QR code, for a camera.")
 @network_option
 @pass_context
-def show_address(context: CommandContext, name: str, network: str) -> None:
+def show_address(context: CommandContext, name: str, is_drawn: bool, network: str) -> None:
     """Print a wallet's address."""
     account = open_wallets(context, network).get(name).account
     record = {"name": name, "address": account.address, "public_key": account.public_key}
-    context.emit(record, lambda console: console.print(account.address, soft_wrap=True))
+
+    def render(console: Console) -> None:
+        if is_drawn:
+            console.print(draw_qr(account.address), soft_wrap=True)
+        console.print(account.address, soft_wrap=True)
+
+    context.emit(record, render)
 
 
 wallet.add_command(send)
 wallet.add_command(balance)
 wallet.add_command(history)
+wallet.add_command(pending)
 wallet.add_command(earnings)
 
 

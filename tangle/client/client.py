@@ -15,6 +15,7 @@ from poi.market.jobs import compute_job_name
 from poi.market.operations import Operation as MarketOperation
 from poi.market.operations import encode_operation
 from shards.proofs import ProvenTransaction, verify_transaction_proof
+from tangle.api.schemas.forecast import SimulatedAnswer
 from tangle.api.schemas.inference import InferenceAnswer
 from tangle.api.schemas.market import JobKind
 from tangle.api.schemas.transactions import (
@@ -26,16 +27,23 @@ from tangle.api.schemas.transactions import (
 )
 from tangle.client.blobs import BlobMethods
 from tangle.client.errors import ApiProblem, NotReached, UnexpectedAnswer
+from tangle.client.explorer import ExplorerMethods
 from tangle.client.inference import SPOT_CHECKED, InferenceResult, make_inference_job, read_outputs
 from tangle.client.market import MarketMethods
 from tangle.client.reading import NodeReader, as_text
-from tangle.client.sending import Prove, make_transaction, read_work
+from tangle.client.sending import Prove, make_body, read_work
 from tangle.client.transport import ClientConfig
 from tangle.core.encoding import encode
 from tangle.core.errors import WrongChain
 from tangle.core.genesis import Genesis, compute_chain_id, decode_genesis
 from tangle.core.signing import SigningKey
-from tangle.core.transactions import MarketCall, Operation, Transaction
+from tangle.core.transactions import (
+    MarketCall,
+    Operation,
+    Transaction,
+    TransactionBody,
+    sign_transaction,
+)
 from tangle.core.types import ChainId, PublicKey, TransactionId
 from tangle.node.views import TransactionStatus
 
@@ -53,7 +61,7 @@ PROGRESS: Final = {
 """How far each status is on the way; after 3 comes nothing, but the certificate of a conflict."""
 
 
-class TangleClient(BlobMethods, MarketMethods, NodeReader):
+class TangleClient(BlobMethods, ExplorerMethods, MarketMethods, NodeReader):
     """A client of the node at ``base_url``. Close it, or use it as an asynchronous context manager."""
 
     def __init__(
@@ -188,16 +196,18 @@ class TangleClient(BlobMethods, MarketMethods, NodeReader):
             self._ledger_ahead_ms = int((await self.get_market()).timestamp_ms) - now_ms
         return now_ms + self._ledger_ahead_ms
 
-    async def _build(
+    async def build_body(
         self,
-        key: SigningKey,
+        issuer: PublicKey,
         operation: Operation,
-        prove: Prove | None,
-        worker: PublicKey | None,
-        max_fee: int | None,
-    ) -> Transaction:
+        *,
+        prove: Prove | None = None,
+        worker: PublicKey | None = None,
+        max_fee: int | None = None,
+    ) -> TransactionBody:
+        """Prepare the issuer's next transaction and do its work; parameters and errors as for ``send``."""
         call = operation.data if isinstance(operation, MarketCall) else None
-        prepared = await self.prepare(key.public_key, work=prove is None, worker=worker, operation=call)
+        prepared = await self.prepare(issuer, work=prove is None, worker=worker, operation=call)
         if self._chain is not None and bytes(prepared.chain) != self._chain:
             raise WrongChain(prepared.chain, self._chain)
         if prove is not None:
@@ -206,7 +216,18 @@ class TangleClient(BlobMethods, MarketMethods, NodeReader):
             work = read_work(prepared.work)
         else:
             raise UnexpectedAnswer(self.base_url, "the node did not do the work")
-        return make_transaction(prepared, operation, work, key, max_fee)
+        return make_body(prepared, operation, work, issuer, max_fee)
+
+    async def _build(
+        self,
+        key: SigningKey,
+        operation: Operation,
+        prove: Prove | None,
+        worker: PublicKey | None,
+        max_fee: int | None,
+    ) -> Transaction:
+        body = await self.build_body(key.public_key, operation, prove=prove, worker=worker, max_fee=max_fee)
+        return sign_transaction(body, key)
 
     async def prepare(
         self,
@@ -238,6 +259,15 @@ class TangleClient(BlobMethods, MarketMethods, NodeReader):
             SubmittedAnswer, "/v1/transactions", encoded, "application/cbor"
         )
         return envelope.data
+
+    async def simulate(self, transaction: Transaction | bytes) -> SimulatedAnswer:
+        """What a signed transaction would do and cost if it were ordered next; nothing of it is kept.
+
+        :raises ApiProblem: submitting it would be refused; its code says why.
+        """
+        encoded = transaction if isinstance(transaction, bytes) else transaction.encoded
+        path = "/v1/transactions/simulate"
+        return (await self._transport.post(SimulatedAnswer, path, encoded, "application/cbor")).data
 
     async def submit_batch(self, items: Sequence[Transaction | bytes]) -> tuple[BatchItemAnswer, ...]:
         """Submit many; an answer for each, at its place."""

@@ -18,6 +18,7 @@ from tangle.core.types import (
     CheckpointIndex,
     Grains,
     JobId,
+    PublicKey,
     Sequence,
     Shard,
     TransactionId,
@@ -27,18 +28,22 @@ Prove = Callable[[PreparedAnswer], Awaitable[Work]]
 """Does the AI work that a prepared transaction asks for, on the wallet's own machine."""
 
 
-def make_transaction(
-    prepared: PreparedAnswer, operation: Operation, work: Work, key: SigningKey, max_fee: int | None = None
-) -> Transaction:
-    """Build and sign the transaction that ``prepared`` makes room for.
+def make_body(
+    prepared: PreparedAnswer,
+    operation: Operation,
+    work: Work,
+    issuer: PublicKey,
+    max_fee: int | None = None,
+) -> TransactionBody:
+    """Build the transaction that ``prepared`` makes room for, ready to be signed, here or elsewhere.
 
     :param max_fee: the most to pay, in grains; the node's suggestion for none.
     """
-    body = TransactionBody(
+    return TransactionBody(
         version=TRANSACTION_VERSION,
         chain=ChainId(bytes(prepared.chain)),
         shard=Shard(prepared.shard),
-        issuer=key.public_key,
+        issuer=issuer,
         sequence=Sequence(int(prepared.sequence)),
         anchor=CheckpointIndex(int(prepared.anchor)),
         parents=tuple(TransactionId(bytes(parent)) for parent in prepared.parents),
@@ -46,7 +51,13 @@ def make_transaction(
         work=work,
         max_fee=Grains(int(prepared.suggested_max_fee) if max_fee is None else max_fee),
     )
-    return sign_transaction(body, key)
+
+
+def make_transaction(
+    prepared: PreparedAnswer, operation: Operation, work: Work, key: SigningKey, max_fee: int | None = None
+) -> Transaction:
+    """Build and sign the transaction that ``prepared`` makes room for; parameters as for ``make_body``."""
+    return sign_transaction(make_body(prepared, operation, work, key.public_key, max_fee), key)
 
 
 def read_work(answer: WorkAnswer) -> Work:

@@ -22,6 +22,7 @@ from tangle.core.transactions import (
     sign_transaction,
 )
 from tangle.core.types import (
+    INTEGER_MAX,
     CheckpointIndex,
     Grains,
     JobId,
@@ -69,6 +70,10 @@ TRANSFER_SIZE = 400
 
 NEIGHBOURS_MAX = 200
 """Most transactions of one neighbourhood."""
+
+
+PENDING_MAX = 200
+"""Most transactions of one answer about an account's pending ones."""
 
 
 class Service:
@@ -340,6 +345,11 @@ class Service:
         rows = [archive.get_ordered(index) for index in indices]
         items = tuple(self.get_transaction(row.effect.transaction) for row in rows if row is not None)
         return HistoryPage(items, indices[-1] if len(indices) == limit else None)
+
+    def get_account_pending(self, account: PublicKey) -> tuple[TransactionView, ...]:
+        """Transactions of this issuer that are attached and not ordered, by number."""
+        identities = self.node.book.list_pending(account, INTEGER_MAX)
+        return tuple(self.get_transaction(identity) for identity in identities[:PENDING_MAX])
 
     def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> EarningsPage:
         """Fees and pay for work that the account got, newest first."""

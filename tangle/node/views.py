@@ -359,6 +359,9 @@ class NodeService(Protocol):
     ) -> HistoryPage:
         """Ordered transactions that touched the account, below ``position``; or above it, oldest first."""
 
+    def get_account_pending(self, account: PublicKey) -> tuple[TransactionView, ...]:
+        """Transactions of this issuer that are attached and not ordered, by number (at most 200)."""
+
     def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> EarningsPage:
         """Fees and pay for work that the account got, newest first."""
 

@@ -196,6 +196,28 @@ class WalletStore:
         secret = decrypt_secret(path, keystore, old)
         replace_secret_file(path, encode_keystore(self._encrypt(secret, new, keystore)))
 
+    def change_label(self, name: str, label: str, password: str) -> WalletEntry:
+        """Call a wallet something else, in one step. The password vouches for the label, so it is needed.
+
+        :raises InvalidLabel: the label is too long or not printable.
+        :raises TangleError: as ``open``; the file is then untouched.
+        """
+        _check_label(label)
+        path = self.get_path(name)
+        keystore = self._read(path)
+        secret = decrypt_secret(path, keystore, password)
+        account = AccountRecord(
+            uuid=keystore.uuid,
+            label=label,
+            created_ms=keystore.created_ms,
+            path=keystore.path,
+            public_key=keystore.public_key,
+            address=keystore.address,
+        )
+        changed = self._encrypt(secret, password, account)
+        replace_secret_file(path, encode_keystore(changed))
+        return WalletEntry(name, changed)
+
     def get_path(self, name: str) -> Path:
         """The file of the wallet ``name``, whether it exists or not; this is also what to back up.
 
@@ -210,8 +232,7 @@ class WalletStore:
     ) -> WalletEntry:
         target = self.get_path(name)
         label = name if label is None else label
-        if not (0 < len(label) <= LABEL_LENGTH_MAX and label.isprintable()):
-            raise InvalidLabel(label, LABEL_LENGTH_MAX)
+        _check_label(label)
         if target.exists():
             raise KeystoreExists(
                 target
@@ -245,3 +266,8 @@ class WalletStore:
         if found != self.prefix:
             raise AddressOfOtherNetwork(keystore.address, found, self.prefix)
         return keystore
+
+
+def _check_label(label: str) -> None:
+    if not (0 < len(label) <= LABEL_LENGTH_MAX and label.isprintable()):
+        raise InvalidLabel(label, LABEL_LENGTH_MAX)

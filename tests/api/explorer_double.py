@@ -7,7 +7,8 @@ from shards.checkpoints import sign_attestation
 from shards.committee import Committee
 from tangle.core.genesis import Genesis
 from tangle.core.signing import SigningKey
-from tangle.core.types import ChainId, Milliseconds, Shard, TransactionId
+from tangle.core.transactions import MarketCall
+from tangle.core.types import ChainId, Milliseconds, PublicKey, Shard, TransactionId
 from tangle.node.explorer import LATEST_ROUNDS
 from tangle.node.views import CheckpointView, NotFound, TransactionView
 
@@ -84,3 +85,10 @@ class ExplorerDouble:
     def _check_shard(self, shard: int) -> None:
         if shard != self._shard:
             raise NotFound("shard", str(shard))
+
+
+def get_accounts(view: TransactionView) -> tuple[PublicKey, ...]:
+    """Whom a transaction concerns."""
+    body = view.transaction.body
+    operation = body.operation
+    return (body.issuer,) if isinstance(operation, MarketCall) else (body.issuer, operation.recipient)

@@ -93,7 +93,7 @@ from tangle.node.views import (
 from tangle.store.blob_files import MemoryBlobFiles
 from tangle.store.blob_store import BlobStore
 from tests.api.blob_double import NoPeers
-from tests.api.explorer_double import ExplorerDouble
+from tests.api.explorer_double import ExplorerDouble, get_accounts
 from tests.api.forecast_double import ForecastDouble
 from tests.api.market_double import MarketDouble
 
@@ -419,13 +419,18 @@ class LedgerDouble:
             checkpoint=len(self.checkpoints) - 1,
         )
 
+    def get_account_pending(self, account: PublicKey) -> tuple[TransactionView, ...]:
+        return tuple(
+            view for key in self.pending if (view := self.views[key]).transaction.body.issuer == account
+        )
+
     def get_account_history(
         self, account: PublicKey, position: int | None, limit: int, *, is_oldest_first: bool = False
     ) -> HistoryPage:
         touched = [
             place
             for place, identity in enumerate(self.ordered)
-            if account in self._get_accounts(self.views[identity])
+            if account in get_accounts(self.views[identity])
         ]
         if position is not None:
             touched = [
@@ -557,8 +562,6 @@ class LedgerDouble:
     def get_readiness(self) -> tuple[ReadinessCheck, ...]:
         return (ReadinessCheck("synced", self.is_synced, "0 checkpoints behind"),)
 
-    # Events
-
     def add_event(self, topic: str, accounts: tuple[PublicKey, ...], body: Mapping[str, object]) -> None:
         """Append to the event log and wake everybody who follows it."""
         identity = len(self.events) + 1
@@ -586,12 +589,7 @@ class LedgerDouble:
 
     def _announce(self, view: TransactionView) -> None:
         body = {"id": view.transaction.id.hex(), "status": view.status.value}
-        self.add_event("transaction", self._get_accounts(view), body)
-
-    def _get_accounts(self, view: TransactionView) -> tuple[PublicKey, ...]:
-        body = view.transaction.body
-        operation = body.operation
-        return (body.issuer,) if isinstance(operation, MarketCall) else (body.issuer, operation.recipient)
+        self.add_event("transaction", get_accounts(view), body)
 
     def _notify(self) -> None:
         self._changed.set()
