@@ -35,10 +35,10 @@ CHECK_INTERVAL_S: Final = 0.5
 """How often the committee's progress is compared with ours."""
 
 STALL_S: Final = 0.05
-"""Pause when a window brought nothing new: the pipeline behind is still busy."""
+"""Pause when an answer brought nothing new yet: the pipeline behind is still busy."""
 
 FRUITLESS_S: Final = 5.0
-"""A peer that answers and for so long brings nothing that we accept is as good as silent."""
+"""In this time a window must be here and accepted, or who answers is as good as silent."""
 
 TRIAL_S: Final = 2.0
 """How long a peer that was never asked is waited for: a window takes some round trips, and sixteen boasters
@@ -131,7 +131,9 @@ class CatchUp:
         )
 
     def _get_delay_s(self, peer: Peer) -> float:
-        """What a window from ``peer`` may take; it grows each time that none comes."""
+        """What a window from ``peer`` may take: longer than its last, and longer still each time that none
+        comes.
+        """
         return self._delays_s.get(peer.public_key, TRIAL_S)
 
     def _compute_patience_s(self, peer: Peer) -> float:
@@ -150,51 +152,39 @@ class CatchUp:
 
     async def _follow(self, peer: Peer) -> None:
         """Ask ``peer`` for window after window until this node is level or does better to ask another."""
-        before = self._get_progress()
-        log.info("catching-up", peer=peer.name, from_round=before.round, to_round=self._vouched.round)
-        next_index = before.ordered_total
-        fruitful_s = anyio.current_time()
-        while not self.is_level and peer.round > before.round:
+        here = self._get_progress()
+        log.info("catching-up", peer=peer.name, from_round=here.round, to_round=self._vouched.round)
+        next_index = here.ordered_total
+        while not self.is_level and peer.round > here.round:
+            goal = min(here.round + WINDOW_ROUNDS, peer.round)
             begun_s = anyio.current_time()
-            next_index = max(next_index, before.ordered_total)
-            blocks, transactions = await self._read_window(peer, before, next_index)
-            next_index += transactions
-            now_s = anyio.current_time()
-            progress = self._get_progress()
-            if blocks and progress != before:
-                fruitful_s = now_s
-                self._set_delay(peer, SLACK * (now_s - begun_s))
-            elif now_s - fruitful_s > FRUITLESS_S:
-                self._doubt(peer)
-            else:
-                await anyio.sleep(STALL_S)
+            while here.round < goal and not self.is_level:
+                if anyio.current_time() - begun_s > FRUITLESS_S:
+                    self._doubt(peer)
+                    return
+                next_index = await self._read_window(peer, here, max(next_index, here.ordered_total))
+                if self._get_progress() == here:
+                    await anyio.sleep(STALL_S)
+                here = self._get_progress()
+            self._set_delay(peer, SLACK * (anyio.current_time() - begun_s))
             if self._get_delay_s(peer) > TRIAL_S:
                 return
-            before = progress
-        log.info("caught-up", round=self._get_progress().round)
+        log.info("followed", peer=peer.name, round=here.round, is_level=self.is_level)
 
-    async def _read_window(self, peer: Peer, before: Progress, next_index: int) -> tuple[int, int]:
-        """The next rounds, and transactions from ``next_index`` on; answers how many blocks and how many
-        transactions came.
-        """
-        counts = [0, 0]
-
-        async def read_rounds() -> None:
-            counts[0] = await self._read_rounds(peer, before.round)
-
+    async def _read_window(self, peer: Peer, here: Progress, next_index: int) -> int:
+        """Read the next rounds, and transactions from ``next_index`` on; answers where those go on."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(read_rounds)
-            if next_index < before.ordered_total + AHEAD_MAX:
-                counts[1] = await self._read_ordered(peer, next_index)
-        return counts[0], counts[1]
+            tasks.start_soon(self._read_rounds, peer, here.round)
+            if next_index < here.ordered_total + AHEAD_MAX:
+                next_index += await self._read_ordered(peer, next_index)
+        return next_index
 
-    async def _read_rounds(self, peer: Peer, from_round: int) -> int:
+    async def _read_rounds(self, peer: Peer, from_round: int) -> None:
         # The last accepted round again: other authors' blocks of it may still be missing.
         request = GetRounds(0, self._shard, max(1, from_round), from_round + WINDOW_ROUNDS)
         answer = await peer.request(request, timeout_s=self._compute_patience_s(peer))
         assert isinstance(answer, BlockItems)
         self._on_blocks(answer.items, peer)
-        return len(answer.items)
 
     async def _read_ordered(self, peer: Peer, first_index: int) -> int:
         request = GetOrdered(0, self._shard, first_index, TRANSACTIONS_MAX)

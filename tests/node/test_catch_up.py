@@ -178,12 +178,41 @@ async def test_who_answers_and_brings_nothing_does_not_live_on_what_others_bring
         tasks.cancel_scope.cancel()
 
 
+async def test_who_answers_and_brings_nothing_is_doubted_more_each_time() -> None:
+    """Somebody honest has been out of reach for a while, and comes to its turn all the same."""
+    honest = Teller("honest", 200, 200, delay_s=float("inf"))
+    follower = Follower(Teller("boaster", 10**6, 0), honest, vouched=200)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follower.catch_up.run)
+        await anyio.sleep(30)
+        honest.delay_s = 0.01
+        with anyio.fail_after(60):
+            await follower.catch_up.wait_level()
+        tasks.cancel_scope.cancel()
+
+
 async def test_who_answers_slowly_is_left_for_who_is_faster() -> None:
     sluggish = Teller("sluggish", 10**6, 10**6, delay_s=1.9)
     honest = Teller("honest", 100 * WINDOW_ROUNDS, 100 * WINDOW_ROUNDS)
     follower = Follower(sluggish, honest, vouched=100 * WINDOW_ROUNDS)
     await follower.follow(15)
     assert sluggish.asked == 1
+
+
+async def test_who_brings_one_round_at_a_time_is_left_for_who_brings_more() -> None:
+    trickling = Teller("trickling", 10**6, 0)
+    follower = Follower(trickling, Teller("honest", 10_000, 10_000), vouched=10_000)
+
+    async def trickle() -> None:
+        """What it shows is always one round more than the node has; that is less than the committee makes."""
+        while True:
+            await anyio.sleep(0.2)
+            trickling.rounds = max(follower.rounds) + 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(trickle)
+        assert await follower.follow(30) >= 10_000 - LAG_ROUNDS
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_slow_peer_alone_is_given_the_time_that_it_needs() -> None:
