@@ -11,7 +11,7 @@ from simnet.scale.plan import FOLLOWER_PEERS, ScalePlan
 from simnet.scale.rounds import FLUSH_S, GATHER_S, Numbers, Times
 from tangle.core.genesis import Validator
 from tangle.core.types import Shard
-from tangle.node.gossip import PUSH_PEERS, RELAY_INTERVAL_S
+from tangle.node.gossip import PUSH_VALIDATORS, RELAY_INTERVAL_S
 
 
 def make_latencies_s(plan: ScalePlan) -> Times:
@@ -31,7 +31,7 @@ def compute_spread_s(latency_s: Times, delay_s: float) -> Times:
     """
     size = len(latency_s)
     places = np.arange(size)
-    is_pushed = (places[:, None] - places[None, :]) % size <= PUSH_PEERS
+    is_pushed = (places[:, None] - places[None, :]) % size <= PUSH_VALIDATORS
     fetched_s = FLUSH_S + GATHER_S + 3 * latency_s
     spread_s = np.where(is_pushed, FLUSH_S + latency_s, fetched_s) + delay_s
     np.fill_diagonal(spread_s, 0.0)
@@ -43,7 +43,7 @@ def count_hops(plan: ScalePlan) -> int:
     followers = plan.shard_nodes - plan.validators
     if followers <= 0:
         return 0
-    reached, hops = min(PUSH_PEERS, FOLLOWER_PEERS) * plan.validators / plan.shard_nodes, 1
+    reached, hops = min(PUSH_VALIDATORS, FOLLOWER_PEERS) * plan.validators / plan.shard_nodes, 1
     while reached < 1:
         reached *= FOLLOWER_PEERS - 1
         hops += 1

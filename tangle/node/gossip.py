@@ -2,9 +2,9 @@
 
 The node where a transaction enters pushes it in full, to validators and to a few others, drawn anew each
 time; it announces its id to the others, and a node that got it from a peer announces it too, neither of them
-at once: by then those that it was pushed to have it, and whoever asks has several to ask. In a small network
-every node so receives the bytes once. What gathers between two flushes travels as one message, encoded once
-for all.
+at once, validators excepted: by then those that it was pushed to have it, and whoever asks has several to
+ask. In a small network every node so receives the bytes once. What gathers between two flushes travels as one
+message, encoded once for all.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class _News(Struct, frozen=True):
     transaction: Transaction
     source: Peer | None
     pushed: frozenset[Peer] = frozenset()
-    """Who has it in full already."""
+    """Who has it in full already, or was told."""
 
 
 class _Gathering:
@@ -98,8 +98,12 @@ class Gossip:
         peers = self._peering.get_peers()
         chosen = self._choose(peers)
         self._push([item.transaction for item in news], chosen)
-        if len(chosen) < len(peers):
-            pushed = frozenset(chosen)
+        told = frozenset(chosen)
+        late = [peer for peer in peers if peer.is_validator and peer not in told]
+        for peer in late:
+            self._announce([item.transaction.id for item in news], peer)
+        if len(told) + len(late) < len(peers):
+            pushed = told.union(late)
             self._relayed.news.extend(_News(item.transaction, None, pushed) for item in news)
             self._relayed.filled.set()
 

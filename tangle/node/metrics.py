@@ -63,6 +63,10 @@ FIGURES: Final = (
         lambda n: n.executor.machine.state.difficulty,
     ),
     Gauge("tangle_peers", "Connected peers.", lambda n: len(n.peering.get_peers())),
+    Gauge("tangle_peer_bans", "Bans that hold now.", lambda n: len(n.peering.admission.list_bans())),
+    Gauge(
+        "tangle_peer_addresses", "Addresses of other nodes that are known.", lambda n: len(n.peering.dialler)
+    ),
     Gauge("tangle_resident_memory_bytes", "Memory of the core process.", lambda _: get_resident_bytes()),
     Gauge("tangle_event_id", "Id of the latest event.", lambda n: n.events.last_id),
 )
@@ -90,6 +94,15 @@ class NodeCollector(Collector):
         for code, count in self._node.intake.refused_total.items():
             refused.add_metric([code], count)
         yield refused
+        traffic = CounterMetricFamily(
+            "tangle_peer_bytes",
+            "Bytes of sessions with peers, by who began them.",
+            labels=["kind", "direction"],
+        )
+        for kind, total in self._node.peering.get_traffic().items():
+            traffic.add_metric([kind, "in"], total.bytes_in)
+            traffic.add_metric([kind, "out"], total.bytes_out)
+        yield traffic
         status = self._panorama.get_status()
         yield GaugeMetricFamily("tangle_tips", "Tips of the sub-DAG.", value=status.tips)
         yield GaugeMetricFamily(
