@@ -295,3 +295,27 @@ class OperatorDoorShut(TangleError):
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(f"the operator's door is shut: set admin_port in {path} and restart the node")
+
+
+class DatabaseUnsound(TangleError):
+    """A copy that does not hold what it should."""
+
+    code = "database-unsound"
+
+    def __init__(self, path: Path, finding: str) -> None:
+        self.path = path
+        self.finding = finding
+        super().__init__(f"{path} is not sound: {finding}; run tangle db check on the home it comes from")
+
+
+class DatabaseWanted(TangleError):
+    """A command for one database, given a home with several."""
+
+    code = "database-unclear"
+
+    def __init__(self, path: Path, count: int) -> None:
+        self.path = path
+        self.count = count
+        super().__init__(
+            f"{path} has {count} shards, each with a database of its own; tangle db backup takes all of them"
+        )

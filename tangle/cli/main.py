@@ -27,6 +27,7 @@ MODULES: Final = {
     "explain": "tangle.cli.explain_command:explain",
     "blob": "tangle.cli.blob_commands:blob",
     "key": "tangle.cli.key_commands:key",
+    "db": "tangle.cli.db_commands:db",
     "genesis": "tangle.cli.genesis_commands:genesis",
     "config": "tangle.cli.config_commands:config",
     "sim": "tangle.cli.sim_command:sim",

@@ -91,7 +91,7 @@ class Executor:
                 self._filled = anyio.Event()
                 await self._filled.wait()
             self.is_busy = True
-            await self._execute_waiting()
+            await self.execute_waiting()
             self.is_busy = False
 
     def read_account(self, key: PublicKey) -> Account:
@@ -102,7 +102,8 @@ class Executor:
         """Every account as the last executed commit left it, in the order of keys."""
         yield from sorted((dict(self._archive.list_accounts()) | self._unwritten).items())
 
-    async def _execute_waiting(self) -> None:
+    async def execute_waiting(self) -> None:
+        """Execute what waits, as much as one write takes; durable on return. ``run`` does nothing else."""
         batch, outcomes, commits, ordered = WriteBatch(), [], 0, 0
         while self._commits and commits < COMMITS_PER_WRITE and ordered < ORDERED_PER_WRITE:
             if commits and self.machine.list_opening():
