@@ -9,8 +9,9 @@ alone; the tables only save work.
 Source: Mysticeti-C (Babel et al., arXiv 2310.14821), multi-leader and pipelined; protocol 4.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from shards.blocks import Block
 from shards.commit_rule import Commit, CommitRule, Skip, Slot, Status, Undecided
@@ -23,6 +24,19 @@ LeaderSchedule = Callable[[int], tuple[int, ...]]
 """Leaders of a round, best rank first."""
 
 
+class SlotOutcome(NamedTuple):
+    """How a leader's slot ended."""
+
+    leader: int
+    """Place of the leader in the committee."""
+
+    is_commit: bool
+    """Whether its block was committed, and not the slot skipped."""
+
+    is_direct: bool
+    """Whether the rounds right after it decided, and not a later leader."""
+
+
 class Committer:
     """Decides slots over a growing DAG; a decided slot is never looked at again."""
 
@@ -32,6 +46,9 @@ class Committer:
         self.committee = committee
         self.rule = rule
         self.get_leaders = get_leaders
+        self.tally: Counter[SlotOutcome] = Counter()
+        """How slots ended since this was made; for people, nothing follows from it."""
+
         self._decided: dict[Slot, Commit | Skip] = {}
         self._examined: dict[Slot, tuple[int, int]] = {}
         self._votes: dict[Slot, dict[Digest, Digest | None]] = {}
@@ -155,13 +172,15 @@ class Committer:
         decision_round = self._get_decision_round(slot)
         counts = (self.dag.get_count(decision_round - 1), self.dag.get_count(decision_round))
         status: Status = Undecided(slot)
+        is_direct = True
         if self._examined.get(slot) != counts:  # the direct rule sees these two rounds and nothing else
             status = self.decide_directly(slot)
             self._examined[slot] = counts
         if isinstance(status, Undecided):
-            status = self.decide_indirectly(slot, later)
+            status, is_direct = self.decide_indirectly(slot, later), False
         if not isinstance(status, Undecided):
             self._decided[slot] = status
+            self.tally[SlotOutcome(slot.author, isinstance(status, Commit), is_direct)] += 1
         return status
 
     def _is_committed(self, leader: Block, slot: Slot) -> bool:

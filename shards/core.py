@@ -7,7 +7,7 @@ protocol 4.
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from shards.blocks import (
@@ -22,7 +22,7 @@ from shards.blocks import (
 from shards.commit_rule import FIRST_SLOT, Commit, Slot, make_commit_rule
 from shards.commits import CommitRecord, compute_first_commit_digest
 from shards.committee import Committee
-from shards.committer import Committer
+from shards.committer import Committer, SlotOutcome
 from shards.dag import Dag
 from shards.errors import ProposalNotDue
 from shards.events import (
@@ -113,6 +113,16 @@ class CommitteeCore:
     def highest_round(self) -> int:
         """Highest round of any accepted block."""
         return self._dag.highest_round
+
+    @property
+    def leaders_missed(self) -> int:
+        """Own blocks that were made without waiting any longer for the leader of the round before."""
+        return 0 if self._proposer is None else self._proposer.leaders_missed
+
+    @property
+    def slot_outcomes(self) -> Mapping[SlotOutcome, int]:
+        """How many slots ended how since the start."""
+        return self._committer.tally
 
     @property
     def horizon(self) -> int:

@@ -60,6 +60,8 @@ class Proposer:
         self._clock_round = 0
         self._clock_since_ms = 0
         self._last_proposal_ms: int | None = None
+        self.leaders_missed = 0
+        """Own blocks made without the leader of the round before, whose time was up."""
 
     def on_clock(self, now_ms: int) -> None:
         """Note when the threshold clock moved; to be called after blocks were accepted."""
@@ -99,6 +101,7 @@ class Proposer:
 
     def on_proposed(self, now_ms: int) -> None:
         """A block was made: delays count from here."""
+        self.leaders_missed += self._is_leader_of_last_round_missing()
         self._last_proposal_ms = now_ms
 
     def make_body(

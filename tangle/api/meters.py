@@ -4,9 +4,7 @@ Requests are counted in plain integers and put into Prometheus' form when it ask
 one event loop, so no count needs the lock that the library takes for each.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -19,22 +17,13 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from tangle.api.context import ApiContext
+from tangle.node.meters import Histogram
 
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 60.0)
 """Upper bounds of the histogram: from a table look-up to the longest wait."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 """Methods with a label of their own; a client can invent more."""
-
-
-class _Times:
-    """How long the answers of one route took."""
-
-    __slots__ = ("counts", "total_s")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(SECONDS) + 1)
-        self.total_s = 0.0
 
 
 class ApiMeters(Collector):
@@ -44,7 +33,7 @@ class ApiMeters(Collector):
         """:param registry: the node's registry; one door per registry."""
         self._context = context
         self._answers: dict[tuple[str, str, int], int] = {}
-        self._times: dict[str, _Times] = {}
+        self._times: dict[str, Histogram] = {}
         registry.register(self)
 
     def on_answer(self, method: str, route: str, status: int, elapsed_s: float) -> None:
@@ -53,9 +42,8 @@ class ApiMeters(Collector):
         self._answers[key] = self._answers.get(key, 0) + 1
         times = self._times.get(route)
         if times is None:
-            times = self._times[route] = _Times()
-        times.counts[bisect_left(SECONDS, elapsed_s)] += 1
-        times.total_s += elapsed_s
+            times = self._times[route] = Histogram(SECONDS)
+        times.add(elapsed_s)
 
     def collect(self) -> Iterator[Metric]:
         """All metrics of this moment."""
@@ -66,10 +54,8 @@ class ApiMeters(Collector):
             requests.add_metric((method, route, str(status)), count)
         yield requests
         seconds = HistogramMetricFamily("tangle_api_request_seconds", "Time to answer.", labels=("route",))
-        bounds = [*map(str, SECONDS), "+Inf"]
         for route, times in self._times.items():
-            buckets = list(zip(bounds, accumulate(times.counts), strict=True))
-            seconds.add_metric((route,), buckets, times.total_s)
+            times.add_to(seconds, (route,))
         yield seconds
         yield GaugeMetricFamily("tangle_api_streams", "Open event streams.", value=len(self._context.streams))
         yield GaugeMetricFamily(

@@ -31,10 +31,14 @@ from tangle.ledger.errors import Overloaded as LedgerOverloaded
 from tangle.ledger.events import Dropped, SubDagEvent
 from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer, TransactionVerdict
+from tangle.node.meters import Histogram
 from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
 from tangle.node.views import Overloaded, SubmitOutcome, TransactionStatus
 from tangle.node.workboard import TransactionExpired, WorkBoard
+
+VERIFY_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
+"""Upper bounds of the times that batches take in a worker: from one transaction to a worker that is stuck."""
 
 BATCH_MAX: Final = 128
 """Transactions in one verification call: about 15 ms of one core, so that blocks need not wait long behind
@@ -143,6 +147,9 @@ class Intake:
         self._refused: OrderedDict[TransactionId, TangleError] = OrderedDict()
         self._idle: deque[anyio.Event] = deque()
         self.verified_total = 0
+        self.verify_seconds = Histogram(VERIFY_BOUNDS_S)
+        """How long batches of signatures and work took, the wait for a worker included."""
+
         self.refused_total: dict[str, int] = {}
 
     @property
@@ -330,7 +337,9 @@ class Intake:
 
     async def _process(self, batch: list[_Entry]) -> None:
         request = self._board.build_batch([entry.transaction for entry in batch])
+        begun_s = anyio.current_time()
         verdicts = await self._computer.verify_transactions(request)
+        self.verify_seconds.add(anyio.current_time() - begun_s)
         self.verified_total += len(batch)
         good = [entry for entry, verdict in zip(batch, verdicts, strict=True) if self._accept(entry, verdict)]
         errors = self._attach(good)

@@ -11,10 +11,13 @@ from typing import Final
 
 from tangle.core.transactions import Transaction
 from tangle.core.types import PublicKey, TransactionId
-from tangle.node.meters import LatencyMeter, RateMeter
+from tangle.node.meters import Histogram, LatencyMeter, RateMeter
 
 RECENT_MAX: Final = 500
 """Latest transactions kept for displays."""
+
+FINALITY_BOUNDS_S: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+"""Upper bounds of the times from attached to final: fine where a sound network is, coarse where it is not."""
 
 
 class LedgerBook:
@@ -25,6 +28,7 @@ class LedgerBook:
         self.arrivals = RateMeter()
         self.finals = RateMeter()
         self.finality = LatencyMeter()
+        self.finality_seconds = Histogram(FINALITY_BOUNDS_S)
         self._pending: dict[PublicKey, dict[int, TransactionId]] = {}
         self._attached_at_s: dict[TransactionId, float] = {}
 
@@ -54,6 +58,7 @@ class LedgerBook:
             attached_at_s = self._attached_at_s.pop(identity, None)
             if attached_at_s is not None:
                 self.finality.add((now_s - attached_at_s) * 1000, now_s)
+                self.finality_seconds.add(now_s - attached_at_s)
 
     def count_pending(self, issuer: PublicKey) -> int:
         """Transactions of ``issuer`` that are attached and not ordered."""

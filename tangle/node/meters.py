@@ -1,7 +1,11 @@
 """Rates and latencies over a sliding window, for people and for metrics."""
 
+from bisect import bisect_left
 from collections import deque
+from itertools import accumulate
 from typing import Final
+
+from prometheus_client.core import HistogramMetricFamily
 
 from tangle.node.views import LatencySummary
 
@@ -42,6 +46,31 @@ class RateMeter:
     def _forget(self, now_s: float) -> None:
         while self._buckets and self._buckets[0][0] < now_s - RATE_WINDOW_S:
             self._buckets.popleft()
+
+
+class Histogram:
+    """How many values fell between fixed bounds, as Prometheus counts them: for the life of the process.
+
+    Nothing is locked: all values of one histogram come from one event loop.
+    """
+
+    __slots__ = ("_bounds", "_counts", "_total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        """:param bounds: upper bounds, ascending; what is above the last one is counted too."""
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._total = 0.0
+
+    def add(self, value: float) -> None:
+        """Take one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def add_to(self, family: HistogramMetricFamily, labels: tuple[str, ...] = ()) -> None:
+        """Write everything counted so far into a metric, under these values of its labels."""
+        bounds = [*map(str, self._bounds), "+Inf"]
+        family.add_metric(labels, list(zip(bounds, accumulate(self._counts), strict=True)), self._total)
 
 
 class LatencyMeter:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama, get_resident_bytes
+from tangle.node.pipeline_metrics import PipelineCollector
 
 
 class Gauge(Struct, frozen=True):
@@ -152,4 +153,5 @@ def make_registry(node: Node, panorama: Panorama) -> CollectorRegistry:
     """A registry of this node's metrics alone."""
     registry = CollectorRegistry()
     registry.register(NodeCollector(node, panorama))
+    registry.register(PipelineCollector(node))
     return registry

@@ -64,6 +64,20 @@ def test_every_tip_is_ordered_exactly_once() -> None:
         assert sorted(ordered) == sorted(tips)
 
 
+def test_a_leader_that_is_away_is_skipped_and_counted_by_name() -> None:
+    network = Network(seed=19)
+    network.start()
+    network.run(1_000)
+    core = network.nodes[0].core
+    assert not any(not outcome.is_commit for outcome in core.slot_outcomes)
+    assert core.leaders_missed == 0
+    network.crash(3)
+    network.run(4_000)
+    skipped = {outcome.leader for outcome in core.slot_outcomes if not outcome.is_commit}
+    assert skipped == {3}
+    assert core.leaders_missed > 0
+
+
 @pytest.mark.parametrize("crashed", range(4))
 def test_three_of_four_go_on(crashed: int) -> None:
     network = Network(seed=20 + crashed)
