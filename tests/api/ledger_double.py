@@ -108,13 +108,13 @@ SHARD: Final = Shard(0)
 ORDER: Final = list(TransactionStatus)
 
 
-def make_genesis(salt: int = 0) -> Genesis:
+def make_genesis(salt: int = 0, shard_bits: int = 0) -> Genesis:
     """A network of one validator; ``salt`` makes another chain."""
     return Genesis(
         version=1,
         name=b"double",
         timestamp_ms=Milliseconds(1_700_000_000_000 + salt),
-        parameters=MINIMAL,
+        parameters=msgspec.structs.replace(MINIMAL, shard_bits=shard_bits),
         validators=(Validator(VALIDATOR.public_key, 1),),
         allocations=tuple(Allocation(key.public_key, Grains(ENDOWMENT)) for key in (FAUCET, ALICE)),
         board=(BoardEntry(1, JOB_PARAMETERS),),
@@ -125,16 +125,21 @@ class LedgerDouble:
     """A whole node in memory."""
 
     def __init__(
-        self, genesis: Genesis | None = None, *, is_automatic: bool = True, intake_max: int = 2_000
+        self,
+        genesis: Genesis | None = None,
+        *,
+        is_automatic: bool = True,
+        intake_max: int = 2_000,
+        shard: Shard = SHARD,
     ) -> None:
         """:param is_automatic: every submission makes a checkpoint at once."""
         self.genesis = genesis or make_genesis()
         self.chain = compute_chain_id(self.genesis)
-        self.shard = Shard(0)
+        self.shard = shard
         self.metrics = CollectorRegistry()
         self.has_faucet = True
         self.blobs = BlobRoom(BlobStore(MemoryBlobFiles(), lambda: 1, quota_bytes=2_000_000), NoPeers())
-        self.explorer: Explorer = ExplorerDouble(self, VALIDATOR, SHARD)
+        self.explorer: Explorer = ExplorerDouble(self, VALIDATOR, shard)
         self.forecast: Forecast = ForecastDouble(self)
         self.replicas: FastAnswers = NoAnswers()
         self.is_automatic = is_automatic
@@ -204,12 +209,12 @@ class LedgerDouble:
         operation_size: int = 0,
     ) -> PreparedTransaction:
         assert type(sequence) in (int, type(None)), "a real node hashes it, and hashes plain integers only"
-        parents = tuple(self.attached[-2:]) or (compute_shard_genesis_id(self.chain, SHARD),)
+        parents = tuple(self.attached[-2:]) or (compute_shard_genesis_id(self.chain, self.shard),)
         own = sum(self.views[identity].transaction.body.issuer == issuer for identity in self.pending)
         work = Work(EVOLUTION_WORK, self.job, 0, worker or issuer, (-7,)) if with_work else None
         return PreparedTransaction(
             chain=self.chain,
-            shard=0,
+            shard=self.shard,
             issuer=issuer,
             sequence=self.sequences.get(issuer, 0) + own if sequence is None else sequence,
             anchor=self.checkpoints[-1].checkpoint.index,
@@ -260,7 +265,7 @@ class LedgerDouble:
         self.effects += effects
         checkpoint = self._build_checkpoint(index, batch, effects)
         digest = compute_checkpoint_digest(checkpoint)
-        signed = sign_attestation(digest, checkpoint.index, SHARD, VALIDATOR, self.chain)
+        signed = sign_attestation(digest, checkpoint.index, self.shard, VALIDATOR, self.chain)
         certificate = Certificate(checkpoint.index, digest, (AuthorSignature(0, signed.signature),))
         self.checkpoints.append(CheckpointView(checkpoint, digest, certificate))
         for identity in batch:
@@ -329,7 +334,7 @@ class LedgerDouble:
         return Checkpoint(
             version=1,
             chain=self.chain,
-            shard=SHARD,
+            shard=self.shard,
             epoch=0,
             committee_epoch=0,
             index=CheckpointIndex(index),
@@ -465,7 +470,7 @@ class LedgerDouble:
             raise WaitTimeout(f"checkpoint {index}", timeout_s)
 
     def get_checkpoint(self, shard: int, index: int | None) -> CheckpointView:
-        if shard != SHARD or (index is not None and index >= len(self.checkpoints)):
+        if shard != self.shard or (index is not None and index >= len(self.checkpoints)):
             raise NotFound("checkpoint", f"{shard}/{index}")
         return self.checkpoints[-1 if index is None else index]
 
@@ -515,11 +520,11 @@ class LedgerDouble:
     # The node itself
 
     def get_committee(self, shard: int) -> CommitteeView:
-        if shard != SHARD:
+        if shard != self.shard:
             raise NotFound("shard", str(shard))
         index = len(self.checkpoints) - 1
         member = ValidatorView(0, VALIDATOR.public_key, 1, index, index, (True,), True, True)
-        return CommitteeView(0, 0, index, index, 1, 1, (member,), 0)
+        return CommitteeView(self.shard, 0, index, index, 1, 1, (member,), 0)
 
     def get_peers(self) -> tuple[PeerView, ...]:
         return (PeerView(BOB.public_key, "127.0.0.1:1", True, False, "tangle/0", None, 1.0, 0, 1, 2, 0.5),)
@@ -565,7 +570,7 @@ class LedgerDouble:
     def add_event(self, topic: str, accounts: tuple[PublicKey, ...], body: Mapping[str, object]) -> None:
         """Append to the event log and wake everybody who follows it."""
         identity = len(self.events) + 1
-        self.events.append(Event(identity, topic, 0, identity, accounts, msgspec.json.encode(body)))
+        self.events.append(Event(identity, topic, self.shard, identity, accounts, msgspec.json.encode(body)))
         self._notify()
 
     def get_last_event_id(self) -> int:

@@ -125,12 +125,13 @@ def test_a_killed_process_is_started_again_and_the_others_go_on(node: Terminal, 
     deadline_s = time.monotonic() + RETURN_TIMEOUT_S
     while True:
         assert time.monotonic() < deadline_s, "the process did not come back"
+        refusal = None
         try:
             if int(get(node, f"/v1/checkpoints/{shard}/latest")["index"]) > before:
                 break
         except urllib.error.HTTPError as error:
-            assert error.code == 503, error.read()
-            assert json.loads(error.read())["code"] == "shard-down"
+            refusal = (error.code, json.loads(error.read())["code"])
+        assert refusal in (None, (503, "shard-down"))
         time.sleep(0.05)  # the return of another process can only be polled
     assert find_process(node, shard) != victim
     assert find_process(node, other) == survivor

@@ -113,7 +113,7 @@ class MergedStream:
         refusal: ShardReply | None = None
         fault: TangleError | None = None
         try:
-            async with anyio.create_task_group() as tasks:
+            async with send, receive, anyio.create_task_group() as tasks:
                 for door in self._doors:
                     tasks.start_soon(self._follow, door, request, send, after is not None)
                 await self._wait_opened()

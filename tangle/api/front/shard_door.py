@@ -1,6 +1,7 @@
 """The private door of one shard's node, as the front uses it: wherever it listens now."""
 
 from collections.abc import AsyncIterable, Callable, Mapping
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -126,9 +127,11 @@ class ShardDoor:
         for is_last in (False, True):
             addresses = self.get_addresses()
             url = URL((addresses.admin if is_admin else addresses.api) + target, encoded=True)
+            is_long = isinstance(body, bytes) and len(body) > WHOLE_MAX
+            data = BytesIO(body) if is_long and isinstance(body, bytes) else body
             try:
                 return await self._get_session().request(
-                    method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+                    method, url, headers=headers, data=data, timeout=timeout, allow_redirects=False
                 )
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 self._addresses = None  # a new process listens elsewhere
