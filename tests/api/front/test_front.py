@@ -158,7 +158,7 @@ async def test_a_lost_shard_is_found_again_where_it_listens_now(world: FrontUnde
 
 
 async def test_the_page_and_long_contents_pass_through(http: Http) -> None:
-    status, page, response = await http.ask("GET", "/")
+    status, _, response = await http.ask("GET", "/")
     assert (status, response.content_type) == (200, "text/html")
     assert "Content-Security-Policy" in response.headers
     status, answer, _ = await http.ask(

@@ -44,7 +44,7 @@ POSITIONS = st.lists(st.integers(0, 2**POSITION_BITS - 1), min_size=1, max_size=
         ("GET", "/v1/checkpoints/two/latest", {}, Anywhere()),
         ("GET", "/v1/blocks/3/1", {"shard": "1"}, ToShard(1)),
         ("GET", "/v1/models/ab/weights", {}, Anywhere()),
-        ("GET", "/v1/fees", {"shard": "١"}, Anywhere()),
+        ("GET", "/v1/fees", {"shard": "\u0661"}, Anywhere()),
         ("GET", "/v1/jobs/ab/explain", {}, ToShard(0)),
         ("PUT", "/v1/blobs/ab/pin", {}, ToShard(0)),
         ("GET", "/v1/status", {"shard": "1"}, ToShard(1)),
