@@ -36,6 +36,7 @@ PROBLEM_STATUS: Final = {
     "blob-unknown": HTTPStatus.NOT_FOUND,
     "body-timeout": HTTPStatus.REQUEST_TIMEOUT,
     "cursor-invalid": HTTPStatus.BAD_REQUEST,
+    "disk-low": HTTPStatus.SERVICE_UNAVAILABLE,
     "encoding-malformed": HTTPStatus.BAD_REQUEST,
     "encoding-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "event-ahead": HTTPStatus.CONFLICT,

@@ -107,6 +107,12 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     free_disk_min_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
     """Writes stop cleanly when less than this is free."""
 
+    free_disk_low_bytes: Annotated[int, Meta(ge=0)] = 1024 * 1024 * 1024
+    """No new transactions are taken, and warnings given, when less than this is free."""
+
+    free_disk_low_percent: Annotated[int, Meta(ge=0, le=50)] = 0
+    """The same as a part of the whole disk; whichever of the two is more counts."""
+
     blob_quota_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024 * 1024
     """Disk for blobs; unpinned ones go when it is used up, 0 keeps none."""
 

@@ -31,6 +31,7 @@ from tangle.ledger.errors import Overloaded as LedgerOverloaded
 from tangle.ledger.events import Dropped, SubDagEvent
 from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer, TransactionVerdict
+from tangle.node.disk_watch import DiskWatch
 from tangle.node.meters import Histogram
 from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
@@ -125,6 +126,7 @@ class Intake:
         on_refused: Callable[[Peer, TangleError], None],
         capacity: int,
         pending_max: int,
+        disk: DiskWatch,
     ) -> None:
         """:param find_status: status of a transaction that the node already has, in memory or store.
         :param on_events: told what the sub-DAG did and whose transactions did it, in order, before they
@@ -140,6 +142,7 @@ class Intake:
         self._on_refused = on_refused
         self._capacity = capacity
         self._pending_max = pending_max
+        self._disk = disk
         self._queue: deque[_Entry] = deque()
         self._in_flight: dict[TransactionId, _Entry] = {}
         self._parked: dict[int, list[_Entry]] = {}
@@ -173,8 +176,9 @@ class Intake:
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
         """Take a wallet's transactions in; returns when each is attached or waiting, and durable, or refused.
 
-        :raises Overloaded: no room; nothing of the batch was taken.
+        :raises Overloaded, DiskRunsLow: no room; nothing of the batch was taken.
         """
+        self._disk.check_room()
         if len(self._in_flight) - self._parked_count + len(items) > self._capacity:
             raise Overloaded("intake", RETRY_AFTER_S)
         held = self._subdag.get_statistics()
@@ -208,7 +212,8 @@ class Intake:
         News for which there is no room is left out: a block that names it will have it fetched.
         """
         for item in items:
-            if is_requested or len(self._in_flight) - self._parked_count < self._capacity:
+            has_room = self._disk.has_room and len(self._in_flight) - self._parked_count < self._capacity
+            if is_requested or has_room:
                 answer = self._admit(item, source, is_requested)
                 error = answer.error if isinstance(answer, SubmitOutcome) else None
                 if error is not None and not isinstance(error, (*TRANSIENT, *BLAMELESS)):

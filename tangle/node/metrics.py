@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama, get_resident_bytes
 from tangle.node.pipeline_metrics import PipelineCollector
+from tangle.node.store_metrics import StoreCollector
 
 
 class Gauge(Struct, frozen=True):
@@ -153,5 +154,6 @@ def make_registry(node: Node, panorama: Panorama) -> CollectorRegistry:
     """A registry of this node's metrics alone."""
     registry = CollectorRegistry()
     registry.register(NodeCollector(node, panorama))
+    registry.register(StoreCollector(node.parts.store, node.disk))
     registry.register(PipelineCollector(node))
     return registry

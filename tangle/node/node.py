@@ -87,6 +87,7 @@ class Node:
         self.keeper = Keeper(archive, parts.guard, self.events)
         self.finality = self._make_finality(recovered)
         self.depot = Depot(archive.training)
+        self.disk = parts.make_disk_watch()
         self.executor = self._make_executor(recovered)
         self.peering = parts.make_peering(self.chain, self)
         self.gossip = Gossip(self.peering, parts.randomness)
@@ -134,6 +135,7 @@ class Node:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.executor.run)
             tasks.start_soon(self.finality.run)
+            tasks.start_soon(self.disk.run)
             tasks.start_soon(self.intake.run, self.parts.config.get_workers())
             tasks.start_soon(self.gossip.run)
             tasks.start_soon(self.fetcher.run)
@@ -328,6 +330,7 @@ class Node:
             on_refused=self.peering.blame,
             capacity=self.parts.config.intake_max,
             pending_max=self.parts.config.pending_max,
+            disk=self.disk,
         )
 
     def _make_driver(self, recovered: Recovered) -> CommitteeDriver:

@@ -117,6 +117,7 @@ class Panorama:
             ReadinessCheck(
                 "committee", is_taking_part, "taking part" if is_taking_part else "not yet taking part"
             ),
+            ReadinessCheck("disk", node.disk.has_room, node.disk.describe()),
             ReadinessCheck("checkpoint", age_ms <= age_max_ms, f"last final checkpoint is {age_ms} ms old"),
         )
 

@@ -1,9 +1,10 @@
 """What a node is made of: the seams and keys that it is given, and the cores that are made of them alone."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from aivm.backends.protocol import Backend
 from poi.market.limits import DEVNET_RULES, MarketRules
@@ -20,10 +21,12 @@ from tangle.net.network import Network
 from tangle.node.clock import Clock
 from tangle.node.computer import Computer
 from tangle.node.config import NodeConfig
+from tangle.node.disk_watch import DiskWatch
 from tangle.node.peer_memory import StoredPeers
 from tangle.node.peering import Caps, PeerHooks, Peering, PeeringConfig
 from tangle.node.randomness import Randomness
 from tangle.node.recovery import Recovered
+from tangle.store.disk import Disk, MemoryDisk, Watermarks
 from tangle.store.guard_file import Guard
 from tangle.store.store import Store
 
@@ -61,6 +64,19 @@ class NodeParts(Struct, frozen=True):
 
     shard: Shard = Shard(0)
     """The one that this node serves."""
+
+    disk: Disk = field(default_factory=MemoryDisk)
+    """What the home is on; one with room for ever where there is none."""
+
+    def make_disk_watch(self) -> DiskWatch:
+        """An eye on it, not looking yet."""
+        config = self.config
+        marks = Watermarks(
+            low_bytes=config.free_disk_low_bytes,
+            low_percent=config.free_disk_low_percent,
+            stop_bytes=config.free_disk_min_bytes,
+        )
+        return DiskWatch(self.disk, marks, Path(config.name))
 
     def find_validator_key(self, committee: Committee) -> SigningKey | None:
         """The key that this node signs blocks with; none where it is not of the committee."""

@@ -25,6 +25,7 @@ from tangle.net.addresses import parse_address
 from tangle.net.network import TcpNetwork
 from tangle.node.blob_metrics import BlobCollector
 from tangle.node.blobs import BlobRoom, open_blob_room
+from tangle.node.care.self_check import check_start
 from tangle.node.clock import SystemClock
 from tangle.node.config import NodeConfig
 from tangle.node.jobs.bench import ThreadBench
@@ -42,6 +43,7 @@ from tangle.node.replicas.room import ReplicaRoom
 from tangle.node.sandbox.pool import PoolSettings, ProgramPool, open_program_pool
 from tangle.node.service import Service
 from tangle.store.blob_files import DiskBlobFiles
+from tangle.store.disk import SystemDisk
 from tangle.store.errors import HomeInUse
 from tangle.store.guard_file import GuardFile, MemoryGuard, open_guard_file
 from tangle.store.home import Home, hold_home, open_home
@@ -182,6 +184,8 @@ async def _run(
 async def _start_node(process: _Process, home: Home, store: LmdbStore, tasks: TaskGroup) -> Node:
     """Bring one shard's node to life, with its market where that is, and open its doors."""
     parts = _make_parts(home, process.plan.config, process.genesis, store, process.computer)
+    own_key = None if parts.validator_key is None else parts.validator_key.public_key
+    check_start(store, parts.guard.record, own_key)
     node = await open_node(parts)
     has_market = parts.shard == MARKET_SHARD
     blobs = await _open_blobs(DiskBlobFiles(home.blobs), node, parts) if has_market else None
@@ -288,6 +292,7 @@ def _make_parts(
         node_key=load_key_file(home.node_key, KeyKind.NODE, name),
         validator_key=validator_key,
         agent=f"{config.name} tangle/{get_version()}",
+        disk=SystemDisk(home.data),
     )
 
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+import anyio.lowlevel
+import anyio.to_thread
 from msgspec import Struct
 
 
@@ -32,6 +34,10 @@ class Disk(Protocol):
         """
         ...
 
+    async def read_room_beside(self) -> DiskRoom:
+        """The same without holding up the event loop, should the disk be slow to answer."""
+        ...
+
 
 class SystemDisk:
     """The disk that a path is on."""
@@ -45,6 +51,10 @@ class SystemDisk:
         facts = os.statvfs(self._path)
         return DiskRoom(facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize)
 
+    async def read_room_beside(self) -> DiskRoom:
+        """From a thread."""
+        return await anyio.to_thread.run_sync(self.read_room)
+
 
 class MemoryDisk:
     """A disk whose room is set by whoever holds it."""
@@ -57,6 +67,11 @@ class MemoryDisk:
     def read_room(self) -> DiskRoom:
         """As set."""
         return DiskRoom(self.free_bytes, self.total_bytes)
+
+    async def read_room_beside(self) -> DiskRoom:
+        """As set."""
+        await anyio.lowlevel.checkpoint()
+        return self.read_room()
 
 
 class DiskLevel(StrEnum):

@@ -30,7 +30,7 @@ class StorageFailed(StoreFault):
 class DiskLow(StorageFailed):
     """Too little free space to go on; refused while there is still enough to stop in good order."""
 
-    code = "disk-low"
+    code = "disk-full"
 
     def __init__(self, path: Path, free_bytes: int, needed_bytes: int) -> None:
         self.free_bytes = free_bytes

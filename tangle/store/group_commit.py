@@ -7,6 +7,7 @@ an earlier one did not.
 """
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
@@ -14,7 +15,7 @@ from typing import Final
 import anyio
 
 from tangle.store.errors import StorageFailed, StoreClosed
-from tangle.store.store import Changes, Table, WriteBatch
+from tangle.store.store import WRITE_BOUNDS_S, Changes, Table, WriteBatch
 
 GROUP_WAIT_MS: Final = 20
 """Longest wait for company (architecture 7); short beside a commit of the committee."""
@@ -74,6 +75,8 @@ class GroupCommit:
         """Size of the batches that wait."""
         self.groups = self.batches = self.keys = 0
         self.last_write_ms = self.worst_write_ms = 0.0
+        self.write_counts = [0] * (len(WRITE_BOUNDS_S) + 1)
+        self.write_total_s = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -171,6 +174,8 @@ class GroupCommit:
                 waiting.on_end(fault)
         self.last_write_ms = (anyio.current_time() - started_s) * 1_000
         self.worst_write_ms = max(self.worst_write_ms, self.last_write_ms)
+        self.write_counts[bisect_left(WRITE_BOUNDS_S, self.last_write_ms / 1_000)] += 1
+        self.write_total_s += self.last_write_ms / 1_000
         self.groups += 1
         self.batches += len(group)
         self.keys += sum(map(len, changes.values()))

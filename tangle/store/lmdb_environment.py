@@ -155,6 +155,15 @@ def _check_identity(environment: lmdb.Environment, directory: Path, chain: Chain
         raise StoreOfAnotherChain(directory, found, chain)
 
 
+def parse_readers(listing: str) -> list[int]:
+    """Transaction numbers that readers look at, of LMDB's own listing; 0 for a slot that is at rest."""
+    moments = []
+    for line in listing.splitlines()[1:]:
+        _, _, moment = line.split()
+        moments.append(int(moment) if moment.isdecimal() else 0)
+    return moments
+
+
 class LmdbMigrationTarget:
     """See ``MigrationTarget``."""
 

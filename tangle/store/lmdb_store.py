@@ -26,10 +26,19 @@ from tangle.store.lmdb_environment import (
     LmdbMigrationTarget,
     check_pairing,
     open_environment,
+    parse_readers,
 )
 from tangle.store.migrations import MIGRATIONS, Migration, migrate
 from tangle.store.places import HISTORY_PREFIX, LIVE_NAME, finish_swap
-from tangle.store.store import SCHEMA_VERSION, Changes, Environment, StoreStatistics, Table, WriteBatch
+from tangle.store.store import (
+    SCHEMA_VERSION,
+    Changes,
+    Environment,
+    MapFacts,
+    StoreStatistics,
+    Table,
+    WriteBatch,
+)
 
 FREE_BYTES_MIN: Final = 268_435_456
 """Free space below which nothing more is written: enough for logs, for a clean stop, and for the person who
@@ -70,6 +79,7 @@ class LmdbStore:
             table: environments[table.environment].open_db(table.title.encode()) for table in Table
         }
         self._free_bytes_min = free_bytes_min
+        self._stale_readers = dict.fromkeys(environments, 0)
         self._group = GroupCommit(self._write, wait_ms=group_wait_ms)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
@@ -139,6 +149,23 @@ class LmdbStore:
             last_write_ms=group.last_write_ms,
             worst_write_ms=group.worst_write_ms,
             used_bytes={name: _compute_used_bytes(env) for name, env in self._environments.items()},
+            write_counts=tuple(group.write_counts),
+            write_total_s=group.write_total_s,
+            maps={name: self._read_map(name) for name in self._environments},
+        )
+
+    def _read_map(self, name: Environment) -> MapFacts:
+        environment = self._environments[name]
+        self._stale_readers[name] += environment.reader_check()
+        facts = environment.info()
+        readers = parse_readers(environment.readers())
+        return MapFacts(
+            map_bytes=facts["map_size"],
+            used_pages=facts["last_pgno"] + 1,
+            page_bytes=environment.stat()["psize"],
+            readers=len(readers),
+            oldest_reader_lag=max((facts["last_txnid"] - moment for moment in readers if moment), default=0),
+            stale_readers_cleared=self._stale_readers[name],
         )
 
     async def _write(self, changes: Changes) -> None:

@@ -122,6 +122,8 @@ class MemoryStore:
             last_write_ms=group.last_write_ms,
             worst_write_ms=group.worst_write_ms,
             used_bytes=used,
+            write_counts=tuple(group.write_counts),
+            write_total_s=group.write_total_s,
         )
 
     async def _write(self, changes: Changes) -> None:

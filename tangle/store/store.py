@@ -18,6 +18,10 @@ from msgspec import Struct
 KEY_SIZE_MAX: Final = 511
 """Longest key that LMDB takes as it is built by default."""
 
+WRITE_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Upper bounds of the histogram of writes: a good disk syncs in one to five milliseconds, a bad one in a
+second."""
+
 SCHEMA_VERSION: Final = 3
 """Version of the tables below; another one is refused at opening."""
 
@@ -143,6 +147,28 @@ class WriteBatch:
         self.size_bytes += len(key)
 
 
+class MapFacts(Struct, frozen=True):
+    """How an environment's file is mapped, and who reads it."""
+
+    map_bytes: int
+    """Address space that it has; it is doubled when the file needs more."""
+
+    used_pages: int
+    """Pages of the file that were ever used."""
+
+    page_bytes: int
+    """Size of one."""
+
+    readers: int
+    """Slots of readers that are taken, this process's own among them."""
+
+    oldest_reader_lag: int
+    """Transactions written since the oldest moment that a reader looks at; pages given up since then stay."""
+
+    stale_readers_cleared: int
+    """Slots that processes left behind when they were killed, and that were cleared since the start."""
+
+
 class StoreStatistics(Struct, frozen=True):
     """Figures of a store, for metrics."""
 
@@ -169,6 +195,15 @@ class StoreStatistics(Struct, frozen=True):
 
     used_bytes: Mapping[str, int]
     """Size of each environment."""
+
+    write_counts: tuple[int, ...]
+    """Groups by how long they took: up to each of ``WRITE_BOUNDS_S``, and longer."""
+
+    write_total_s: float
+    """Time of all groups together."""
+
+    maps: Mapping[str, MapFacts] = {}
+    """The map of each environment, where there are maps."""
 
 
 class Store(Protocol):

@@ -1,5 +1,6 @@
 """A transaction that was dropped because its parent did not come is not lost for good: it may come again."""
 
+from pathlib import Path
 from typing import cast
 
 import anyio
@@ -13,10 +14,12 @@ from tangle.ledger.events import Attached, Dropped, SubDagEvent
 from tangle.ledger.limits import SubDagLimits
 from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer
+from tangle.node.disk_watch import DiskWatch
 from tangle.node.ingest import HandIn, Intake
 from tangle.node.keeper import GIVEN_UP_KEPT_S
 from tangle.node.views import NotFound, TransactionStatus
 from tangle.node.workboard import WorkBoard
+from tangle.store.disk import MemoryDisk, Watermarks
 from tangle.store.store import Table
 from tests.drawing.subdag import GENESIS_ID, SubDagDrawing
 from tests.node.wallets import Wallet, submit, wait_final, with_parents
@@ -133,6 +136,7 @@ def test_a_stored_transaction_that_the_sub_dag_refuses_is_dropped_with_the_reaso
         on_refused=lambda *_: None,
         capacity=8,
         pending_max=1,
+        disk=DiskWatch(MemoryDisk(), Watermarks(0, 0, 0), Path("home")),
     )
     intake.resubmit_stored(drawing["a"], is_needed=False)
     intake.resubmit_stored(drawing["b"], is_needed=False)

@@ -29,6 +29,7 @@ from tangle.node.node import Node, open_node
 from tangle.node.panorama import About, Panorama
 from tangle.node.parts import NodeParts
 from tangle.node.service import Service
+from tangle.store.disk import MemoryDisk
 from tangle.store.errors import StorageFailed
 from tangle.store.guard_file import MemoryGuard
 from tangle.store.memory_store import MemoryStore
@@ -82,6 +83,7 @@ class Member:
         self.index = index
         self.host = f"10.0.0.{index + 1}"
         self.disk = MemoryStore().disk
+        self.room = MemoryDisk()
         self.guard = MemoryGuard()
         self.computer: Computer = InlineComputer(BACKEND) if computer is None else computer
         self.failure: TangleError | None = None
@@ -169,6 +171,7 @@ class Member:
             shard=world.shard,
             store=store,
             guard=self.guard,
+            disk=self.room,
             computer=self.computer,
             backend=BACKEND,
             network=world.network.at(self.host),

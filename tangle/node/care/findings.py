@@ -25,7 +25,7 @@ class Fault(StrEnum):
     SIGNATURE_INVALID = "signature-invalid"
     STATE_DIFFERS = "state-differs"
     SUPPLY_BROKEN = "supply-broken"
-    GUARD_AHEAD = "guard-ahead"
+    GUARD_BEHIND = "guard-behind"
 
 
 class Finding(Struct, frozen=True):

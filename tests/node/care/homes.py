@@ -22,8 +22,14 @@ from tests.node.twins import make_backend
 from tests.node.world import network_of, wait_all_final, wait_until
 
 
-async def live(checkpoints: int = 12) -> tuple[Genesis, Disk]:
+async def live() -> tuple[Genesis, Disk]:
     """The disk of a lone validator that ordered transfers, closed generations and was killed."""
+    genesis, disk, _ = await live_with_guard()
+    return genesis, disk
+
+
+async def live_with_guard(checkpoints: int = 12) -> tuple[Genesis, Disk, bytes]:
+    """The same, and the record of what it last signed."""
     async with network_of(1) as world:
         (member,) = world.members
         sent = await send_everywhere(world, 12)
@@ -31,7 +37,7 @@ async def live(checkpoints: int = 12) -> tuple[Genesis, Disk]:
         await wait_until(lambda: member.node.finality.certified >= checkpoints)
         await wait_until(lambda: len(member.disk[Table.GENERATIONS].keys) > 1)
         await member.stop()
-        return world.genesis, member.disk
+        return world.genesis, member.disk, member.guard.record
 
 
 def run_in_world() -> tuple[Genesis, Disk]:
