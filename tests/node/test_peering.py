@@ -8,6 +8,7 @@ import pytest
 
 from tangle.core.encoding import encode
 from tangle.core.types import TransactionId
+from tangle.net.address_book import PER_SOURCE_MAX
 from tangle.net.addresses import Address
 from tangle.net.errors import HandshakeTruncated, PeerSaidGoodbye, SessionClosed
 from tangle.net.messages import (
@@ -20,6 +21,7 @@ from tangle.net.messages import (
     PeerList,
     Prepared,
     Transactions,
+    prepare_message,
 )
 from tangle.net.peers import BAN_MS, POINTS_MAX
 from tangle.net.session import Session
@@ -290,3 +292,34 @@ async def test_who_comes_again_takes_the_place_of_an_old_session_only(
             (peer,) = peering.get_peers()
             assert (peer.session.challenge == second.challenge) == is_let_in
         assert (first.ending is not None) == is_let_in
+
+
+async def test_a_list_that_is_too_long_is_no_list_and_a_ban() -> None:
+    async with meet() as meeting:
+        peering = await meeting.open()
+        session = await meeting.visit("mallory", STRANGER)
+        told = tuple(Address(b"10.1.1.1", port + 1) for port in range(ADDRESSES_MAX + 1))
+        await session.send(Prepared(prepare_message(PeerList(told)).payload, Lane.BULK))
+        await wait_until(lambda: peering.is_banned(make_key("mallory").public_key))
+        await wait_until(lambda: session.ending is not None)
+        assert len(peering.dialler) == 0
+
+
+async def test_a_flood_of_addresses_displaces_nobody_who_was_reached() -> None:
+    async with meet() as meeting:
+        hosts = [f"10.0.3.{index + 1}" for index in range(6)]
+        for host in hosts:
+            await meeting.open(host, host, target=0)
+        peering = await meeting.open(target=6)
+        bob = await meeting.visit("bob", STRANGER)
+        await bob.send(PeerList(tuple(map(make_address, hosts))))
+        await wait_until(lambda: len(peering.get_peers()) >= 6)
+        tried = {entry.address for entry in peering.dialler.book.list_heard() if entry.is_tried}
+        liar = await meeting.visit("mallory", "8.8.8.8")
+        for index in range(200):
+            lies = (Address(b"%d.%d.1.1" % (11 + index, 1 + last), PORT) for last in range(ADDRESSES_MAX))
+            await liar.send(PeerList(tuple(lies)))
+        await anyio.sleep(60)
+        known = peering.dialler.book.list_heard()
+        assert {entry.address for entry in known if entry.is_tried} == tried
+        assert sum(entry.source == make_key("mallory").public_key for entry in known) <= PER_SOURCE_MAX

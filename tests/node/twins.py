@@ -67,7 +67,8 @@ class SeededRandomness:
 class MemoryListener(Listener[ByteStream]):
     """Hands streams that were dialled to the handler that serves them."""
 
-    def __init__(self, on_close: Callable[[], None]) -> None:
+    def __init__(self, on_close: Callable[[], None], port: int) -> None:
+        self._port = port
         self._on_close = on_close
         self._arrived = anyio.Event()
         self._streams: list[ByteStream] = []
@@ -90,7 +91,7 @@ class MemoryListener(Listener[ByteStream]):
 
     @property
     def extra_attributes(self) -> dict[Any, Callable[[], Any]]:
-        return {SocketAttribute.local_port: lambda: 0}
+        return {SocketAttribute.local_port: lambda: self._port}
 
 
 class MemoryNetwork:
@@ -141,7 +142,7 @@ class MemoryHost:
         listeners = self._network.listeners
         if address.host in listeners:
             raise ListenFailed(str(address), "it is taken")
-        listeners[address.host] = MemoryListener(lambda: listeners.__delitem__(address.host))
+        listeners[address.host] = MemoryListener(lambda: listeners.__delitem__(address.host), address.port)
         return listeners[address.host]
 
 
