@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tangle.cli.errors import InvalidConfig, MissingInput
 from tangle.core.errors import TangleError
@@ -33,6 +34,16 @@ STATUS_MEANINGS: Final = {
     ExitStatus.INTERRUPTED: "Stopped from the keyboard.",
 }
 """Each status for people, as docs/cli.md publishes it."""
+
+
+WORD_MAX: Final = 300
+"""Longest word of a message in characters: longer than any address, digest or ordinary path."""
+
+QUOTED: Final = 60
+"""Characters that are left of either end of a longer one."""
+
+MESSAGE_MAX: Final = 1_500
+"""Longest message in characters: half a screen."""
 
 
 class Failure(Struct, frozen=True):
@@ -64,7 +75,15 @@ STATUS_BY_CODE = {
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """Find the words and the status for whatever ended a command."""
+    """Find the words and the status for whatever ended a command.
+
+    What was typed is quoted in part only, and without what would move a terminal's cursor.
+    """
+    failure = _describe(error)
+    return replace(failure, message=_tame(failure.message))
+
+
+def _describe(error: BaseException) -> Failure:
     first = next(iterate_causes(error))
     match first:
         case click.exceptions.Abort() | KeyboardInterrupt():
@@ -108,3 +127,15 @@ def _describe_system_error(error: OSError) -> str:
 
 def _join_lines(text: str) -> str:
     return " ".join(text.split())
+
+
+def _tame(message: str) -> str:
+    """Shorten words that nobody reads, then the whole, and show what is not printable as a question mark."""
+    words = (
+        word if len(word) <= WORD_MAX else f"{word[:QUOTED]}[...]{word[-QUOTED:]}"
+        for word in message.split(" ")
+    )
+    shown = " ".join(words)
+    if len(shown) > MESSAGE_MAX:
+        shown = f"{shown[:MESSAGE_MAX]} [...]"
+    return "".join(character if character.isprintable() else "?" for character in shown)
