@@ -1,7 +1,12 @@
 """``tangle db`` on the home of a real node: while it runs, after it, and whatever was done to its files."""
 
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -9,6 +14,9 @@ from tangle.store.pages import PageFile
 from tests.cli.builders import Terminal
 from tests.cli.running import run_single_node
 from tests.store.files import HISTORY, LIVE, PAGE, flip, list_pages
+
+STRANGER: Final = 65_534
+"""A user without rights on every Linux."""
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +157,41 @@ def test_a_home_of_another_chain_is_refused(terminal: Terminal, tmp_path: Path) 
         arguments = ["db", command, *([str(tmp_path / "x")] if command == "export" else [])]
         status, text = terminal.fail(*arguments)
         assert (status, "choose another home" in text) == (1, True)
+
+
+@contextmanager
+def as_stranger(place: Path) -> Iterator[None]:
+    """Take away the right to write below ``place``; root, whom no mode stops, becomes somebody else."""
+    paths = [place, *place.rglob("*")]
+    for path in paths:
+        if os.geteuid() == 0:
+            os.chown(path, STRANGER, STRANGER)
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    is_root = os.geteuid() == 0
+    try:
+        if is_root:
+            os.seteuid(STRANGER)
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        for path in paths:
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def test_a_home_that_cannot_be_written_to_is_named_and_left_alone(lived: Path) -> None:
+    with tempfile.TemporaryDirectory() as directory:  # a place that every user reaches
+        Path(directory).chmod(0o755)
+        terminal = Terminal(Path(directory) / "home")
+        shutil.copytree(lived / "home", terminal.home)
+        before = (terminal.home / "db" / HISTORY).read_bytes()
+        terminal.run_json("db", "check")
+        with as_stranger(terminal.home):
+            for command in ("check", "compact", "repair"):
+                status, text = terminal.fail("db", command)
+                assert (status, "cannot use" in text) == (1, True)
+        assert (terminal.home / "db" / HISTORY).read_bytes() == before
+        assert terminal.run_json("db", "check")["is_sound"]
 
 
 def test_a_place_that_cannot_be_written_to_is_named(terminal: Terminal) -> None:
