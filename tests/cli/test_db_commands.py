@@ -199,3 +199,15 @@ def test_a_place_that_cannot_be_written_to_is_named(terminal: Terminal) -> None:
         status, text = terminal.fail("db", command, "/proc/tangle-copy")
         assert (status, "the database is as it was" in text) == (1, True)
     assert terminal.run_json("db", "check")["is_sound"]
+
+
+@pytest.mark.parametrize("name", [LIVE, Path("live") / "lock.mdb"])
+def test_a_repaired_home_runs_and_goes_on(terminal: Terminal, name: Path) -> None:
+    """A validator alone on its network: nobody but its own history can bring the state back."""
+    (terminal.home / "db" / name).unlink()
+    (done,) = terminal.run_json("db", "repair")["repaired"]
+    assert done["missing"] is None
+    with run_single_node(terminal.home.parent) as running:
+        status = running.run_json("status")
+        assert int(status["checkpoint_certified"]) >= int(done["checkpoint"])
+    assert terminal.run_json("db", "check", "--deep")["is_sound"]
