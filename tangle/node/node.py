@@ -160,6 +160,10 @@ class Node:
         if latest:
             peer.send(prepare_message(Blocks(latest)))
 
+    def on_behind(self, peer: Peer) -> None:
+        """A peer is behind: what validators signed tells it so, and whom it can ask."""
+        self.on_connected(peer)
+
     def on_transactions(self, items: Sequence[bytes], peer: Peer) -> None:
         """New transactions."""
         self.intake.take(items, peer, is_requested=False)

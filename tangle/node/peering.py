@@ -60,6 +60,10 @@ from tangle.node.randomness import Randomness
 HELLO_INTERVAL_S: Final = 0.5
 """How often peers are told how far this node is: lag is noticed within a second."""
 
+SHOWN_LAG_ROUNDS: Final = 8
+"""Rounds by which a peer is behind when it is shown the newest blocks: authors tell only their own peers of a
+block, and a node that no validator is connected to would not know that it is behind."""
+
 RACE_S: Final = 10.0
 """Age up to which two sessions with one peer come from both having dialled at once: a dial and a handshake
 take at most five seconds each."""
@@ -96,6 +100,9 @@ class PeerHooks(Protocol):
 
     def on_connected(self, peer: "Peer") -> None:
         """A session began."""
+
+    def on_behind(self, peer: "Peer") -> None:
+        """A peer says that it is behind this node: show it what validators signed lately."""
 
 
 class BlobHooks(Protocol):
@@ -461,4 +468,9 @@ class Peering:
         while True:
             await anyio.sleep(HELLO_INTERVAL_S)
             if self._ordered:
-                self.broadcast(prepare_message(self._hooks.make_hello()))
+                hello = self._hooks.make_hello()
+                self.broadcast(prepare_message(hello))
+                own_round = max((status.round for status in hello.shards), default=0)
+                for peer in self._ordered:
+                    if peer.hello is not None and peer.round + SHOWN_LAG_ROUNDS < own_round:
+                        self._hooks.on_behind(peer)

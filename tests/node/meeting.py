@@ -69,6 +69,9 @@ class Listening:
     def on_connected(self, peer: Peer) -> None:
         pass
 
+    def on_behind(self, peer: Peer) -> None:
+        pass
+
 
 class Meeting:
     """The node, and whoever comes."""
