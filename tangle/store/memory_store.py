@@ -11,7 +11,10 @@ from typing import Final
 import anyio.lowlevel
 
 from tangle.store.group_commit import GROUP_WAIT_MS, GroupCommit
-from tangle.store.store import Changes, Environment, StoreStatistics, Table, WriteBatch
+from tangle.store.store import Changes, Environment, MapFacts, StoreStatistics, Table, WriteBatch
+
+PAGE_BYTES: Final = 4_096
+"""Size of the pages that figures speak of; memory has none."""
 
 Step = Callable[[Environment], Awaitable[None]]
 """Called after each environment of a group became durable; a simulation takes its time or fails here."""
@@ -124,6 +127,10 @@ class MemoryStore:
             used_bytes=used,
             write_counts=tuple(group.write_counts),
             write_total_s=group.write_total_s,
+            maps={
+                name: MapFacts(size, size // PAGE_BYTES + 1, PAGE_BYTES, 0, 0, 0)
+                for name, size in used.items()
+            },
         )
 
     async def _write(self, changes: Changes) -> None:
