@@ -12,9 +12,10 @@ from msgspec import Struct
 from tangle.api.accounts import AccountCodec
 from tangle.api.convert_network import make_event_answer
 from tangle.api.problems import make_problem
-from tangle.api.wire import encode_json
+from tangle.api.wire import HexDigest, decode_json, encode_json
 from tangle.core.errors import TangleError
 from tangle.core.types import PublicKey
+from tangle.node.event_log import TRANSACTION
 from tangle.node.views import Event
 
 FRAMES_MAX: Final = 4_096
@@ -39,13 +40,29 @@ class EventFilter(Struct, frozen=True):
     shard: int | None
     """A shard; all for none."""
 
+    transactions: frozenset[bytes] = frozenset()
+    """Transactions: with some, only events of the topic ``transaction`` about one of them."""
+
     def is_wanted(self, event: Event) -> bool:
         """Whether the client wants ``event``."""
         return (
             (not self.topics or event.topic in self.topics)
             and (not self.accounts or not self.accounts.isdisjoint(event.accounts))
             and (self.shard is None or event.shard == self.shard)
+            and (not self.transactions or _read_transaction(event) in self.transactions)
         )
+
+
+class _Named(Struct, frozen=True):
+    """The part of a transaction's event that says which one it is."""
+
+    id: HexDigest
+    """The transaction."""
+
+
+def _read_transaction(event: Event) -> bytes | None:
+    """The transaction that an event is about; none for other topics."""
+    return bytes(decode_json(_Named, event.body).id) if event.topic == TRANSACTION else None
 
 
 class EventFrames:

@@ -15,7 +15,7 @@ from tangle.api.event_frames import EventFilter, make_ending, make_opening, make
 from tangle.api.registry import EVENT_STREAM, Call, Reply, RouteTable
 from tangle.api.schemas.common import ProblemItem
 from tangle.api.schemas.network import EventAnswer
-from tangle.api.wire import EventId, decode_value
+from tangle.api.wire import EventId, HexDigest, decode_value
 from tangle.core.errors import TangleError
 from tangle.core.types import INTEGER_MAX
 
@@ -28,7 +28,7 @@ PAGE_MAX: Final = 1_000
 """Most events of one page."""
 
 FILTER_MAX: Final = 64
-"""Most topics or accounts of one filter."""
+"""Most topics, accounts or transactions of one filter: what fits into a request line."""
 
 SKIPPED_MAX: Final = 1_000
 """After this many unwanted events the client's resume point is moved on, so that resuming stays cheap."""
@@ -46,6 +46,9 @@ class FilterInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
     accounts: str | None = None
     """Accounts, separated by commas; all for none."""
+
+    transactions: str | None = None
+    """Ids of transactions, separated by commas: only what becomes of them; everything for none."""
 
     shard: Annotated[int, Meta(ge=0, le=255)] | None = None
     """A shard; all for none."""
@@ -167,7 +170,16 @@ def _make_filter(call: Call[Any, None]) -> EventFilter:
     inputs: FilterInputs = call.inputs
     topics = _split("topics", inputs.topics)
     accounts = map(call.context.accounts.decode, _split("accounts", inputs.accounts))
-    return EventFilter(frozenset(topics), frozenset(accounts), inputs.shard)
+    transactions = map(_read_id, _split("transactions", inputs.transactions))
+    return EventFilter(frozenset(topics), frozenset(accounts), inputs.shard, frozenset(transactions))
+
+
+def _read_id(text: str) -> bytes:
+    try:
+        decode_value(HexDigest, text)
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise InvalidRequest((ProblemItem("transactions", str(error)),)) from None
 
 
 def _split(name: str, text: str | None) -> list[str]:

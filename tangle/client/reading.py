@@ -237,6 +237,7 @@ class NodeReader:
         *,
         topics: Iterable[str] = (),
         accounts: Iterable[PublicKey | str] = (),
+        transactions: Iterable[bytes] = (),
         shard: int | None = None,
     ) -> AsyncGenerator[EventAnswer, None]:
         """Events for ever, without a gap or a repetition, across lost connections and restarts of the node.
@@ -245,7 +246,11 @@ class NodeReader:
         :raises NodeUnreachable: the node stays away.
         :raises EventsLost: it came back with another log.
         """
-        query = {"topics": ",".join(topics), "accounts": ",".join(map(as_text, accounts))}
+        query = {
+            "topics": ",".join(topics),
+            "accounts": ",".join(map(as_text, accounts)),
+            "transactions": ",".join(identity.hex() for identity in transactions),
+        }
         if shard is not None:
             query["shard"] = str(shard)
         kept = {name: text for name, text in query.items() if text}

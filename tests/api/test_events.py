@@ -195,3 +195,17 @@ async def test_pages_of_the_log(http: Http, ledger: LedgerDouble) -> None:
     add(ledger, 5)
     page: list[dict[str, Any]] = await http.get("/v1/events/log?after=2&limit=2")
     assert [event["id"] for event in page] == ["3", "4"]
+
+
+async def test_one_transaction_can_be_followed(http: Http, ledger: LedgerDouble) -> None:
+    own, other = "ab" * 32, "cd" * 32
+    after = len(ledger.events)
+    for identity in (other, own, other, own):
+        ledger.add_event("transaction", (), {"id": identity, "status": "applied"})
+        add(ledger, 1)
+    page = await http.get(f"/v1/events/log?after={after}&transactions={own}")
+    assert [event["body"]["id"] for event in page] == [own, own]
+    async with listen(http, f"?after={after}&transactions={own.upper()},{'00' * 32}") as listener:
+        assert await listener.take(2) == [str(after), str(after + 3)]
+    for wrong in ("ab", "x" * 64, ",".join([own] * 65)):
+        assert await http.refuse("GET", f"/v1/events/log?transactions={wrong}") == (400, "request-invalid")
