@@ -40,6 +40,9 @@ class Purpose(IntEnum):
     DISPUTE = 8
     """What the loser of a dispute loses."""
 
+    COMMITTEE = 9
+    """Not the market's: what an epoch pays its committee."""
+
 
 class Topic(IntEnum):
     """What validators vote on. Codes are part of the record."""

@@ -11,12 +11,23 @@ from tangle.api.schemas.transactions import (
     MarketCallAnswer,
     OperationAnswer,
     PreparedAnswer,
+    StakingAnswer,
     TransactionAnswer,
     TransferAnswer,
     WorkAnswer,
 )
 from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
-from tangle.core.transactions import MarketCall, TransactionBody, Transfer, Work
+from tangle.core.transactions import (
+    MarketCall,
+    Register,
+    Retire,
+    Stake,
+    StakingOperation,
+    TransactionBody,
+    Transfer,
+    Unstake,
+    Work,
+)
 from tangle.node.views import PreparedTransaction, SubmitOutcome, TransactionView
 
 
@@ -94,8 +105,25 @@ def make_operation_answer(body: TransactionBody, accounts: AccountCodec) -> Oper
                 held=Quantity(story.held),
                 data=HexBytes(data),
             )
+        case Stake() | Unstake() | Register() | Retire():
+            return make_staking_answer(body.operation)
         case _:
             assert_never(body.operation)
+
+
+def make_staking_answer(operation: StakingOperation) -> StakingAnswer:
+    """The answer's form of an operation on stakes."""
+    match operation:
+        case Stake(amount=amount):
+            return StakingAnswer("stake", Quantity(amount), None)
+        case Unstake(amount=amount):
+            return StakingAnswer("unstake", Quantity(amount), None)
+        case Register(validator=validator):
+            return StakingAnswer("register", Quantity(0), HexDigest(validator))
+        case Retire():
+            return StakingAnswer("retire", Quantity(0), None)
+        case _:
+            assert_never(operation)
 
 
 def make_batch_item_answer(outcome: SubmitOutcome) -> BatchItemAnswer:

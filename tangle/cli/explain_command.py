@@ -11,13 +11,14 @@ from rich.console import Console
 from tangle.api.schemas.jobs import ExplanationAnswer
 from tangle.api.schemas.ledger import CheckpointAnswer
 from tangle.api.schemas.market import ProgramAnswer
-from tangle.api.schemas.transactions import MarketCallAnswer, TransactionAnswer, TransferAnswer
+from tangle.api.schemas.transactions import MarketCallAnswer, StakingAnswer, TransactionAnswer, TransferAnswer
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.errors import NothingKnown
 from tangle.cli.groups import TangleCommand
 from tangle.cli.job_names import find_job
 from tangle.cli.program_commands import format_row_price
+from tangle.cli.staking_texts import describe_staking
 from tangle.cli.texts import format_time
 from tangle.client.client import TangleClient
 from tangle.client.errors import ApiProblem
@@ -148,6 +149,8 @@ def _describe_operation(answer: TransactionAnswer) -> str:
             return f"send {format_amount(amount)} to {recipient}"
         case MarketCallAnswer(text=text):
             return text
+        case StakingAnswer():
+            return describe_staking(answer.operation)
 
 
 def _describe_status(answer: TransactionAnswer) -> str:

@@ -6,6 +6,7 @@ from typing import assert_never
 
 import click
 
+from tangle.api.convert_transactions import make_staking_answer
 from tangle.api.schemas.forecast import SimulatedAnswer
 from tangle.api.schemas.transactions import SubmittedAnswer
 from tangle.cli.amounts import format_amount, parse_amount
@@ -13,10 +14,20 @@ from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleCommand
 from tangle.cli.networks import network_option, open_wallets, resolve_account
 from tangle.cli.secret_input import get_password, password_file_option
+from tangle.cli.staking_texts import describe_staking
 from tangle.cli.work_timer import WorkTimer
 from tangle.client.client import TangleClient
 from tangle.core.address import encode_address
-from tangle.core.transactions import MarketCall, Transaction, TransactionBody, Transfer
+from tangle.core.transactions import (
+    MarketCall,
+    Register,
+    Retire,
+    Stake,
+    Transaction,
+    TransactionBody,
+    Transfer,
+    Unstake,
+)
 from tangle.core.types import PublicKey
 from tangle.wallet.signing_file import (
     SIGNING_FILE_SIZE_MAX,
@@ -184,6 +195,8 @@ def _make_fields(body: TransactionBody, wallets: WalletStore) -> dict[str, objec
             fields |= {"to": encode_address(wallets.prefix, recipient), "amount": format_amount(amount)}
         case MarketCall(data=data):
             fields["market"] = f"a call of {len(data)} bytes"
+        case Stake() | Unstake() | Register() | Retire():
+            fields["staking"] = describe_staking(make_staking_answer(operation))
         case _:
             assert_never(operation)
     return fields | {

@@ -5,7 +5,7 @@ from typing import assert_never
 
 import click
 
-from tangle.api.schemas.transactions import MarketCallAnswer, TransactionAnswer, TransferAnswer
+from tangle.api.schemas.transactions import MarketCallAnswer, StakingAnswer, TransactionAnswer, TransferAnswer
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleGroup
@@ -15,6 +15,7 @@ from tangle.cli.signing_commands import (
     simulate_transfer,
     submit_transfer,
 )
+from tangle.cli.staking_texts import describe_staking
 from tangle.client.client import TangleClient
 from tangle.core.types import TransactionId
 
@@ -105,6 +106,8 @@ def describe_operation(answer: TransactionAnswer) -> dict[str, object]:
             if program is not None:
                 fields["program"] = program.hex()
             return fields
+        case StakingAnswer():
+            return {"staking": describe_staking(answer.operation), "from": answer.issuer}
         case _:
             assert_never(answer.operation)
 

@@ -13,6 +13,7 @@ from tangle.api.schemas.forecast import SimulatedAnswer
 from tangle.api.schemas.ledger import AccountAnswer, EarningAnswer
 from tangle.api.schemas.transactions import (
     MarketCallAnswer,
+    StakingAnswer,
     TransactionAnswer,
     TransferAnswer,
 )
@@ -23,6 +24,7 @@ from tangle.cli.groups import TangleCommand
 from tangle.cli.networks import network_option, open_wallets, resolve_account, resolve_to_read
 from tangle.cli.secret_input import get_password, password_file_option
 from tangle.cli.signing_commands import emit_simulated
+from tangle.cli.staking_texts import describe_staking
 from tangle.cli.work_timer import WorkTimer
 from tangle.client.client import TangleClient
 from tangle.client.sending import Prove
@@ -295,6 +297,8 @@ def _describe_side(item: TransactionAnswer, *, is_sender: bool) -> tuple[str, st
             return sign + format_amount(amount), recipient if is_sender else item.issuer
         case MarketCallAnswer(held=held, text=text):
             return f"-{format_amount(held)}" if is_sender and held else "", f"market: {text}"
+        case StakingAnswer(name=name, amount=amount):
+            return (f"-{format_amount(amount)}" if name == "stake" else ""), describe_staking(item.operation)
         case _:
             assert_never(item.operation)
 

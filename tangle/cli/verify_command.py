@@ -12,15 +12,25 @@ from poi.receipts.record import Level
 from shards.committee import Committee
 from shards.proofs import PROOF_SIZE_MAX, ProvenTransaction, verify_transaction_proof
 from tangle.api.describe_operations import tell_operation
+from tangle.api.convert_transactions import make_staking_answer
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context
 from tangle.cli.errors import GenesisMissing
+from tangle.cli.staking_texts import describe_staking
 from tangle.cli.groups import TangleCommand
 from tangle.cli.networks import describe_network, find_genesis, get_genesis_places
 from tangle.cli.texts import format_time
 from tangle.core.address import encode_address
 from tangle.core.genesis import Genesis, compute_chain_id
-from tangle.core.transactions import MarketCall, TransactionBody, Transfer
+from tangle.core.transactions import (
+    MarketCall,
+    Register,
+    Retire,
+    Stake,
+    TransactionBody,
+    Transfer,
+    Unstake,
+)
 from tangle.ledger.effects import Status, decode_effect, describe_effect
 
 
@@ -180,5 +190,11 @@ def _describe_operation(body: TransactionBody, prefix: str) -> tuple[dict[str, o
             if story.job is not None:
                 record["job"] = story.job.hex()
             return record, {"market": f"{story.text}\nfrom {sender}"}
+        case Stake() | Unstake() | Register() | Retire():
+            asked = make_staking_answer(body.operation)
+            text = describe_staking(asked)
+            validator = None if asked.validator is None else asked.validator.hex()
+            record = {"operation": asked.name, "amount": str(asked.amount), "validator": validator}
+            return record, {"staking": f"{text}\nof   {sender}"}
         case _:
             assert_never(body.operation)

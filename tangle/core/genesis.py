@@ -53,6 +53,9 @@ class Allocation(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     amount: Grains
     """Grains."""
 
+    stake: Grains = Grains(0)
+    """Grains at stake besides; they are in shard 0, wherever the account is at home."""
+
 
 class BoardEntry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A standing job on the board."""
@@ -109,7 +112,7 @@ def decode_genesis(data: bytes) -> Genesis:
         raise InvalidParameters("each validator must be named once")
     if len({allocation.account for allocation in genesis.allocations}) != len(genesis.allocations):
         raise InvalidParameters("each account must be allocated once")
-    if sum(allocation.amount for allocation in genesis.allocations) > INTEGER_MAX:
+    if sum(allocation.amount + allocation.stake for allocation in genesis.allocations) > INTEGER_MAX:
         raise InvalidParameters("the supply must fit in 63 bits")
     if len({entry.parameters for entry in genesis.board}) != len(genesis.board):
         raise InvalidParameters("each job must be on the board once")

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tangle.core.errors import InvalidParameters
+from tangle.core.staking_rules import DEVNET_STAKING, StakingRules, check_staking_rules
 from tangle.core.transactions import RESULTS_MAX
 from tangle.core.types import Grains, Milliseconds, Natural
 
@@ -105,6 +106,9 @@ class Parameters(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     receipts_window: Natural
     """Most receipts from one shard to another that are not acknowledged yet; more transfers wait."""
 
+    staking: StakingRules
+    """What stakes, candidates and elections go by."""
+
 
 DEVNET: Final = Parameters(
     address_prefix=b"dmst",
@@ -133,6 +137,7 @@ DEVNET: Final = Parameters(
     emission_decay=42_950,
     receipt_weight=200,
     receipts_window=8_192,
+    staking=DEVNET_STAKING,
 )
 """Four nodes on one machine."""
 
@@ -203,6 +208,7 @@ def check_parameters(parameters: Parameters) -> None:
     for relation, is_kept in relations.items():
         if not is_kept:
             raise InvalidParameters(f"{relation} is required")
+    check_staking_rules(parameters.staking)
 
 
 for _preset in PRESETS.values():

@@ -93,7 +93,10 @@ class Retire(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, t
     """Stand for no further election."""
 
 
-Operation = Transfer | MarketCall
+StakingOperation = Stake | Unstake | Register | Retire
+"""What can be asked of the book of stakes."""
+
+Operation = Transfer | MarketCall | Stake | Unstake | Register | Retire
 """The closed union of operations; it grows by version."""
 
 
@@ -196,6 +199,11 @@ class DuplicateParents(InvalidTransaction):
     code = "parents-duplicate"
 
 
+def get_outgoing(operation: Operation) -> int:
+    """Grains that the operation itself takes from the issuer's balance and that its fields name."""
+    return operation.amount if isinstance(operation, Transfer | Stake) else 0
+
+
 def compute_transaction_id(encoded: bytes) -> TransactionId:
     """Id of an encoded transaction."""
     return TransactionId(compute_hash(TRANSACTION, encoded))
@@ -242,8 +250,8 @@ def check_transaction(transaction: Transaction, chain: ChainId, shard_bits: int)
         raise InvalidTransaction(
             f"work kind {body.work.kind} is unknown; version 1 has kind {EVOLUTION_WORK}"
         )
-    if isinstance(body.operation, Transfer) and body.operation.amount < 1:
-        raise InvalidTransaction("a transfer moves at least 1 grain")
+    if isinstance(body.operation, Transfer | Stake | Unstake) and body.operation.amount < 1:
+        raise InvalidTransaction("a transfer moves, and a stake changes by, at least 1 grain")
 
 
 def verify_transaction_signature(transaction: Transaction) -> None:

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from poi.market.refusals import get_refusal_code
 from tangle.core.encoding import decode, encode
 from tangle.core.hashing import EFFECT, compute_hash
-from tangle.core.transactions import TransactionBody, Transfer
+from tangle.core.transactions import TransactionBody, get_outgoing
 from tangle.core.types import Digest, Grains, Natural, PublicKey, Sequence, TransactionId
+from tangle.ledger.staking.errors import get_staking_refusal_code
 
 EFFECT_SIZE_MAX: Final = 512
 """Longest encoded effect in bytes: the longest today has two changes and takes under 200."""
@@ -82,7 +83,7 @@ class Effect(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
     figures: Annotated[tuple[Natural, ...], Meta(max_length=2)]
     """Of a conflict, what the ledger found. Expired: checkpoint. Sequence: expected. Funds: balance, fee.
-    Fee: fee. Operation: the number of the market's refusal, nothing for a recipient in another shard."""
+    Fee: fee. Operation: the number of the refusal, nothing for a recipient in another shard."""
 
 
 def encode_effect(effect: Effect) -> bytes:
@@ -103,6 +104,18 @@ def compute_effect_digest(effect: Effect) -> Digest:
     return compute_hash(EFFECT, encode_effect(effect))
 
 
+def get_operation_refusal(number: int) -> str:
+    """The code of a refused operation, by the number that its effect keeps."""
+    return get_staking_refusal_code(number) or get_refusal_code(number)
+
+
+def _describe_refusal(number: int) -> str:
+    code = get_staking_refusal_code(number)
+    if code is not None:
+        return f"operation: refused by the book of stakes: {code}"
+    return f"operation: the market refuses it: {get_refusal_code(number)}"
+
+
 def describe_effect(effect: Effect, body: TransactionBody) -> str:
     """One line for people, such as ``funds: balance 5 is under amount 7 plus fee 1``."""
     figures = effect.figures
@@ -115,13 +128,13 @@ def describe_effect(effect: Effect, body: TransactionBody) -> str:
             kind = "was used before" if body.sequence < figures[0] else "leaves a gap"
             return f"sequence: {body.sequence} {kind}, the account's next is {figures[0]}"
         case Status.FUNDS:
-            amount = body.operation.amount if isinstance(body.operation, Transfer) else 0
+            amount = get_outgoing(body.operation)
             return f"funds: balance {figures[0]} is under amount {amount} plus fee {figures[1]}"
         case Status.FEE:
             return f"fee: {figures[0]} is over the limit of {body.max_fee} that the issuer set"
         case Status.OPERATION:
             if figures:
-                return f"operation: the market refuses it: {get_refusal_code(figures[0])}"
+                return _describe_refusal(figures[0])
             return "operation: the recipient lives in another shard"
         case _:
             assert_never(effect.status)

@@ -20,7 +20,7 @@ from shards.checkpoints import SupplyTotals, check_supply
 from tangle.core.hashing import compute_home_shard
 from tangle.core.multiset import MultisetHash
 from tangle.core.parameters import Parameters
-from tangle.core.transactions import Transaction, Transfer
+from tangle.core.transactions import MarketCall, StakingOperation, Transaction, Transfer, get_outgoing
 from tangle.core.types import (
     INTEGER_MAX,
     CheckpointIndex,
@@ -35,6 +35,9 @@ from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode
 from tangle.ledger.effects import AccountChange, Effect, Status
 from tangle.ledger.fees import FeeSplit, Market, compute_market, compute_weight, decay_emission, split_fees
 from tangle.ledger.marketplace import MarketClosing, book_movements, compute_market_entry
+from tangle.ledger.staking.desk import StakingClosing
+from tangle.ledger.staking.errors import StakingFault, get_staking_refusal_number
+from tangle.ledger.staking.records import StakingChange, compute_staking_entry
 from tangle.ledger.state import LedgerState, compute_epoch
 
 
@@ -65,6 +68,10 @@ class ExecutionContext(Struct, frozen=True):
     call_market: Callable[[Transaction, Account, int], tuple[Movement, ...]]
     """Asks the market for what a transaction wants, its issuer's account and the fee being these; raises
     ``MarketFault`` or ``WrongSeal`` where it refuses."""
+
+    call_staking: Callable[[Transaction, StakingOperation, Account], Account]
+    """Asks the book of stakes for what a transaction wants, its issuer's account being this, the fee paid.
+    Answers the account then; raises ``StakingFault`` where it refuses."""
 
 
 class Execution(Struct, frozen=True):
@@ -122,12 +129,14 @@ def finish_checkpoint(
     context: ExecutionContext,
     payments: Mapping[PublicKey, Grains],
     market: MarketClosing,
+    staking: StakingClosing,
 ) -> FinishedCheckpoint:
     """The state after the checkpoint that ``execution`` fills.
 
     :param read_account: the same as for ``execute``: accounts as of the last checkpoint.
     :param payments: emission that is due, from ``pay_emission`` at ``state.emission``; usually empty.
     :param market: what the checkpoint did there; its movements are booked in ``execution``.
+    :param staking: the same of stakes.
     :raises SupplyBroken: grains were made or lost; the node must stop.
     """
     parameters = context.parameters
@@ -145,11 +154,12 @@ def finish_checkpoint(
         if account != EMPTY_ACCOUNT:
             live.add(encode_account_entry(key, account))
     _update_entries(live, market.changes)
+    _update_stakes(live, staking.changes)
     old = state.supply
     supply = SupplyTotals(
         genesis=old.genesis,
         emitted=Grains(old.emitted + sum(payments.values())),
-        burned=Grains(old.burned + execution.fees.burned + market.burned),
+        burned=Grains(old.burned + execution.fees.burned + market.burned + staking.burned),
         balances=Grains(old.balances + balances),
         stakes=Grains(old.stakes + stakes),
         escrow=market.held,
@@ -187,6 +197,14 @@ def _update_entries(live: MultisetHash, changes: Iterable[Change]) -> None:
             live.add(compute_market_entry(change.shelf, change.after))
 
 
+def _update_stakes(live: MultisetHash, changes: Iterable[StakingChange]) -> None:
+    for change in changes:
+        if change.before is not None:
+            live.remove(compute_staking_entry(change.before))
+        if change.after is not None:
+            live.add(compute_staking_entry(change.after))
+
+
 def _credit(
     changes: dict[PublicKey, Account], read_account: AccountReader, key: PublicKey, amount: Grains
 ) -> None:
@@ -219,7 +237,7 @@ class _Run:
         fee = weight * self._price
         issuer = self.changes.get(body.issuer) or self._read_account(body.issuer)
         operation = body.operation
-        amount = operation.amount if isinstance(operation, Transfer) else 0
+        amount = get_outgoing(operation)
         if context.checkpoint_index - body.anchor > context.parameters.expiry_gap:
             return _make_conflict(transaction, Status.EXPIRED, context.checkpoint_index)
         if body.sequence != issuer.sequence:
@@ -228,8 +246,10 @@ class _Run:
             return _make_conflict(transaction, Status.FUNDS, issuer.balance, min(fee, INTEGER_MAX))
         if fee > body.max_fee:
             return _make_conflict(transaction, Status.FEE, fee)
-        if not isinstance(operation, Transfer):
+        if isinstance(operation, MarketCall):
             return self._call_market(transaction, issuer, fee)
+        if not isinstance(operation, Transfer):
+            return self._call_staking(transaction, operation, issuer, fee)
         recipient = operation.recipient
         if self._shard_bits and compute_home_shard(recipient, self._shard_bits) != context.shard:
             return _make_conflict(transaction, Status.OPERATION)
@@ -254,6 +274,20 @@ class _Run:
         touched = book_movements(self.changes, self._read_account, movements)
         changed = dict.fromkeys((key, *touched))
         return self._conclude(transaction, fee, tuple([self._describe(each) for each in changed]))
+
+    def _call_staking(
+        self, transaction: Transaction, operation: StakingOperation, issuer: Account, fee: int
+    ) -> Effect:
+        balance, sequence = Grains(issuer.balance - fee), Sequence(issuer.sequence + 1)
+        try:
+            after = self._context.call_staking(
+                transaction, operation, Account(balance, sequence, issuer.stake)
+            )
+        except StakingFault as refusal:
+            return _make_conflict(transaction, Status.OPERATION, get_staking_refusal_number(refusal))
+        key = transaction.body.issuer
+        self.changes[key] = after
+        return self._conclude(transaction, fee, (self._describe(key),))
 
     def _describe(self, key: PublicKey) -> AccountChange:
         account = self.changes[key]

@@ -20,7 +20,7 @@ from poi.market.limits import DEVNET_RULES, MarketRules
 from poi.market.machine import Market
 from poi.market.operations import Caller, Moment
 from poi.market.operations import Operation as MarketOperation
-from poi.market.outcomes import Credit, Movement
+from poi.market.outcomes import Credit, Movement, Purpose
 from poi.market.outcomes import Outcome as MarketOutcome
 from poi.market.records import Job
 from shards.blocks import GENESIS_ROUND, BlockReference
@@ -36,12 +36,12 @@ from shards.committee import Committee
 from shards.epochs import make_next_committee
 from tangle.core.genesis import Genesis, Validator
 from tangle.core.merkle import compute_merkle_root
-from tangle.core.transactions import Transaction
+from tangle.core.transactions import StakingOperation, Transaction, TransactionBody
 from tangle.core.types import ChainId, CheckpointIndex, Digest, Grains, JobId, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
 from tangle.ledger.board import Board, ClosedWork, Earning, StandingEntry
 from tangle.ledger.effects import Effect, encode_effect
-from tangle.ledger.election import Election, find_places, keep_committee
+from tangle.ledger.election import Election, find_places
 from tangle.ledger.execution import (
     Execution,
     ExecutionContext,
@@ -56,6 +56,9 @@ from tangle.ledger.marketplace import (
     Marketplace,
     book_movements,
 )
+from tangle.ledger.staking.book import StakingBook
+from tangle.ledger.staking.desk import StakingClosing, StakingDesk
+from tangle.ledger.staking.records import StakingEntry
 from tangle.ledger.state import LedgerState, compute_epoch, compute_state_digest, link_checkpoint
 
 AccountLister = Callable[[], Iterable[tuple[PublicKey, Account]]]
@@ -100,6 +103,9 @@ class CheckpointOutcome(Struct, frozen=True):
     market: MarketClosing
     """What happened in the market."""
 
+    staking: StakingClosing
+    """What happened to stakes."""
+
     next_committee: Committee | None
     """Whoever goes on after this checkpoint; none unless it is the last one of a committee's epoch."""
 
@@ -126,7 +132,9 @@ class ShardMachine:
         market_entries: Iterable[Entry] = (),
         rules: MarketRules = DEVNET_RULES,
         committee: Committee | None = None,
-        election: Election = keep_committee,
+        election: Election | None = None,
+        staking_entries: Iterable[StakingEntry] = (),
+        commits: Iterable[CommitRecord] = (),
     ) -> None:
         """Go on from ``state``.
 
@@ -135,12 +143,15 @@ class ShardMachine:
         :param rules: those of the market.
         :param committee: whose commits come next, of the epoch that ``state`` says; the validators of the
             genesis when it is left out.
-        :param election: asked at an epoch's last checkpoint.
+        :param election: asked at an epoch's last checkpoint, in place of the book of stakes.
+        :param staking_entries: what stands in the book of stakes, in any order.
+        :param commits: executed ones of this committee, all whose blocks can still get a twin.
         """
         self.state = state
         self.committee = committee or Committee(state.committee_epoch, genesis.validators)
         assert self.committee.epoch == state.committee_epoch, "commits come from the committee of the state"
         self._election = election
+        self._desk = StakingDesk(shard, genesis.parameters, staking_entries, commits)
         self._board = Board(genesis, board, backend)
         self._genesis = genesis
         self._parameters = genesis.parameters
@@ -180,6 +191,15 @@ class ShardMachine:
         """The market after the last commit; to be read and not to be changed."""
         return self._marketplace.market
 
+    @property
+    def stakes(self) -> StakingBook:
+        """The book of stakes after the last commit; to be read and not to be changed."""
+        return self._desk.book
+
+    def observe(self, commit: CommitRecord) -> None:
+        """Look at a commit before it is asked whether it makes a checkpoint; once for each, in order."""
+        self._desk.observe(commit)
+
     def get_moment(self) -> Moment:
         """A checkpoint like the next one, as far as it is known now: for what is only tried."""
         state = self.state
@@ -197,11 +217,20 @@ class ShardMachine:
         caller = Caller(account, known.sequence, Grains(max(0, known.balance - fee)), known.stake)
         return self.market.copy().apply(operation, caller, self.get_moment())
 
+    def try_staking(self, body: TransactionBody, operation: StakingOperation, account: Account) -> Account:
+        """What an operation on stakes would make of its issuer's account; nothing changes.
+
+        :param account: the issuer's, the fee paid.
+        :raises StakingFault: it would be refused.
+        """
+        return self._desk.copy().call(body, operation, account, self.state.epoch)
+
     def is_checkpoint_due(self, commit: CommitRecord, ordered: int, ballots: int = 0) -> bool:
         """Whether ``commit``, with so many transactions and verdicts, makes a checkpoint."""
         age_ms = commit.timestamp_ms - self.state.timestamp_ms
         is_age_due = age_ms >= self._parameters.checkpoint_interval_ms
-        return ordered > 0 or ballots > 0 or is_age_due or self._ends_epoch(commit.timestamp_ms)
+        is_forced = self._desk.has_news or self._ends_epoch(commit.timestamp_ms)
+        return ordered > 0 or ballots > 0 or is_age_due or is_forced
 
     def process_commit(
         self,
@@ -219,16 +248,22 @@ class ShardMachine:
         opened = self._board.begin(self.market.list_jobs(), moment.now_ms)
         execution = execute(transactions, self.state, self._read_account, context)
         self._book(execution, self._marketplace.count_votes(ballots, moment))
+        self._desk.settle_commit(commit, self.committee, moment.epoch, execution.changes, self._read_account)
         counted = self._count(execution)
         closing = self._close_generations(execution, moment)
         is_epoch_end = self._ends_epoch(commit.timestamp_ms)
-        elected = self._elect(moment) if is_epoch_end else ()
+        elected = self._elect(execution, moment) if is_epoch_end else ()
         market = self._close_market(execution, moment, elected)
         self._board.end(self.market.list_jobs())
         payments: dict[PublicKey, Grains] = {}
         for each in closing.emission:
             payments[each.account] = Grains(payments.get(each.account, 0) + each.amount)
-        finished = finish_checkpoint(self.state, execution, self._read_account, context, payments, market)
+        staking = self._desk.close()
+        for owner, amount in staking.rewards:
+            payments[owner] = Grains(payments.get(owner, 0) + amount)
+        finished = finish_checkpoint(
+            self.state, execution, self._read_account, context, payments, market, staking
+        )
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
         if is_epoch_end:
@@ -239,6 +274,7 @@ class ShardMachine:
         next_committee = None
         if is_epoch_end:
             self.committee = next_committee = make_next_committee(self.committee, checkpoint)
+            self._desk.forget_commits()
         return CheckpointOutcome(
             checkpoint=checkpoint,
             digest=digest,
@@ -253,8 +289,10 @@ class ShardMachine:
                 *((fees,) if fees.amount else ()),
                 *closing.emission,
                 *map(_describe_credit, market.paid),
+                *(Earning(owner, amount, None, 0, Purpose.COMMITTEE) for owner, amount in staking.rewards),
             ),
             market=market,
+            staking=staking,
             next_committee=next_committee,
         )
 
@@ -262,8 +300,12 @@ class ShardMachine:
         """Whether a commit at this time is the last one of the committee."""
         return compute_epoch(self.state, timestamp_ms, self._parameters) > self.committee.epoch
 
-    def _elect(self, moment: Moment) -> tuple[Validator, ...]:
-        elected = self._election(self.state, self._parameters, self.committee, moment.epoch)
+    def _elect(self, execution: Execution, moment: Moment) -> tuple[Validator, ...]:
+        elected = self._desk.end_epoch(
+            self.state, self.committee, moment.epoch, execution.changes, self._read_account
+        )
+        if self._election is not None:
+            elected = self._election(self.state, self._parameters, self.committee, moment.epoch)
         return () if elected == self.committee.validators else elected
 
     def _make_moment(self, commit: CommitRecord) -> Moment:
@@ -302,6 +344,9 @@ class ShardMachine:
             call_market=lambda transaction, account, fee: self._marketplace.call(
                 transaction, account, fee, moment
             ),
+            call_staking=lambda transaction, operation, account: self._desk.call(
+                transaction.body, operation, account, self.state.epoch
+            ),
         )
 
     def _count(self, execution: Execution) -> tuple[CountedRow, ...]:
@@ -311,6 +356,7 @@ class ShardMachine:
         for transaction in execution.counted:
             work = transaction.body.work
             self._board.count(transaction)
+            self._desk.record_work(work.worker, len(work.results))
             rows.append(CountedRow(places[transaction.id], work.job, work.generation))
         return tuple(rows)
 

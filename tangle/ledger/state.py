@@ -13,13 +13,25 @@ from poi.market.limits import DEVNET_RULES, MarketRules
 from poi.market.machine import make_first_head
 from poi.market.records import MarketHead
 from shards.checkpoints import SHARDS_MAX, SupplyTotals
+from shards.epochs import LEADING_SHARD
 from tangle.core.encoding import decode, encode
-from tangle.core.genesis import Genesis
+from tangle.core.genesis import Allocation, Genesis
 from tangle.core.hashing import HASH_SIZE, STATE, compute_home_shard, compute_record_hash
 from tangle.core.multiset import STATE_SIZE, MultisetHash
 from tangle.core.parameters import Parameters
-from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Natural, PublicKey, Shard
+from tangle.core.types import (
+    CheckpointIndex,
+    Digest,
+    Grains,
+    Milliseconds,
+    Natural,
+    PublicKey,
+    Sequence,
+    Shard,
+)
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
+from tangle.ledger.staking.book import make_first_entries
+from tangle.ledger.staking.records import compute_staking_entry
 
 LEDGER_STATE_SIZE_MAX = 16_384
 """Longest encoded state in bytes: the running sum has 2,048, the numbers of 256 shards 6,912."""
@@ -125,15 +137,18 @@ def make_genesis_state(
     """
     parameters = genesis.parameters
     accounts = {
-        allocation.account: Account(allocation.amount)
+        allocation.account: account
         for allocation in genesis.allocations
-        if compute_home_shard(allocation.account, parameters.shard_bits) == shard
+        if (account := _make_account(allocation, shard, parameters.shard_bits)) is not None
     }
     live = MultisetHash()
     for key, account in accounts.items():
         if account != EMPTY_ACCOUNT:
             live.add(encode_account_entry(key, account))
-    total = Grains(sum(account.balance for account in accounts.values()))
+    for entry in make_first_entries(genesis, shard):
+        live.add(compute_staking_entry(entry))
+    balances = Grains(sum(account.balance for account in accounts.values()))
+    stakes = Grains(sum(account.stake for account in accounts.values()))
     none = Grains(0)
     nothing = (0,) * (1 << parameters.shard_bits) if parameters.shard_bits else ()
     state = LedgerState(
@@ -149,7 +164,7 @@ def make_genesis_state(
         window_start_ms=genesis.timestamp_ms,
         window_weight=0,
         emission=parameters.emission_per_generation,
-        supply=SupplyTotals(total, none, none, total, none, none, none, 0),
+        supply=SupplyTotals(Grains(balances + stakes), none, none, balances, stakes, none, none, 0),
         accounts=live.get_state(),
         market=make_first_head(rules, genesis.timestamp_ms),
         sent=nothing,
@@ -157,3 +172,13 @@ def make_genesis_state(
         received=nothing,
     )
     return state, accounts
+
+
+def _make_account(allocation: Allocation, shard: Shard, shard_bits: int) -> Account | None:
+    """What an allocation is in one shard: its balance at home, its stake where stakes are kept."""
+    is_home = compute_home_shard(allocation.account, shard_bits) == shard
+    if not is_home and (shard != LEADING_SHARD or not allocation.stake):
+        return None
+    balance = allocation.amount if is_home else Grains(0)
+    stake = allocation.stake if shard == LEADING_SHARD else Grains(0)
+    return Account(balance, Sequence(0), stake)

@@ -46,6 +46,7 @@ from tangle.ledger.effects import Effect, decode_effect
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
 from tangle.node.market_archive import MarketArchive
+from tangle.node.staking_archive import StakingArchive
 from tangle.node.training_archive import JOB, TrainingArchive
 from tangle.store.keys import (
     TransactionPlace,
@@ -149,6 +150,7 @@ class Archive:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.market = MarketArchive(store)
+        self.staking = StakingArchive(store)
         self.training = TrainingArchive(store)
         last = store.scan(Table.TRANSACTIONS, limit=1, reverse=True)
         self._next_arrival = parse_sequence_key(last[0][0]) + 1 if last else 0

@@ -126,6 +126,7 @@ class Executor:
         self._archive.put_commit(batch, commit.record)
         transactions = self._order(commit)
         ballots = collect_ballots(commit.blocks)
+        self.machine.observe(commit.record)
         if not self.machine.is_checkpoint_due(commit.record, len(transactions), len(ballots)):
             return None
         await self._hand_in(batch)
@@ -163,6 +164,8 @@ class Executor:
         identities = tuple(transaction.id for transaction in outcome.transactions)
         self._finality.on_executed(ExecutedCheckpoint(outcome.checkpoint, outcome.digest, identities))
         self._on_executed(outcome)
+        for validator, burned in outcome.staking.slashed:
+            log.warning("slashed", validator=validator.hex()[:16], burned=burned)
         for closed in outcome.closed:
             log.info(
                 "generation", generation=closed.generation, score=closed.score, folded=closed.evaluations
@@ -193,6 +196,7 @@ class Executor:
         archive.put_accounts(batch, outcome.accounts)
         archive.put_ledger_state(batch, outcome.state)
         archive.put_earnings(batch, checkpoint.index, outcome.earnings)
+        archive.staking.put_changes(batch, outcome.staking.changes)
         archive.market.put_closing(batch, outcome.market, checkpoint.index, checkpoint.timestamp_ms)
         for row in outcome.counted:
             archive.put_evaluation(batch, row.job, row.ordered_index, EvaluationRecord(row.generation))

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from poi.market.outcomes import Movement
-from tangle.core.transactions import Transaction, decode_transaction
+from tangle.core.transactions import StakingOperation, Transaction, decode_transaction
 from tangle.core.types import CheckpointIndex, TransactionId
 from tangle.ledger.accounts import Account
 from tangle.ledger.effects import Effect, Status, describe_effect
@@ -212,6 +212,7 @@ class NodeForecast:
             evaluation_macs=machine.get_evaluation_macs,
             is_work_counted=machine.is_work_counted,
             call_market=self._try_market,
+            call_staking=self._try_staking,
         )
         effects = execute(transactions, machine.state, node.executor.read_account, context).effects
         last = transactions[-1]
@@ -222,3 +223,8 @@ class NodeForecast:
         del account  # the market looks at the issuer as it is now
         machine = self._node.executor.machine
         return machine.try_operation(read_call(transaction), transaction.body.issuer, fee).movements
+
+    def _try_staking(
+        self, transaction: Transaction, operation: StakingOperation, account: Account
+    ) -> Account:
+        return self._node.executor.machine.try_staking(transaction.body, operation, account)

@@ -15,6 +15,9 @@ FAUCET_SUPPLY: Final = Grains(1_000_000_000 * GRAINS_PER_TOKEN)
 VALIDATOR_SUPPLY: Final = Grains(1_000 * GRAINS_PER_TOKEN)
 """What each validator of a devnet starts with: bonds for its work and its challenges, and fees."""
 
+VALIDATOR_STAKE: Final = Grains(10_000 * GRAINS_PER_TOKEN)
+"""What each validator of a devnet has at stake from the start: ten times what a candidate needs."""
+
 FAUCET_PORTION: Final = Grains(100 * GRAINS_PER_TOKEN)
 """What the faucet gives at a time."""
 
@@ -30,15 +33,17 @@ def found_network(
 ) -> Genesis:
     """A genesis with equal validators, and handwritten digits as the standing job.
 
-    :param faucet: where there is one, it has its supply, and validators can put up bonds from the start;
-        nobody has anything otherwise.
+    :param faucet: where there is one, it has its supply, and validators have a stake and can put up bonds
+        from the start; nobody has anything otherwise, and the first committee goes on until others stake.
     :param further_faucets: accounts that share its supply, so that the faucet has one in every shard.
     """
     allocations: tuple[Allocation, ...] = ()
     if faucet is not None:
         faucets = (faucet, *further_faucets)
         portion = Grains(FAUCET_SUPPLY // len(faucets))
-        funded = tuple(Allocation(key, VALIDATOR_SUPPLY) for key in validators if key not in faucets)
+        funded = tuple(
+            Allocation(key, VALIDATOR_SUPPLY, VALIDATOR_STAKE) for key in validators if key not in faucets
+        )
         allocations = (*(Allocation(key, portion) for key in faucets), *funded)
     return Genesis(
         version=GENESIS_VERSION,

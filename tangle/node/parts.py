@@ -130,6 +130,8 @@ class NodeParts(Struct, frozen=True):
             list_accounts=list_accounts,
             market_entries=recovered.market_entries,
             rules=self.market_rules,
+            staking_entries=recovered.staking_entries,
+            commits=recovered.committee.commits,
             committee=Committee(recovered.state.committee_epoch, self.genesis.validators),
         )
 

@@ -24,6 +24,8 @@ from tangle.core.genesis import Genesis
 from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard
 from tangle.ledger.board import StandingEntry, open_paid_job, start_board
 from tangle.ledger.machine import make_genesis_checkpoint
+from tangle.ledger.staking.book import make_first_entries
+from tangle.ledger.staking.records import StakingEntry
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tangle.node.archive import PAGE, Archive
 from tangle.node.finality import ExecutedCheckpoint
@@ -37,6 +39,9 @@ class Recovered(Struct, frozen=True):
     board: tuple[StandingEntry, ...]
     market_entries: tuple[Entry, ...]
     """What stands on the lists of the market."""
+
+    staking_entries: tuple[StakingEntry, ...]
+    """What stands in the book of stakes."""
 
     committee: RecoveredState
     certified: int
@@ -92,6 +97,7 @@ async def found(archive: Archive, genesis: Genesis, chain: ChainId, shard: Shard
     batch = WriteBatch()
     archive.put_checkpoint(batch, checkpoint)
     archive.put_accounts(batch, accounts)
+    archive.staking.put_entries(batch, make_first_entries(genesis, shard))
     for entry in board:
         archive.put_job(batch, entry.state.opened.id, entry.state.get_snapshot())
     for first in opened:
@@ -129,6 +135,7 @@ def recover(archive: Archive, genesis: Genesis, certified: int, last_signed_roun
         state=state,
         board=_recover_board(archive, genesis, state),
         market_entries=tuple(archive.market.list_entries()),
+        staking_entries=tuple(archive.staking.list_entries()),
         committee=RecoveredState(blocks, commits, last_signed_round),
         certified=certified,
         uncertified=_read_uncertified(archive, certified, state.checkpoint_index),

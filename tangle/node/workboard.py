@@ -20,7 +20,7 @@ from tangle.core.blob_id import BlobId
 from tangle.core.errors import TangleError, WrongShard
 from tangle.core.genesis import Genesis
 from tangle.core.parameters import Parameters
-from tangle.core.transactions import Transaction, Transfer, check_transaction
+from tangle.core.transactions import MarketCall, Transaction, check_transaction
 from tangle.core.types import ChainId, JobId, PublicKey, Shard
 from tangle.ledger.errors import AnchorAhead
 from tangle.ledger.marketplace import read_call
@@ -149,7 +149,7 @@ class WorkBoard:
         check_transaction(transaction, self.chain, self.parameters.shard_bits)
         if transaction.body.shard != self.shard:
             raise WrongShard(transaction.body.shard, self.shard)
-        if not isinstance(transaction.body.operation, Transfer):
+        if isinstance(transaction.body.operation, MarketCall):
             read_call(transaction)
 
     def check_policy(self, transaction: Transaction) -> None:

@@ -93,6 +93,9 @@ class Table(Enum):
     ACCOUNTS = ("accounts", Environment.LIVE)
     """Public key -> balance, stake and sequence, 24 bytes."""
 
+    STAKING = ("staking", Environment.LIVE)
+    """Shelf, key -> entry of the book of stakes."""
+
     MARKET = ("market", Environment.LIVE)
     """Shelf, id or key -> entry of the job market."""
 

@@ -7,7 +7,7 @@ from shards.checkpoints import sign_attestation
 from shards.committee import Committee
 from tangle.core.genesis import Genesis
 from tangle.core.signing import SigningKey
-from tangle.core.transactions import MarketCall
+from tangle.core.transactions import Transfer
 from tangle.core.types import ChainId, Milliseconds, PublicKey, Shard, TransactionId
 from tangle.node.explorer import LATEST_ROUNDS
 from tangle.node.views import CheckpointView, NotFound, TransactionView
@@ -91,4 +91,4 @@ def get_accounts(view: TransactionView) -> tuple[PublicKey, ...]:
     """Whom a transaction concerns."""
     body = view.transaction.body
     operation = body.operation
-    return (body.issuer,) if isinstance(operation, MarketCall) else (body.issuer, operation.recipient)
+    return (body.issuer, operation.recipient) if isinstance(operation, Transfer) else (body.issuer,)

@@ -23,6 +23,7 @@ from tangle.core.genesis import (
     encode_genesis,
 )
 from tangle.core.parameters import DEVNET, MINIMAL, PRESETS, Parameters, check_parameters
+from tangle.core.staking_rules import StakingRules
 from tangle.core.types import INTEGER_MAX, Grains, Milliseconds, PublicKey, Shard
 
 VECTOR = json.loads((Path(__file__).parents[1] / "vectors" / "core" / "genesis.json").read_text())
@@ -61,9 +62,34 @@ def test_every_parameter_changes_the_chain() -> None:
     chains = {compute_chain_id(GENESIS)}
     for field in fields(Parameters):
         value = getattr(DEVNET, field.name)
+        if isinstance(value, StakingRules):
+            continue
         other = value + b"x" if isinstance(value, bytes) else value + 1
         chains.add(compute_chain_id(replace(GENESIS, parameters=replace(DEVNET, **{field.name: other}))))
-    assert len(chains) == len(fields(Parameters)) + 1
+    for field in fields(StakingRules):
+        changed = {field.name: getattr(DEVNET.staking, field.name) + 1}
+        parameters = replace(DEVNET, staking=replace(DEVNET.staking, **changed))
+        chains.add(compute_chain_id(replace(GENESIS, parameters=parameters)))
+    assert len(chains) == len(fields(Parameters)) + len(fields(StakingRules))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stake_min": 0},
+        {"candidates_max": 0},
+        {"committee_max": 0},
+        {"committee_max": 257},
+        {"unbonding_epochs": 0},
+        {"work_decay": 1_000_001},
+        {"work_bonus": 1_000_001},
+        {"slash_share": 1_000_001},
+    ],
+    ids=str,
+)
+def test_rules_of_staking_that_cannot_work_are_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(InvalidParameters):
+        check_parameters(replace(MINIMAL, staking=replace(MINIMAL.staking, **changes)))
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -167,9 +167,15 @@ def compute_genesis_checkpoint_digest(encoded: bytes, models: Sequence[tuple[byt
     chain = compute_hash("tangle/genesis", encoded)[:8]
     timestamp_ms, parameters, allocations = genesis[2], genesis[3], genesis[5]
     price, emission = parameters[14], parameters[22]
-    entries = [key + amount.to_bytes(8, "big") + bytes(16) for key, amount in allocations if amount]
-    total = sum(amount for _, amount in allocations)
-    supply = [total, 0, 0, total, 0, 0, 0, 0]
+    entries = [
+        key + amount.to_bytes(8, "big") + bytes(8) + stake.to_bytes(8, "big")
+        for key, amount, stake in allocations
+        if amount or stake
+    ]
+    for key, _ in sorted(genesis[4]):
+        entries.append(hash_array("tangle/staking", [b"entry", 1, [key, key, 0, 0, 0, 0, 0, 0]]))
+    balances, stakes = (sum(allocation[place] for allocation in allocations) for place in (1, 2))
+    supply = [balances + stakes, 0, 0, balances, stakes, 0, 0, 0]
     accounts = compute_account_sum(entries)
     zeros = bytes(32)
     state = [

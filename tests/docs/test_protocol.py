@@ -12,7 +12,7 @@ from poi import job as standing_job
 from poi.presets import DIGITS
 from shards import blocks, certificates, checkpoints, commit_rule, commits, proofs
 from tangle.api.server import ROUTES
-from tangle.core import blob_id, chunk_tree, genesis, hashing, parameters, transactions
+from tangle.core import blob_id, chunk_tree, genesis, hashing, parameters, staking_rules, transactions
 from tangle.ledger import effects, fees
 from tangle.net import messages
 from tests.docs.reading import find_codes, find_table, find_tables, read_document
@@ -79,8 +79,20 @@ def test_parameters_are_those_of_the_presets() -> None:
     for column, preset in enumerate(("minimal", "devnet", "main"), 1):
         for row in rows:
             value = getattr(parameters.PRESETS[preset], find_codes(row[0])[0])
+            if isinstance(value, msgspec.Struct):
+                assert row[column] == "below", row[0]
+                continue
             shown = f"`{value.decode()}`" if isinstance(value, bytes) else f"{value:,}"
             assert row[column] == shown, row[0]
+
+
+def test_rules_of_staking_are_those_of_the_presets() -> None:
+    rows = find_table(PROTOCOL, "rule of staking")
+    kind = staking_rules.StakingRules
+    assert [find_codes(row[0])[0] for row in rows] == [field.name for field in fields(kind)]
+    for row in rows:
+        for preset in parameters.PRESETS.values():
+            assert row[1] == f"{getattr(preset.staking, find_codes(row[0])[0]):,}", row[0]
 
 
 def test_purposes_are_those_of_the_code() -> None:

@@ -50,7 +50,9 @@ def make_genesis() -> Genesis:
         timestamp_ms=Milliseconds(1_700_000_000_000),
         parameters=DEVNET,
         validators=tuple(Validator(key, weight) for weight, key in enumerate(KEYS, 1)),
-        allocations=tuple(Allocation(key, Grains(1_000 + place)) for place, key in enumerate(KEYS)),
+        allocations=tuple(
+            Allocation(key, Grains(1_000 + place), Grains(10 * place)) for place, key in enumerate(KEYS)
+        ),
         board=(BoardEntry(1, encode(DIGITS)),),
     )
 

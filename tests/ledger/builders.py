@@ -10,11 +10,14 @@ from poi.market.outcomes import Movement
 from tangle.core.genesis import Allocation, BoardEntry, Genesis, Validator
 from tangle.core.multiset import MultisetHash
 from tangle.core.parameters import MINIMAL, Parameters
-from tangle.core.transactions import Transaction
+from tangle.core.transactions import StakingOperation, Transaction
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 from tangle.ledger.execution import Execution, ExecutionContext, execute, finish_checkpoint
 from tangle.ledger.marketplace import Marketplace
+from tangle.ledger.staking.book import make_first_entries
+from tangle.ledger.staking.desk import StakingDesk
+from tangle.ledger.staking.records import compute_staking_entry
 from tangle.ledger.state import LedgerState, make_genesis_state
 from tests.drawing.subdag import get_account
 
@@ -45,9 +48,11 @@ class Ledger:
         self.parameters = parameters
         self.state: LedgerState
         self.accounts: dict[PublicKey, Account]
-        self.state, self.accounts = make_genesis_state(make_genesis(balances, parameters), Shard(0))
+        genesis = make_genesis(balances, parameters)
+        self.state, self.accounts = make_genesis_state(genesis, Shard(0))
         market = Market.restore(self.state.market, (), DEVNET_RULES)
         self.marketplace = Marketplace(market, (1,))
+        self.desk = StakingDesk(Shard(0), parameters, make_first_entries(genesis, Shard(0)), ())
         self.macs = 0
         self.is_work_counted = True
 
@@ -72,6 +77,7 @@ class Ledger:
             evaluation_macs=lambda _job: self.macs,
             is_work_counted=lambda _transaction: self.is_work_counted,
             call_market=self.call_market,
+            call_staking=self.call_staking,
         )
 
     def call_market(self, transaction: Transaction, account: Account, fee: int) -> tuple[Movement, ...]:
@@ -81,6 +87,12 @@ class Ledger:
             state.checkpoint_index + 1, state.timestamp_ms, 0, Digest(bytes(32))
         )
         return self.marketplace.call(transaction, account, fee, moment)
+
+    def call_staking(
+        self, transaction: Transaction, operation: StakingOperation, account: Account
+    ) -> Account:
+        """Ask the book of stakes in the epoch of the last checkpoint."""
+        return self.desk.call(transaction.body, operation, account, self.state.epoch)
 
     def run(
         self,
@@ -94,8 +106,9 @@ class Ledger:
         """Make one checkpoint."""
         context = self.make_context(after_ms=after_ms, index=index, leader=leader)
         execution = execute(transactions, self.state, self.read, context)
+        market, staking = self.marketplace.close(), self.desk.close()
         finished = finish_checkpoint(
-            self.state, execution, self.read, context, payments or {}, self.marketplace.close()
+            self.state, execution, self.read, context, payments or {}, market, staking
         )
         self.state = finished.state
         self.accounts.update(finished.accounts)
@@ -112,4 +125,6 @@ class Ledger:
         for key, account in self.accounts.items():
             if account != EMPTY_ACCOUNT:
                 live.add(encode_account_entry(key, account))
+        for entry in self.desk.book.list_entries():
+            live.add(compute_staking_entry(entry))
         return live.get_state()

@@ -41,6 +41,8 @@ from tangle.ledger.accounts import EMPTY_ACCOUNT, Account
 from tangle.ledger.board import StandingEntry, start_board
 from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint
 from tangle.ledger.marketplace import CastBallot
+from tangle.ledger.staking.book import make_first_entries
+from tangle.ledger.staking.records import StakingEntry, compute_entry_key
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
 from tests.poi.market.builders import PACKAGE, SOURCES
@@ -88,6 +90,8 @@ class MarketShell:
         board, _ = start_board(self.genesis, BACKEND)
         first = make_genesis_checkpoint(CHAIN, Shard(0), state, board)
         self.entries: dict[tuple[Shelf, bytes], Entry] = {}
+        first_entries = make_first_entries(self.genesis, Shard(0))
+        self.stakes: dict[bytes, StakingEntry] = {compute_entry_key(each): each for each in first_entries}
         self.sequences: dict[str, int] = defaultdict(int)
         self.outcomes: list[CheckpointOutcome] = []
         self.commits = 0
@@ -125,6 +129,10 @@ class MarketShell:
                 del self.entries[change.shelf, change.key]
             else:
                 self.entries[change.shelf, change.key] = change.after
+        for row in outcome.staking.changes:
+            self.stakes.pop(row.key, None)
+            if row.after is not None:
+                self.stakes[row.key] = row.after
         self.outcomes.append(outcome)
         return outcome
 
@@ -202,6 +210,7 @@ class MarketShell:
             list_accounts=self.list_accounts,
             market_entries=[entry for _, entry in sorted(self.entries.items(), key=_get_place)],
             rules=RULES,
+            staking_entries=self.stakes.values(),
         )
 
 

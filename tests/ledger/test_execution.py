@@ -212,7 +212,13 @@ def test_broken_books_stop_the_node() -> None:
     )
     with pytest.raises(SupplyBroken) as caught:
         finish_checkpoint(
-            ledger.state, forged, ledger.read, ledger.make_context(), {}, ledger.marketplace.close()
+            ledger.state,
+            forged,
+            ledger.read,
+            ledger.make_context(),
+            {},
+            ledger.marketplace.close(),
+            ledger.desk.close(),
         )
     assert (caught.value.issued, caught.value.held) == (RICH, RICH + 1)
     with pytest.raises(SupplyBroken):

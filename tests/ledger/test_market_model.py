@@ -50,6 +50,7 @@ from tangle.core.types import Digest
 from tangle.ledger.accounts import EMPTY_ACCOUNT, encode_account_entry
 from tangle.ledger.effects import Status
 from tangle.ledger.marketplace import CastBallot, compute_market_entry
+from tangle.ledger.staking.records import compute_staking_entry
 from tests.drawing.subdag import get_account
 from tests.ledger.market_shell import (
     CAPACITY,
@@ -198,7 +199,8 @@ class SharedLedger(RuleBasedStateMachine):
             supply, market = it.machine.state.supply, it.machine.market
             assert supply.escrow == market.held == compute_held(market.make_state(), RULES)
             assert supply.balances == sum(account.balance for account in it.accounts.values())
-            assert supply.balances + supply.escrow + supply.burned + supply.fund == RICH * len(PEOPLE)
+            held = supply.balances + supply.escrow + supply.burned + supply.fund
+            assert held == RICH * len(PEOPLE) + supply.emitted
 
     @invariant()
     def the_running_sum_covers_exactly_what_there_is(self) -> None:
@@ -209,6 +211,8 @@ class SharedLedger(RuleBasedStateMachine):
                 live.add(encode_account_entry(key, account))
         for (shelf, _), entry in it.entries.items():
             live.add(compute_market_entry(shelf, entry))
+        for candidate in it.machine.stakes.list_entries():
+            live.add(compute_staking_entry(candidate))
         assert live.get_state() == it.machine.state.accounts
         state = it.machine.market.make_state()
         assert len(it.entries) == len(state.programs) + len(state.capacities) + len(state.jobs)

@@ -26,6 +26,7 @@ from tangle.ledger.accounts import EMPTY_ACCOUNT, Account
 from tangle.ledger.effects import AccountChange, Effect, Status, encode_effect
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.marketplace import Marketplace
+from tangle.ledger.staking.desk import StakingClosing
 from tangle.node.archive import ARRIVAL_FLOOR, PAGE, Archive, EvaluationRecord, EventRow
 from tangle.store.memory_store import MemoryStore
 from tangle.store.store import Table, WriteBatch
@@ -72,6 +73,8 @@ def make_outcome(
         closed=(),
         earnings=(),
         market=NOTHING_CLOSED,
+        staking=StakingClosing(),
+        next_committee=None,
     )
 
 

@@ -125,7 +125,20 @@ class MarketCallAnswer(Struct, frozen=True, tag_field="kind", tag="market"):
     """The encoded operation."""
 
 
-OperationAnswer = TransferAnswer | MarketCallAnswer
+class StakingAnswer(Struct, frozen=True, tag_field="kind", tag="staking"):
+    """Something asked of the book of stakes."""
+
+    name: str
+    """What: ``stake``, ``unstake``, ``register`` or ``retire``."""
+
+    amount: Quantity
+    """Grains that are bound or taken back; 0 for the other two."""
+
+    validator: HexDigest | None
+    """Key of the validator that is registered."""
+
+
+OperationAnswer = TransferAnswer | MarketCallAnswer | StakingAnswer
 """The closed union of operations; it grows by version."""
 
 

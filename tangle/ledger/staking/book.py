@@ -11,13 +11,14 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shards.epochs import LEADING_SHARD
 from tangle.core.errors import InvalidSignature
 from tangle.core.genesis import Genesis, Validator
 from tangle.core.hashing import STAKING
 from tangle.core.signing import SigningKey, verify_signature
 from tangle.core.staking_rules import RATIO_WHOLE, StakingRules
-from tangle.core.transactions import Register, Retire, Stake, Unstake
-from tangle.core.types import INTEGER_MAX, ChainId, Grains, PublicKey, Signature
+from tangle.core.transactions import Register, Retire, Stake, StakingOperation, Unstake
+from tangle.core.types import INTEGER_MAX, ChainId, Grains, PublicKey, Shard, Signature
 from tangle.ledger.accounts import Account
 from tangle.ledger.staking.election import Standing, compute_rewards, elect
 from tangle.ledger.staking.errors import (
@@ -41,9 +42,6 @@ from tangle.ledger.staking.records import (
 
 StakeReader = Callable[[PublicKey], Grains]
 """The stake of an account now, leaving parts included."""
-
-StakingOperation = Stake | Unstake | Register | Retire
-"""What a transaction can ask of the book."""
 
 WORK_MAX: Final = INTEGER_MAX
 """Counted work does not grow beyond what a field holds."""
@@ -73,6 +71,14 @@ class StakingBook:
             entry.owner: entry.validator for entry in self._entries.values() if isinstance(entry, Candidate)
         }
         self._before: dict[bytes, StakingEntry | None] = {}
+
+    def copy(self) -> "StakingBook":
+        """A book of its own with the same entries, to try something in."""
+        return StakingBook(self._entries.values(), self._rules)
+
+    def list_entries(self) -> tuple[StakingEntry, ...]:
+        """Everything that stands in the book, by key."""
+        return tuple(entry for _, entry in sorted(self._entries.items()))
 
     def list_candidates(self) -> tuple[Candidate, ...]:
         """All of them, by key."""
@@ -267,8 +273,12 @@ class StakingBook:
         del self._entries[key]
 
 
-def make_first_candidates(genesis: Genesis) -> tuple[Candidate, ...]:
-    """The first committee: each member stands for the account of its own key."""
+def make_first_entries(genesis: Genesis, shard: Shard) -> tuple[StakingEntry, ...]:
+    """What stands in a shard's book at first: each member of the first committee, for the account of its own
+    key.
+    """
+    if shard != LEADING_SHARD:
+        return ()
     return tuple(
         _make_candidate(member.public_key, member.public_key, 0)
         for member in sorted(genesis.validators, key=lambda member: member.public_key)

@@ -24,10 +24,11 @@ from tangle.core.types import Digest, PublicKey
 from tangle.ledger.accounts import EMPTY_ACCOUNT, decode_account, encode_account_entry
 from tangle.ledger.effects import Effect, decode_effect
 from tangle.ledger.marketplace import compute_market_entry
+from tangle.ledger.staking.records import compute_staking_entry
 from tangle.ledger.state import LedgerState, compute_state_digest, decode_ledger_state
 from tangle.node.archive import EXECUTED, LEDGER
 from tangle.node.care.findings import Fault, OnProgress, Report, ignore_progress
-from tangle.node.care.tables import RULES, read_event_row, read_market_entry
+from tangle.node.care.tables import RULES, read_event_row, read_market_entry, read_staking_entry
 from tangle.store.keys import (
     compute_account_history_key,
     compute_block_key,
@@ -300,6 +301,8 @@ def _check_books(setting: Setting, state: LedgerState) -> None:
             live.add(encode_account_entry(PublicKey(key), account))
     for key, value in setting.walk(Table.MARKET):
         live.add(compute_market_entry(*read_market_entry(key, value)))
+    for key, value in setting.walk(Table.STAKING):
+        live.add(compute_staking_entry(read_staking_entry(key, value)))
     supply = state.supply
     if (balances, stakes) != (supply.balances, supply.stakes):
         setting.report.add(
@@ -313,7 +316,7 @@ def _check_books(setting: Setting, state: LedgerState) -> None:
             Fault.STATE_DIFFERS,
             Table.ACCOUNTS,
             "as a whole",
-            "they and the market are not those of the state",
+            "they, the market and the stakes are not those of the state",
         )
 
 

@@ -200,6 +200,8 @@ class Replay:
             list_accounts=list_accounts,
             market_entries=recovered.market_entries,
             rules=self._rules,
+            staking_entries=recovered.staking_entries,
+            commits=recovered.committee.commits,
         )
 
     def _make_executor(self) -> Executor:

@@ -22,6 +22,7 @@ from tangle.core.errors import MalformedEncoding
 from tangle.core.transactions import decode_transaction
 from tangle.ledger.accounts import decode_account
 from tangle.ledger.effects import decode_effect
+from tangle.ledger.staking.records import StakingEntry, StakingShelf, compute_entry_key, decode_entry
 from tangle.ledger.state import decode_ledger_state
 from tangle.node.archive import (
     ARRIVAL_FLOOR,
@@ -162,6 +163,14 @@ def read_market_entry(key: bytes, value: bytes) -> tuple[Shelf, ProgramEntry | C
             return shelf, decode(Job, value, limit=RECORD_SIZE_MAX)
 
 
+def read_staking_entry(key: bytes, value: bytes) -> StakingEntry:
+    """An entry of the book of stakes."""
+    entry = decode_entry(StakingShelf(key[0]), value)
+    if compute_entry_key(entry) != key[1:]:
+        raise MalformedEncoding("key", "it names another entry than the record")
+    return entry
+
+
 def _read_listed(key: bytes, value: bytes) -> object:
     parse_sequence_key(key)
     _expect_key(value, HASH_SIZE)
@@ -221,6 +230,7 @@ RULES: Final[Mapping[Table, TableRule]] = {
     Table.TRAINING_DATA: TableRule(Origin.SOURCE, _read_bytes),
     Table.EVIDENCE: TableRule(Origin.SOURCE, _read_evidence),
     Table.ACCOUNTS: TableRule(Origin.RESULT, _read_account),
+    Table.STAKING: TableRule(Origin.RESULT, read_staking_entry),
     Table.MARKET: TableRule(Origin.RESULT, read_market_entry),
     Table.JOBS: TableRule(Origin.RESULT, _read_record(JobRecord, HASH_SIZE)),
     Table.JOB_LIST: TableRule(Origin.RESULT, _read_listed),

@@ -16,7 +16,7 @@ from poi.market.limits import DURATION_MAX_MS
 from poi.market.operations import AnnounceCapacity, OpenJob, decode_operation
 from poi.market.pricing import quote
 from poi.market.records import ProgramEntry
-from tangle.core.transactions import MarketCall, Transaction, Transfer
+from tangle.core.transactions import MarketCall, Register, Retire, Stake, Transaction, Transfer, Unstake
 from tangle.core.types import Grains, TransactionId
 from tangle.ledger.accounts import Account
 from tangle.node.replicas.errors import Unpaid
@@ -101,8 +101,10 @@ def compute_outlay(transaction: Transaction) -> int:
     """Most that a transaction can take from its account."""
     body = transaction.body
     match body.operation:
-        case Transfer(amount=amount):
+        case Transfer(amount=amount) | Stake(amount=amount):
             return body.max_fee + amount
+        case Unstake() | Register() | Retire():
+            return body.max_fee
         case MarketCall(data=data):
             operation = decode_operation(data)
             match operation:

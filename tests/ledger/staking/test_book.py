@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from tangle.core.genesis import Validator
 from tangle.core.signing import SigningKey
 from tangle.core.staking_rules import DEVNET_STAKING
-from tangle.core.transactions import Register, Retire, Stake, Unstake
+from tangle.core.transactions import Register, Retire, Stake, StakingOperation, Unstake
 from tangle.core.types import ChainId, Grains, PublicKey, Sequence, Signature
 from tangle.ledger.accounts import Account
-from tangle.ledger.staking.book import StakingBook, StakingOperation, prove_possession
+from tangle.ledger.staking.book import StakingBook, prove_possession
 from tangle.ledger.staking.errors import (
     CandidateExists,
     CandidatesFull,
