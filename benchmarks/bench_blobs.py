@@ -64,6 +64,9 @@ class NoLedger:
     def on_connected(self, peer: Peer) -> None:
         """Nothing to say."""
 
+    def on_behind(self, peer: Peer) -> None:
+        """Nothing to show."""
+
 
 def make_peering(number: int, ports: Sequence[int]) -> Peering:
     """Sessions of node ``number``, which dials ``ports``."""
@@ -74,6 +77,7 @@ def make_peering(number: int, ports: Sequence[int]) -> Peering:
         chain=CHAIN,
         shard=Shard(0),
         key=SigningKey(bytes([number]) * 32),
+        clock=SystemClock(),
         randomness=SystemRandomness(),
         hooks=NoLedger(),
     )

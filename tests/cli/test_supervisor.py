@@ -43,9 +43,11 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 async def wait_for_line(node: NodeProcess, count: int = 1) -> int:
     """Wait until the program said ``up`` for the ``count``-th time; its process id."""
+    log_path = node.log_path
+    assert log_path is not None, "these programs have a log"
 
     def is_said() -> bool:
-        return node.pid is not None and node.log_path.read_text().count("up") >= count
+        return node.pid is not None and log_path.read_text().count("up") >= count
 
     await wait_until(is_said)
     assert node.pid is not None
