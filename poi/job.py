@@ -5,6 +5,7 @@ project's intelligence plan, section 3; evolution strategies after Salimans et a
 perturbations after EGGROLL (arXiv 2511.16652), one number per evaluation after FeedSign (arXiv 2501.17610).
 """
 
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +28,9 @@ POPULATION_MAX: Final = 2**20
 
 WORK_WINDOW_MAX: Final = 1024
 """Most generations whose weights every node keeps."""
+
+SHAPES_MAX: Final = 256
+"""Shapes kept ready: those of all jobs on a board, a few hundred bytes each."""
 
 JOB_SIZE_MAX: Final = 1024
 """Longest encoded parameters in bytes: nine widths, eight shifts, three hashes and a dozen numbers."""
@@ -100,8 +104,15 @@ class StandingJob(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
     def make_shape(self) -> EvaluationShape:
         """What an evaluation of this job computes."""
-        layers = LayeredShape(self.sizes, self.shifts)
-        return EvaluationShape(layers, self.sigma, self.rows, self.margin_low, self.margin_high)
+        return _make_shape(self.sizes, self.shifts, self.sigma, self.rows, self.margin_low, self.margin_high)
+
+
+@lru_cache(maxsize=SHAPES_MAX)
+def _make_shape(
+    sizes: tuple[int, ...], shifts: tuple[int, ...], sigma: int, rows: int, margin_low: int, margin_high: int
+) -> EvaluationShape:
+    """An immutable shape: its checks cost more than a look at what it is made of."""
+    return EvaluationShape(LayeredShape(sizes, shifts), sigma, rows, margin_low, margin_high)
 
 
 def compute_job_id(job: StandingJob) -> JobId:

@@ -8,6 +8,7 @@ bits, the lowest bit of each byte first; bit 1 is +1 and bit 0 is -1. Layer by l
 
 from collections.abc import Sequence
 from hashlib import shake_256
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from poi.events import Assignment
 from tangle.core.encoding import encode
 from tangle.core.hashing import BATCH, INIT, SEED, compute_hash, compute_record_hash
 from tangle.core.types import Digest, JobId
+
+Number = TypeVar("Number", np.int8, np.int32)
+"""What weights are held in."""
 
 _SEED_FIELDS = b"\x84"
 """Head of a CBOR array of four."""
@@ -67,11 +71,14 @@ def compute_initial_weights(layers: LayeredShape, job: JobId) -> tuple[NDArray[n
     return split_matrices(layers, drawn)
 
 
-def split_matrices(layers: LayeredShape, flat: NDArray[np.int32]) -> tuple[NDArray[np.int32], ...]:
-    """Cut ``weight_count`` values into the model's matrices."""
-    ends = np.cumsum([height * width for height, width in layers.matrix_shapes])
-    parts = np.split(flat, ends[:-1])
-    return tuple(part.reshape(shape) for part, shape in zip(parts, layers.matrix_shapes, strict=True))
+def split_matrices(layers: LayeredShape, flat: NDArray[Number]) -> tuple[NDArray[Number], ...]:
+    """Cut ``weight_count`` values into the model's matrices, which are views of them."""
+    matrices, start = [], 0
+    for height, width in layers.matrix_shapes:
+        stop = start + height * width
+        matrices.append(flat[start:stop].reshape(height, width))
+        start = stop
+    return tuple(matrices)
 
 
 def _split_signs(layers: LayeredShape, signs: NDArray[np.int8]) -> tuple[Signs, Signs]:

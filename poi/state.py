@@ -173,6 +173,8 @@ class JobState:
         )
 
     def _sum_pending(self) -> None:
+        if not self._pending:
+            return
         # Summed in batches, because one evaluation alone costs as much as a hundred together.
         added = compute_direction(self._opened.job, self._opened.id, self._pending)
         self._direction = tuple(old + new for old, new in zip(self._direction, added, strict=True))

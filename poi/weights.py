@@ -74,8 +74,7 @@ def decode_effective(layers: LayeredShape, data: bytes) -> Weights:
     """
     if len(data) != layers.weight_count:
         raise InvalidWeights(f"{len(data)} bytes for {layers.weight_count} weights of 1 byte")
-    flat = np.frombuffer(data, np.int8).astype(np.int32)
-    return tuple(matrix.astype(np.int8) for matrix in split_matrices(layers, flat))
+    return split_matrices(layers, np.frombuffer(data, np.int8))
 
 
 def get_master_limit(job: StandingJob) -> int:

@@ -51,6 +51,7 @@ class Committer:
 
         self._decided: dict[Slot, Commit | Skip] = {}
         self._examined: dict[Slot, tuple[int, int]] = {}
+        self._seen: dict[int, int] = {}
         self._votes: dict[Slot, dict[Digest, Digest | None]] = {}
         self._certified: dict[Slot, dict[Digest, Digest | None]] = {}
 
@@ -60,6 +61,8 @@ class Committer:
         :raises FaultBoundBroken: the DAG holds evidence against both choices.
         """
         settled: list[Commit | Skip] = []
+        if not self._decide_grown(last_decided):
+            return ()
         for status in self.compute_statuses(last_decided):
             if isinstance(status, Undecided):
                 break
@@ -86,14 +89,19 @@ class Committer:
         for table in (self._decided, self._examined, self._votes, self._certified):
             for slot in [slot for slot in table if slot <= last_decided]:
                 del table[slot]
+        for round_number in [number for number in self._seen if number < last_decided.round]:
+            del self._seen[round_number]
 
     def decide_directly(self, slot: Slot) -> Status:
         """Skip by blames, commit by certificates, or open."""
-        voting = self.dag.get_round(self._get_decision_round(slot) - 1)
-        blames = self.compute_weight(block for block in voting if self.get_vote(block, slot) is None)
-        commits = [
-            block for block in self.dag.get_slot(slot.round, slot.author) if self._is_committed(block, slot)
-        ]
+        decision_round = self._get_decision_round(slot)
+        blames, commits = 0, []
+        if self.dag.get_weight_bound(decision_round - 1) >= self.rule.blames:
+            voting = self.dag.get_round(decision_round - 1)
+            blames = self.compute_weight([block for block in voting if self.get_vote(block, slot) is None])
+        if self.dag.get_weight_bound(decision_round) >= self.rule.certificates:
+            leaders = self.dag.get_slot(slot.round, slot.author)
+            commits = [block for block in leaders if self._is_committed(block, slot)]
         is_skipped = blames >= self.rule.blames
         if len(commits) + is_skipped > 1:
             raise _break(slot, [block.reference.digest for block in commits], "the DAG supports two outcomes")
@@ -131,7 +139,9 @@ class Committer:
 
         With a wave of three rounds voters stand one round above the slot, so this is the direct ancestor.
         """
-        votes = self._votes.setdefault(slot, {})
+        votes = self._votes.get(slot)
+        if votes is None:
+            votes = self._votes[slot] = {}
         digest = block.reference.digest
         if digest not in votes:
             votes[digest] = self._find_vote(block, slot)
@@ -139,7 +149,9 @@ class Committer:
 
     def get_certified(self, block: Block, slot: Slot) -> Digest | None:
         """The block of ``slot`` that ``block``, of the decision round, is a certificate for."""
-        certified = self._certified.setdefault(slot, {})
+        certified = self._certified.get(slot)
+        if certified is None:
+            certified = self._certified[slot] = {}
         digest = block.reference.digest
         if digest not in certified:
             certified[digest] = self._find_certified(block, slot)
@@ -174,7 +186,8 @@ class Committer:
         status: Status = Undecided(slot)
         is_direct = True
         if self._examined.get(slot) != counts:  # the direct rule sees these two rounds and nothing else
-            status = self.decide_directly(slot)
+            if self._may_be_decided(decision_round):
+                status = self.decide_directly(slot)
             self._examined[slot] = counts
         if isinstance(status, Undecided):
             status, is_direct = self.decide_indirectly(slot, later), False
@@ -183,10 +196,47 @@ class Committer:
             self.tally[SlotOutcome(slot.author, isinstance(status, Commit), is_direct)] += 1
         return status
 
+    def _may_be_decided(self, decision_round: int) -> bool:
+        """Whether there are blocks enough for one of the direct rule's thresholds."""
+        return (
+            self.dag.get_weight_bound(decision_round - 1) >= self.rule.blames
+            or self.dag.get_weight_bound(decision_round) >= self.rule.certificates
+        )
+
+    def _decide_grown(self, last_decided: Slot) -> bool:
+        """Look at the slots of which blocks that came since could decide one directly.
+
+        :returns: whether they do. Without that no other slot is decided either: what an anchor's past holds
+            is all there when the anchor is, and only a new decision makes a new anchor.
+        """
+        is_decided = self._get_next(last_decided) in self._decided
+        for round_number in range(max(last_decided.round, 1), self.dag.highest_round + 1):
+            count = self.dag.get_count(round_number)
+            if self._seen.get(round_number) == count:
+                continue
+            self._seen[round_number] = count
+            decision_offset = self.rule.wave_length - 1
+            for leader_round in (round_number - decision_offset, round_number - decision_offset + 1):
+                if leader_round < max(last_decided.round, 1):
+                    continue
+                if not self._may_be_decided(leader_round + decision_offset):
+                    continue
+                for rank, author in enumerate(self.get_leaders(leader_round)):
+                    slot = Slot(leader_round, rank, author)
+                    if slot > last_decided and slot not in self._decided:
+                        is_decided |= not isinstance(self._decide(slot, ()), Undecided)
+        return is_decided
+
+    def _get_next(self, slot: Slot) -> Slot:
+        leaders = self.get_leaders(slot.round) if slot.round else ()
+        if slot.rank + 1 < len(leaders):
+            return Slot(slot.round, slot.rank + 1, leaders[slot.rank + 1])
+        return Slot(slot.round + 1, 0, self.get_leaders(slot.round + 1)[0])
+
     def _is_committed(self, leader: Block, slot: Slot) -> bool:
         digest = leader.reference.digest
         deciding = self.dag.get_round(self._get_decision_round(slot))
-        certificates = (block for block in deciding if self.get_certified(block, slot) == digest)
+        certificates = [block for block in deciding if self.get_certified(block, slot) == digest]
         return self.compute_weight(certificates) >= self.rule.certificates
 
     def _find_vote(self, block: Block, slot: Slot) -> Digest | None:

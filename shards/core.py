@@ -99,6 +99,8 @@ class CommitteeCore:
         self._unordered: dict[Digest, int] = {}
         self._is_payload_waiting = False
         self._announced_round = 0
+        self._due_ms: int | None = None
+        """When the own block is due, as of the last call."""
         self._is_started = False
         self._has_grown = True
         if recovered:
@@ -174,11 +176,10 @@ class CommitteeCore:
         """When ``on_deadline`` wants to be called; 0 before the first call of all."""
         if not self._is_started:
             return 0
-        deadlines = [self._early[0][0]] if self._early else []
-        due_ms = self._get_proposal_due_ms()
-        if due_ms is not None:
-            deadlines.append(due_ms)
-        return min(deadlines, default=None)
+        if not self._early:
+            return self._due_ms
+        early_ms = self._early[0][0]
+        return early_ms if self._due_ms is None else min(early_ms, self._due_ms)
 
     def process_block(self, block: Block, now_ms: int) -> tuple[CommitteeEvent, ...]:
         """Take in a block that passed ``check_block`` and whose signatures are verified."""
@@ -266,8 +267,9 @@ class CommitteeCore:
                 self._committer.forget(self._last_decided)
         if self._proposer is not None:
             self._proposer.on_clock(now_ms)
-            due_ms = self._get_proposal_due_ms()
-            if due_ms is not None and due_ms <= now_ms:
+            self._due_ms = self._get_proposal_due_ms()
+            if self._due_ms is not None and self._due_ms <= now_ms:
+                self._due_ms = None
                 self._announced_round = self.clock_round
                 events.append(ProposalDue(self.clock_round))
         return tuple(events)

@@ -27,6 +27,7 @@ class Dag:
         self._blocks: dict[Digest, Block] = {}
         self._rounds: dict[int, dict[int, list[Block]]] = {}
         self._counts: dict[int, int] = {}
+        self._weights: dict[int, int] = {}
         self._latest_rounds = [GENESIS_ROUND] * len(committee)
 
     def __len__(self) -> int:
@@ -48,6 +49,8 @@ class Dag:
         slot.append(block)
         self._blocks[reference.digest] = block
         self._counts[reference.round] = self._counts.get(reference.round, 0) + 1
+        weight = self.committee.weights[reference.author]
+        self._weights[reference.round] = self._weights.get(reference.round, 0) + weight
         self.highest_round = max(self.highest_round, reference.round)
         self._latest_rounds[reference.author] = max(self._latest_rounds[reference.author], reference.round)
         if self._moves_clock(reference.round, authors):
@@ -61,6 +64,7 @@ class Dag:
                 for block in slot:
                     del self._blocks[block.reference.digest]
             self._counts.pop(round_number, None)
+            self._weights.pop(round_number, None)
         self.horizon = max(self.horizon, horizon)
 
     def get_block(self, digest: Digest) -> Block | None:
@@ -79,6 +83,10 @@ class Dag:
     def get_count(self, round_number: int) -> int:
         """Number of accepted blocks of a round; it only grows until the round is forgotten."""
         return self._counts.get(round_number, 0)
+
+    def get_weight_bound(self, round_number: int) -> int:
+        """Summed weight of the authors of a round's blocks, twins included: no set of them weighs more."""
+        return self._weights.get(round_number, 0)
 
     def get_latest_round(self, author: int) -> int:
         """Highest round in which a block of ``author`` was ever accepted; 0 when none was."""

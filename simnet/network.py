@@ -134,6 +134,7 @@ class PacketNetwork:
         self._pipes: dict[str, Pipe] = {}
         self._connections = 0
         self._busy_until_s: dict[tuple[str, str], float] = {}
+        self._latencies_s: dict[tuple[str, str], float] = {}
 
     def add_host(self, host: str, region: str) -> "SimulatedHost":
         """A host, and its view of the network."""
@@ -145,8 +146,11 @@ class PacketNetwork:
 
     def compute_latency_s(self, source: str, target: str) -> float:
         """Time of a packet on a link in good order."""
-        ends = frozenset((self._regions[source], self._regions[target]))
-        return (LATENCY_WITHIN_MS if len(ends) == 1 else LATENCY_MS[ends]) / 1_000
+        link = (source, target)
+        if link not in self._latencies_s:
+            ends = frozenset((self._regions[source], self._regions[target]))
+            self._latencies_s[link] = (LATENCY_WITHIN_MS if len(ends) == 1 else LATENCY_MS[ends]) / 1_000
+        return self._latencies_s[link]
 
     def let_go(self) -> None:
         """Send what was held on links that are open."""

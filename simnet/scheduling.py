@@ -6,14 +6,17 @@ named in this file only, and looked for before they are used.
 """
 
 import gc
+import heapq
 import math
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio
 import trio
 from trio._core import _run as trio_run
+from trio.lowlevel import Task
 
+from simnet.backend import install, name_library
 from simnet.errors import SwitchMissing
 
 SWITCHES = ("_ALLOW_DETERMINISTIC_SCHEDULING", "_r")
@@ -36,53 +39,91 @@ _ROUNDING_S: Final = 1e-9
 Answer = TypeVar("Answer")
 
 
+class Agenda(Protocol):
+    """What happens at moments of its own, between the steps of tasks."""
+
+    next_tick: float
+    """Tick of the next moment; infinity when there is none."""
+
+    def run_due(self, tick: int) -> None:
+        """Do what is due at ``tick``; may wake tasks, and must not raise."""
+
+
 class VirtualClock(trio.abc.Clock):
-    """Time that begins at 0, stands still while a task can run, and else jumps to the next deadline.
+    """Time that begins at 0, stands still while a task can run, and else jumps to the next moment of anybody:
+    a deadline of trio's, an alarm, or the agenda.
 
     It comes to rest at whole ticks only. Trio asks how long it may sleep when no task is ready, and only
     then: the jump is made there, so that the pass that asks wakes who waited for it.
     """
 
     def __init__(self) -> None:
-        self._now_s = 0.0
+        self.now_s = 0.0
+        self.agenda: Agenda | None = None
+        """What else happens, once somebody brings it."""
+
+        self.on_still: Callable[[], None] | None = None
+        """Told when time has stood still for long; see ``watch_time``."""
+
+        self._alarms: list[tuple[int, int, list[Task]]] = []
+        self._count = 0
+        self._passes = 0
 
     def start_clock(self) -> None:
         """See ``Clock.start_clock``."""
 
     def current_time(self) -> float:
-        """See ``Clock.current_time``."""
-        return self._now_s
+        """See ``Clock.current_time``; trio asks once in each pass of its loop."""
+        self._passes += 1
+        if self._passes == PASSES_MAX and self.on_still is not None:
+            self.on_still()
+        return self.now_s
+
+    def add_alarm(self, delay_s: float, task: Task) -> Callable[[], None]:
+        """Wake a parked task in ``delay_s``, rounded up to a tick; answers what takes the alarm back."""
+        self._count += 1
+        sleeper = [task]
+        heapq.heappush(self._alarms, (compute_tick(self.now_s + delay_s), self._count, sleeper))
+        return sleeper.clear
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """See ``Clock.deadline_to_sleep_time``: never, unless nobody waits for a time."""
-        if deadline == math.inf:
+        alarms, agenda = self._alarms, self.agenda
+        tick = math.inf if deadline == math.inf else compute_tick(deadline)
+        if alarms and alarms[0][0] < tick:
+            tick = alarms[0][0]
+        if agenda is not None and agenda.next_tick < tick:
+            tick = agenda.next_tick
+        if tick == math.inf:
             return math.inf
-        tick = math.ceil((deadline - _ROUNDING_S) / TICK_S)
-        self._now_s = max(self._now_s, deadline, tick * TICK_S)
+        now_s = tick * TICK_S
+        if now_s < deadline < now_s + TICK_S / 2:
+            now_s = deadline  # the same moment, but for rounding
+        if now_s > self.now_s:
+            self.now_s, self._passes = now_s, 0
+        while alarms and alarms[0][0] <= tick:
+            for task in heapq.heappop(alarms)[2]:
+                trio.lowlevel.reschedule(task)
+        if agenda is not None and agenda.next_tick <= tick:
+            agenda.run_due(int(tick))
         return 0.0
 
 
-class StillTime(trio.abc.Instrument):
-    """Notices when the event loop goes round and round and time does not pass."""
+def compute_tick(moment_s: float) -> int:
+    """The first tick that is not before a moment of virtual time."""
+    return math.ceil((moment_s - _ROUNDING_S) / TICK_S)
 
-    def __init__(self, on_still: Callable[[], None]) -> None:
-        self._on_still = on_still
-        self._at_s = -1.0
-        self._passes = 0
 
-    def before_io_wait(self, timeout: float) -> None:
-        """One pass of the event loop is over."""
-        now_s = trio.current_time()
-        if now_s > self._at_s:
-            self._at_s, self._passes = now_s, 0
-        self._passes += 1
-        if self._passes == PASSES_MAX:
-            self._on_still()
+def get_clock() -> VirtualClock:
+    """The clock of the simulation that runs."""
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, VirtualClock), "simulations run in virtual time"
+    return clock
 
 
 def watch_time(on_still: Callable[[], None]) -> None:
     """Call ``on_still`` once time has stood still for ``PASSES_MAX`` passes; inside a simulation."""
-    trio.lowlevel.add_instrument(StillTime(on_still))
+    get_clock().on_still = on_still
 
 
 def check_switches(module: object = trio_run) -> None:
@@ -114,11 +155,19 @@ def run_in_virtual_time(main: Callable[[], Awaitable[Answer]], seed: int) -> Ans
     :param seed: of the order of tasks that are ready at the same moment.
     :raises SwitchMissing: trio renamed a switch.
     """
+    clock = VirtualClock()
+    put_back = install(clock)
     before = fix_schedule(seed)
     thresholds = gc.get_threshold()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, *thresholds[1:])
     try:
-        return anyio.run(main, backend="trio", backend_options={"clock": VirtualClock()})
+        return anyio.run(_name_library, main, backend="trio", backend_options={"clock": clock})
     finally:
+        put_back()
         gc.set_threshold(*thresholds)
         trio_run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]  # put back as it was
+
+
+async def _name_library(main: Callable[[], Awaitable[Answer]]) -> Answer:
+    with name_library():
+        return await main()

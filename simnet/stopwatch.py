@@ -8,6 +8,7 @@ alone ends earlier.
 from collections.abc import Sequence
 from typing import Final
 
+from shards.blocks import BlockReference
 from shards.commits import decode_commit
 from simnet.load import Accepted
 from tangle.core.types import Digest, TransactionId
@@ -16,6 +17,9 @@ from tangle.store.store import Table, WriteBatch
 
 BLOCKS_MAX: Final = 4_096
 """Own blocks of one node that may wait for a commit; the oldest was skipped by all commits."""
+
+COMMITS_MAX: Final = 4_096
+"""Decoded commits that are kept; a node that comes later than so many has its own decoded again."""
 
 
 class Stopwatch:
@@ -33,6 +37,7 @@ class Stopwatch:
         """From a wallet's first step to a checkpoint with the signatures of a quorum on that disk."""
 
         self._own: list[dict[Digest, float]] = [{} for _ in range(nodes)]
+        self._commits: dict[bytes, tuple[BlockReference, ...]] = {}
         self._accepted = accepted
         self._sent: dict[TransactionId, Accepted] = {}
 
@@ -46,13 +51,21 @@ class Stopwatch:
                 if len(own) > BLOCKS_MAX:
                     own.pop(next(iter(own)))
         for value in batch.changes.get(Table.COMMITS, {}).values():
-            for reference in decode_commit(value).blocks if value is not None else ():
+            for reference in self._read_blocks(value) if value is not None else ():
                 begun_s = own.pop(reference.digest, None) if reference.author == node else None
                 if begun_s is not None:
                     self.blocks_ms.append((now_s - begun_s) * 1_000)
         for identity, value in batch.changes.get(Table.TRANSACTION_INDEX, {}).items():
             if value is not None and decode_place(value).ordered is not None:
                 self._add(self.ordered_ms, node, TransactionId(identity), now_s)
+
+    def _read_blocks(self, commit: bytes) -> tuple[BlockReference, ...]:
+        """All nodes make the same commits, so each is decoded once."""
+        if commit not in self._commits:
+            self._commits[commit] = decode_commit(commit).blocks
+            if len(self._commits) > COMMITS_MAX:
+                del self._commits[next(iter(self._commits))]
+        return self._commits[commit]
 
     def on_final(self, node: int, transactions: Sequence[TransactionId], now_s: float) -> None:
         """Transactions became final at a node."""

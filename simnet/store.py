@@ -118,7 +118,7 @@ class SimulatedStore(MemoryStore):
         await super().hand_in(batch, tell, is_awaited=is_awaited)
 
     async def _write(self, changes: Changes) -> None:
-        self._points = find_points(changes, is_founding=not self.disk[Table.CHECKPOINTS].keys)
+        self._points = find_points(changes, is_founding=not self.disk[Table.CHECKPOINTS].values)
         if self._points is not None:
             await _reach(self._reach, self._points[0])
         stages, end_s = self._plan(changes)

@@ -35,6 +35,11 @@ class ByteBudget:
         self._level = 0 if self._rate is None else self._rate.burst * 1_000
         self._filled_ms = now_ms
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether there is a cap at all."""
+        return self._rate is not None
+
     def charge(self, count: int, now_ms: int) -> None:
         """``count`` bytes went through."""
         if self._rate is None:
@@ -58,11 +63,13 @@ class ByteBudget:
 class Line:
     """The caps that one session is under: the node's, which all share, and its own."""
 
-    __slots__ = ("_downloads", "_uploads")
+    __slots__ = ("_downloads", "_uploads", "is_capped")
 
     def __init__(self, uploads: tuple[ByteBudget, ...], downloads: tuple[ByteBudget, ...]) -> None:
-        self._uploads = uploads
-        self._downloads = downloads
+        self._uploads = tuple(budget for budget in uploads if budget.is_capped)
+        self._downloads = tuple(budget for budget in downloads if budget.is_capped)
+        self.is_capped = bool(self._uploads or self._downloads)
+        """Whether anything ever has to wait; nothing need be told and asked where not."""
 
     def on_sent(self, count: int, now_ms: int) -> None:
         """Bytes left."""

@@ -4,7 +4,6 @@ Bounded in bytes and in items: a peer that sends or reads at its own pace makes 
 makes it remember. An empty queue takes anything that fits into a frame, so that no message is impossible.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
@@ -119,7 +118,7 @@ class Outbox:
         return sum(lane.size_bytes for lane in self._lanes.values())
 
     def __len__(self) -> int:
-        return sum(map(len, self._lanes.values()))
+        return sum([len(lane) for lane in self._lanes.values()])
 
     def put_nowait(self, message: Prepared) -> None:
         """Add a message to its lane.
@@ -156,7 +155,10 @@ class Outbox:
                 return batch, False
             if self._arrival.is_set():
                 self._arrival = anyio.Event()
-            with anyio.move_on_after(wait_s if len(self) else math.inf):
+            if not len(self):
+                await self._arrival.wait()
+                continue
+            with anyio.move_on_after(wait_s):
                 await self._arrival.wait()
 
     def _take_batch(self, *, is_bulk_held: bool) -> list[bytes]:
@@ -165,7 +167,7 @@ class Outbox:
         for name, lane in self._lanes.items():
             if is_bulk_held and name is Lane.BULK:
                 continue
-            while len(lane) and size < BATCH_BYTES:
+            while lane.size_bytes and size < BATCH_BYTES:
                 batch.append(lane.get_nowait())
                 size += len(batch[-1])
         return batch

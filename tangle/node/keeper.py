@@ -42,6 +42,9 @@ class Keeper:
         self._given_up: dict[TransactionId, float] = {}
         """When each of these leaves the disk, soonest first."""
 
+        self._latest_final: Checkpoint | None = None
+        """The latest checkpoint that was stored as final: each needs the one before it."""
+
     async def hand_in_transactions(
         self, transactions: Sequence[Transaction], on_durable: Callable[[], None], *, is_awaited: bool
     ) -> None:
@@ -83,6 +86,7 @@ class Keeper:
                 self._archive.put_certificate(batch, checkpoint.certificate)
             current = checkpoint.executed.checkpoint
             self._events.put(batch, current, self._get_previous(current))
+            self._latest_final = current
         await self._archive.commit(batch, is_urgent=True)
 
     async def advance_guard(self, block: Block) -> None:
@@ -114,6 +118,9 @@ class Keeper:
             self._given_up[identity] = due_s
 
     def _get_previous(self, checkpoint: Checkpoint) -> Checkpoint:
+        latest = self._latest_final
+        if latest is not None and latest.index == checkpoint.index - 1:
+            return latest
         previous = self._archive.get_checkpoint(checkpoint.index - 1)
         assert previous is not None, "checkpoints have no gaps"
         return previous

@@ -274,7 +274,7 @@ class Node:
         self.finality.on_block(block)
 
     def _on_executed(self, outcome: CheckpointOutcome) -> None:
-        self.board.latest = outcome.checkpoint.index
+        self.board.on_executed(outcome.checkpoint)
         self.intake.on_executed(outcome.checkpoint.index)
         self.book.on_ordered(outcome.transactions)
         if self.jobs is not None:

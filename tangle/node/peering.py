@@ -8,6 +8,7 @@ before it says goodbye, so that a network grows from one address however many co
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import anyio
@@ -21,7 +22,7 @@ from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, PublicKey, Shard
 from tangle.net.address_book import SALT_SIZE
 from tangle.net.addresses import Address
-from tangle.net.errors import SessionClosed
+from tangle.net.errors import SessionClosed, Throttled
 from tangle.net.handshake import Role
 from tangle.net.line import LineCaps
 from tangle.net.messages import (
@@ -403,15 +404,30 @@ class Peering:
 
     async def _listen_to(self, peer: Peer) -> None:
         blamed_ms = get_now_ms() - OVERLOAD_INTERVAL_MS
+        peer.session.take_nowait = partial(self._take_nowait, peer)
         async for message in peer.session:
             overload = await peer.wait_allowance(message)
             if overload is not None and get_now_ms() - blamed_ms >= OVERLOAD_INTERVAL_MS:
                 blamed_ms = get_now_ms()
                 self.blame(peer, overload)
-            try:
-                self._process(message, peer)
-            except TangleError as error:
-                self.blame(peer, error)
+            self._process_or_blame(message, peer)
+
+    def _take_nowait(self, peer: Peer, message: News | Request) -> bool:
+        """Process a message at once; one that has to wait for the peer's allowance is left to the loop."""
+        if peer.ending is not None:
+            return False
+        try:
+            peer.spend(message)
+        except Throttled:
+            return False
+        self._process_or_blame(message, peer)
+        return True
+
+    def _process_or_blame(self, message: News | Request, peer: Peer) -> None:
+        try:
+            self._process(message, peer)
+        except TangleError as error:
+            self.blame(peer, error)
 
     def _process(self, message: News | Request, peer: Peer) -> None:
         match message:

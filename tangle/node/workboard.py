@@ -16,6 +16,7 @@ from poi.events import Assignment, EvaluateRequest
 from poi.evolution import verify_drawn, verify_generation
 from poi.job import StandingJob, compute_job_id, decode_job
 from poi.weights import compute_effective, decode_master, encode_effective
+from shards.checkpoints import Checkpoint
 from tangle.core.blob_id import BlobId
 from tangle.core.errors import TangleError, WrongShard
 from tangle.core.genesis import Genesis
@@ -94,20 +95,29 @@ class WorkBoard:
         self._weights: OrderedDict[tuple[JobId, int], bytes] = OrderedDict()
         self._paid: OrderedDict[JobId, KnownJob] = OrderedDict()
 
+    def on_executed(self, checkpoint: Checkpoint) -> None:
+        """A checkpoint is executed here and on disk."""
+        self.latest = checkpoint.index
+        self._remember_facts(checkpoint)
+
     def get_facts(self, anchor: int) -> AnchorFacts:
         """What the checkpoint at ``anchor`` (executed here) says."""
         facts = self._facts.get(anchor)
         if facts is None:
             checkpoint = self._archive.get_checkpoint(anchor)
             assert checkpoint is not None, "only executed checkpoints are anchors"
-            facts = AnchorFacts(
-                checkpoint.difficulty,
-                tuple(BoardJob(model.job, model.budget) for model in checkpoint.models if model.budget),
-                {model.job: model.generation for model in checkpoint.models},
-            )
-            self._facts[anchor] = facts
-            if len(self._facts) > FACTS_MAX:
-                self._facts.popitem(last=False)
+            facts = self._remember_facts(checkpoint)
+        return facts
+
+    def _remember_facts(self, checkpoint: Checkpoint) -> AnchorFacts:
+        facts = AnchorFacts(
+            checkpoint.difficulty,
+            tuple(BoardJob(model.job, model.budget) for model in checkpoint.models if model.budget),
+            {model.job: model.generation for model in checkpoint.models},
+        )
+        self._facts[checkpoint.index] = facts
+        if len(self._facts) > FACTS_MAX:
+            self._facts.popitem(last=False)
         return facts
 
     def get_job(self, job: JobId) -> KnownJob:

@@ -4,7 +4,7 @@ What a crash leaves is what a crash of the real store leaves: every batch whose 
 group that was being written all, nothing, or the history part only; nothing of what still waited.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -21,22 +21,36 @@ Step = Callable[[Environment], Awaitable[None]]
 
 
 class _SortedTable:
-    """One table: values by key, and the keys in order."""
+    """One table: values by key, and the keys in order, which are sorted when somebody asks for them."""
 
-    __slots__ = ("keys", "values")
+    __slots__ = ("_new", "_sorted", "values")
 
     def __init__(self) -> None:
-        self.keys: list[bytes] = []
         self.values: dict[bytes, bytes] = {}
+        self._sorted: list[bytes] = []
+        self._new: list[bytes] = []
+
+    @property
+    def keys(self) -> list[bytes]:
+        """All keys, in order."""
+        if self._new:
+            self._sorted += self._new
+            self._sorted.sort()
+            self._new.clear()
+        return self._sorted
 
     def put(self, key: bytes, value: bytes) -> None:
         if key not in self.values:
-            insort(self.keys, key)
+            if self._new or (self._sorted and key < self._sorted[-1]):
+                self._new.append(key)
+            else:
+                self._sorted.append(key)
         self.values[key] = value
 
     def delete(self, key: bytes) -> None:
         if self.values.pop(key, None) is not None:
-            del self.keys[bisect_left(self.keys, key)]
+            keys = self.keys
+            del keys[bisect_left(keys, key)]
 
 
 Disk = dict[Table, _SortedTable]
@@ -76,18 +90,18 @@ class MemoryStore:
         reverse: bool = False,
     ) -> list[tuple[bytes, bytes]]:
         """See ``Store.scan``."""
-        content = self.disk[table]
-        first = bisect_left(content.keys, start)
-        last = len(content.keys) if stop is None else bisect_left(content.keys, stop)
+        values, ordered = self.disk[table].values, self.disk[table].keys
+        first = bisect_left(ordered, start)
+        last = len(ordered) if stop is None else bisect_left(ordered, stop)
         if reverse:
-            keys = content.keys[max(first, last - limit) : last][::-1]
+            keys = ordered[max(first, last - limit) : last][::-1]
         else:
-            keys = content.keys[first : min(last, first + limit)]
-        return [(key, content.values[key]) for key in keys]
+            keys = ordered[first : min(last, first + limit)]
+        return [(key, values[key]) for key in keys]
 
     def count(self, table: Table) -> int:
         """See ``Store.count``."""
-        return len(self.disk[table].keys)
+        return len(self.disk[table].values)
 
     async def commit(self, batch: WriteBatch, *, is_urgent: bool = False) -> None:
         """See ``Store.commit``."""

@@ -139,9 +139,13 @@ class WriteBatch:
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Write ``value`` under ``key`` (1 to ``KEY_SIZE_MAX`` bytes)."""
-        assert 1 <= len(key) <= KEY_SIZE_MAX, "a key has 1 to 511 bytes"
-        self.changes.setdefault(table, {})[key] = value
-        self.size_bytes += len(key) + len(value)
+        size = len(key)
+        assert 1 <= size <= KEY_SIZE_MAX, "a key has 1 to 511 bytes"
+        changes = self.changes.get(table)
+        if changes is None:
+            changes = self.changes[table] = {}
+        changes[key] = value
+        self.size_bytes += size + len(value)
 
     def delete(self, table: Table, key: bytes) -> None:
         """Remove ``key``, if it is there."""

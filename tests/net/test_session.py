@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import ByteStream
 
@@ -466,3 +467,43 @@ async def test_a_dialler_that_expects_somebody_else_leaves() -> None:
         await establish(
             ours, Role.INITIATOR, make_key("alice"), CHAIN, make_secret("e1"), expected_peer=carol
         )
+
+
+async def test_what_the_loop_waits_for_is_offered_first_and_nothing_overtakes_what_was_left() -> None:
+    alice, bob = await make_sessions()
+    messages = [Announce((TransactionId(bytes([number]) * 32),)) for number in range(5)]
+    offered: list[Incoming] = []
+    looped: list[Incoming] = []
+    is_free = anyio.Event()
+
+    def take(message: Incoming) -> bool:
+        offered.append(message)
+        return message != messages[1]
+
+    async def loop() -> None:
+        async for message in bob:
+            looped.append(message)
+            await is_free.wait()  # while it is busy nothing may be dealt with before its turn
+
+    bob.take_nowait = take
+    async with running(alice, bob), anyio.create_task_group() as tasks:
+        tasks.start_soon(loop)
+        await anyio.wait_all_tasks_blocked()
+        for message in messages[:4]:
+            await alice.send(message)
+        await wait_until(lambda: bob.statistics().messages_received == 4)
+        await wait_until(lambda: looped == messages[1:2])
+        assert offered == messages[:2]
+        is_free.set()
+        await wait_until(lambda: looped == messages[1:4])
+        await anyio.wait_all_tasks_blocked()
+        await alice.send(messages[4])
+        await wait_until(lambda: len(offered) == 3)
+        assert offered == [*messages[:2], messages[4]]
+        tasks.cancel_scope.cancel()
+
+
+async def wait_until(is_met: Callable[[], bool]) -> None:
+    with anyio.fail_after(5):
+        while not is_met():
+            await anyio.lowlevel.checkpoint()

@@ -1,8 +1,10 @@
 """Honest nodes that see different parts of one DAG, in different orders, never decide a slot differently."""
 
+from itertools import takewhile
+
 import pytest
 
-from shards.commit_rule import FIRST_SLOT, make_commit_rule
+from shards.commit_rule import FIRST_SLOT, Status, Undecided, make_commit_rule
 from shards.committer import Committer
 from shards.errors import FaultBoundBroken
 from tests.drawing.committee import make_dag, rotate
@@ -79,3 +81,25 @@ def test_many_random_dags_notice_finer_mistakes(kind: type[Committer]) -> None:
 @pytest.mark.timeout(600)
 def test_one_liar_more_than_the_bound_is_noticed() -> None:
     assert count_failures(range(20_000, 21_000), extra_liars=1) > 0
+
+
+def test_looking_at_what_is_new_decides_what_looking_at_everything_decides() -> None:
+    decided = 0
+    for seed in range(60):
+        dice = Dice(seed)
+        dag = RandomDag(dice, 4, 1, rounds=9)
+        leaders = 1 + dice.below(4)
+        rule, schedule = make_commit_rule(dag.committee, leaders), rotate(4, leaders)
+        grown = make_dag(dag.committee, ())
+        committer, last = Committer(grown, dag.committee, rule, schedule), FIRST_SLOT
+        emitted: list[Status] = []
+        for block in dag.view(dice):
+            grown.add(block)
+            for status in committer.decide(last):
+                emitted.append(status)
+                last = status.slot
+            committer.forget(last)
+            whole = Committer(grown, dag.committee, rule, schedule).compute_statuses(FIRST_SLOT)
+            assert emitted == list(takewhile(lambda status: not isinstance(status, Undecided), whole))
+        decided += len(emitted)
+    assert decided > 40, "the DAGs decide too little to test anything"
