@@ -41,6 +41,9 @@ class StakingRules(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     jail_epochs: Natural
     """Epochs for which one that signed twice is not elected."""
 
+    refuted_share: Natural
+    """Part of a stake that a refuted result of the candidate as a worker burns, in millionths."""
+
 
 DEVNET_STAKING: Final = StakingRules(
     stake_min=Grains(1_000 * 10**9),
@@ -52,6 +55,7 @@ DEVNET_STAKING: Final = StakingRules(
     reward_generations=10,
     slash_share=500_000,
     jail_epochs=24,
+    refuted_share=100_000,
 )
 """Of a network on one machine, with epochs of an hour."""
 
@@ -61,7 +65,7 @@ def check_staking_rules(rules: StakingRules) -> None:
 
     :raises InvalidParameters: one of them does not hold.
     """
-    shares = max(rules.work_decay, rules.work_bonus, rules.slash_share)
+    shares = max(rules.work_decay, rules.work_bonus, rules.slash_share, rules.refuted_share)
     relations = {
         "a stake above zero": rules.stake_min >= 1,
         "room for one candidate": rules.candidates_max >= 1,

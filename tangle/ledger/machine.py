@@ -55,6 +55,7 @@ from tangle.ledger.marketplace import (
     MarketEvent,
     Marketplace,
     book_movements,
+    list_refuted,
 )
 from tangle.ledger.staking.book import StakingBook
 from tangle.ledger.staking.desk import StakingClosing, StakingDesk
@@ -254,6 +255,7 @@ class ShardMachine:
         is_epoch_end = self._ends_epoch(commit.timestamp_ms)
         elected = self._elect(execution, moment) if is_epoch_end else ()
         market = self._close_market(execution, moment, elected)
+        self._desk.fine_refuted(list_refuted(market), execution.changes, self._read_account)
         self._board.end(self.market.list_jobs())
         payments: dict[PublicKey, Grains] = {}
         for each in closing.emission:

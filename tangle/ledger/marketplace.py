@@ -16,7 +16,19 @@ from poi.market.entries import Change, Entry, Shelf
 from poi.market.errors import MarketFault
 from poi.market.machine import Market
 from poi.market.operations import Caller, CastVote, GenerationClosed, Moment, Operation, decode_operation
-from poi.market.outcomes import Burn, Credit, Debit, Ending, Event, JobEnded, Movement, Outcome, get_subject
+from poi.market.outcomes import (
+    AttemptFailed,
+    Burn,
+    Credit,
+    Debit,
+    Ending,
+    Event,
+    Fault,
+    JobEnded,
+    Movement,
+    Outcome,
+    get_subject,
+)
 from poi.market.records import Job, MarketHead
 from shards.blocks import Block, Vote
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
@@ -201,6 +213,14 @@ def read_call(transaction: Transaction) -> Operation:
 def collect_ballots(blocks: Iterable[Block]) -> tuple[CastBallot, ...]:
     """The verdicts in a commit's blocks, in order."""
     return tuple(CastBallot(block.body.author, vote) for block in blocks for vote in block.body.votes)
+
+
+def list_refuted(closing: MarketClosing) -> tuple[PublicKey, ...]:
+    """Workers whose results disputes refuted in a checkpoint, once for each result, in order."""
+    events = [each.event for noted in closing.events.values() for each in noted]
+    return tuple(
+        event.worker for event in events if isinstance(event, AttemptFailed) and event.fault is Fault.REFUTED
+    )
 
 
 def compute_market_entry(shelf: Shelf, entry: Entry) -> Digest:

@@ -164,8 +164,13 @@ class Executor:
         identities = tuple(transaction.id for transaction in outcome.transactions)
         self._finality.on_executed(ExecutedCheckpoint(outcome.checkpoint, outcome.digest, identities))
         self._on_executed(outcome)
-        for validator, burned in outcome.staking.slashed:
-            log.warning("slashed", validator=validator.hex()[:16], burned=burned)
+        for slash in outcome.staking.slashed:
+            log.warning(
+                "slashed",
+                validator=slash.validator.hex()[:16],
+                burned=slash.burned,
+                cause=slash.cause.value,
+            )
         for closed in outcome.closed:
             log.info(
                 "generation", generation=closed.generation, score=closed.score, folded=closed.evaluations

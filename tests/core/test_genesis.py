@@ -84,6 +84,7 @@ def test_every_parameter_changes_the_chain() -> None:
         {"work_decay": 1_000_001},
         {"work_bonus": 1_000_001},
         {"slash_share": 1_000_001},
+        {"refuted_share": 1_000_001},
     ],
     ids=str,
 )

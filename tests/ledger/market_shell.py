@@ -35,13 +35,23 @@ from tangle.core.encoding import encode
 from tangle.core.genesis import Allocation, BoardEntry, Genesis, Validator
 from tangle.core.hashing import BLOCK, compute_hash
 from tangle.core.parameters import MINIMAL
-from tangle.core.transactions import MarketCall, SignedEnvelope, Transaction, decode_transaction
+from tangle.core.signing import SigningKey
+from tangle.core.transactions import (
+    MarketCall,
+    Register,
+    SignedEnvelope,
+    Stake,
+    Transaction,
+    decode_transaction,
+)
+from tangle.core.transactions import Operation as LedgerOperation
 from tangle.core.types import Digest, Grains, Milliseconds, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account
 from tangle.ledger.board import StandingEntry, start_board
+from tangle.ledger.effects import Status
 from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint
 from tangle.ledger.marketplace import CastBallot
-from tangle.ledger.staking.book import make_first_entries
+from tangle.ledger.staking.book import make_first_entries, prove_possession
 from tangle.ledger.staking.records import StakingEntry, compute_entry_key
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
@@ -59,6 +69,8 @@ SMALL = replace(DIGITS, population=2**20, rows=4)
 DIGITS_BLOB = encode_training_data(
     TrainingParts(load_dataset(DIGITS.dataset), load_dataset(DIGITS.holdout)), b""
 )
+
+PARAMETERS = replace(MINIMAL, staking=replace(MINIMAL.staking, stake_min=Grains(1_000)))
 
 RULES = replace(FAST_RULES, answer_bond=Grains(70))
 
@@ -81,7 +93,7 @@ class MarketShell:
             version=1,
             name=b"test",
             timestamp_ms=Milliseconds(START_MS),
-            parameters=MINIMAL,
+            parameters=PARAMETERS,
             validators=tuple(Validator(get_account(f"leader {number}"), 1) for number in range(4)),
             allocations=tuple(Allocation(get_account(name), Grains(RICH)) for name in PEOPLE),
             board=(BoardEntry(1, encode(standing)),),
@@ -104,11 +116,14 @@ class MarketShell:
 
     def call(self, name: str, operation: Operation, max_fee: int = 10**9) -> Transaction:
         """The next transaction of somebody, asking the market for this."""
+        return self.ask(name, MarketCall(encode_operation(operation)), max_fee)
+
+    def ask(self, name: str, operation: LedgerOperation, max_fee: int = 10**9) -> Transaction:
+        """The next transaction of somebody."""
         drawn = make_transaction([GENESIS_ID], issuer=name, sequence=self.sequences[name], max_fee=max_fee)
         self.sequences[name] += 1
-        call = MarketCall(encode_operation(operation))
         work = replace(drawn.body.work, job=compute_job_id(SMALL))
-        body = replace(drawn.body, operation=call, work=work, anchor=self.machine.state.checkpoint_index)
+        body = replace(drawn.body, operation=operation, work=work, anchor=self.machine.state.checkpoint_index)
         return decode_transaction(encode(SignedEnvelope(encode(body), drawn.signature)))
 
     def run(
@@ -135,6 +150,13 @@ class MarketShell:
                 self.stakes[row.key] = row.after
         self.outcomes.append(outcome)
         return outcome
+
+    def make_candidate(self, name: str, signer: SigningKey, stake: int) -> None:
+        """Somebody stakes, and stands for election."""
+        bound = self.ask(name, Stake(Grains(stake)))
+        possession = prove_possession(signer, bound.body.issuer, bound.body.chain)
+        outcome = self.run(bound, self.ask(name, Register(signer.public_key, possession)))
+        assert all(effect.status is Status.APPLIED for effect in outcome.effects)
 
     def vote(self, subject: Digest, verdict: int, *validators: int) -> tuple[CastBallot, ...]:
         """The same verdict of several validators."""

@@ -44,17 +44,21 @@ from poi.presets import DIGITS
 from shards.blocks import BlockReference, Vote
 from shards.commits import CommitRecord
 from tangle.core.encoding import encode
+from tangle.core.signing import SigningKey
 from tangle.core.transactions import InvalidTransaction, MarketCall
 from tangle.core.types import Digest, Grains, Milliseconds
 from tangle.ledger.board import Earning
 from tangle.ledger.effects import Effect, Status, describe_effect
 from tangle.ledger.marketplace import CastBallot, read_call
+from tangle.ledger.staking.desk import Slash, SlashCause
+from tangle.ledger.staking.records import NEVER
 from tests.drawing.subdag import GENESIS_ID, get_account, make_transaction
 from tests.ledger.market_shell import CAPACITY, INFERENCE, PROGRAM, REGISTER, RICH, RULES, MarketShell
 from tests.poi.market.builders import DATA, PACKAGE
 
 RIVAL = Digest(b"v" * 32)
 WORKER = get_account("worker")
+SIGNER = SigningKey(b"s" * 32)
 PRICE = 50
 BOND = 100
 
@@ -322,13 +326,37 @@ def test_verdicts_that_differ_end_nothing_until_the_time_is_over() -> None:
     assert outcome.market_events[job][0].event == DisputeSettled(job, BothSilent())
 
 
+def test_a_refuted_result_costs_a_candidate_a_part_of_its_stake_and_nobody_else() -> None:
+    it = ready()
+    job = dispute(it)
+    it.make_candidate("worker", SIGNER, 1_000)
+    outcome = it.decide(job, ChallengerWins(Reason.RESIGNED))
+
+    share = it.genesis.parameters.staking.refuted_share
+    lost = 1_000 * share // 1_000_000
+    assert outcome.staking.slashed == (Slash(SIGNER.public_key, WORKER, Grains(lost), SlashCause.REFUTED),)
+    assert outcome.accounts[WORKER].stake == 1_000 - lost
+    candidate = it.machine.stakes.find_candidate(WORKER)
+    assert candidate is not None
+    assert candidate.jailed == NEVER
+
+
+def test_a_refuted_result_of_a_plain_worker_and_an_upheld_one_of_a_candidate_burn_no_stake() -> None:
+    plain = ready()
+    assert plain.decide(dispute(plain), ChallengerWins(Reason.NOT_SHOWN)).staking.slashed == ()
+    staked = ready()
+    job = dispute(staked)
+    staked.make_candidate("worker", SIGNER, 1_000)
+    assert staked.decide(job, DefenderWins(Reason.RECOMPUTED)).staking.slashed == ()
+
+
 def test_verdicts_of_one_dispute_never_count_for_the_next_of_the_same_challenger() -> None:
     it = ready()
     job = dispute(it)
     phase = it.machine.market.get_job(job).phase
     assert isinstance(phase, Disputed)
     old = compute_dispute_subject(job, phase)
-    it.decide(job, DefenderWins(Reason.RESIGNED))
+    it.decide(job, DefenderWins(Reason.RECOMPUTED))
     it.run(it.call("challenger", ChallengeResult(job, RIVAL)))
     outcome = it.run(ballots=it.vote(old, get_dispute_verdict(ChallengerWins(Reason.RESIGNED)), 0, 1, 2, 3))
     assert not outcome.market_events

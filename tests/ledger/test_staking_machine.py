@@ -33,6 +33,7 @@ from tangle.ledger.board import StandingEntry, start_board
 from tangle.ledger.effects import Status, describe_effect, get_operation_refusal
 from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint
 from tangle.ledger.staking.book import make_first_entries, prove_possession
+from tangle.ledger.staking.desk import Slash, SlashCause
 from tangle.ledger.staking.records import StakingEntry, compute_entry_key, compute_staking_entry
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
@@ -252,7 +253,8 @@ def test_two_blocks_of_a_round_burn_stake_and_send_to_jail() -> None:
     outcome = network.run(authors=(0, 1, 1, 2, 3))
 
     lost = STAKE * RULES.slash_share // 1_000_000
-    assert outcome.staking.slashed == ((VALIDATORS[1], lost),)
+    (slash,) = outcome.staking.slashed
+    assert slash == Slash(VALIDATORS[1], VALIDATORS[1], Grains(lost), SlashCause.TWIN)
     assert network.read(VALIDATORS[1]).stake == STAKE - lost
     assert outcome.checkpoint.supply.burned == lost
     elected = network.end_epoch().checkpoint.next_committee
@@ -275,7 +277,27 @@ def test_a_twin_that_comes_in_a_later_commit_is_found_after_a_restart_too(is_res
 
     assert network.machine.is_checkpoint_due(commit, 0), "a commit with a twin is never passed over"
     outcome = network.machine.process_commit(commit, ())
-    assert [key for key, _ in outcome.staking.slashed] == [VALIDATORS[2]]
+    assert [slash.validator for slash in outcome.staking.slashed] == [VALIDATORS[2]]
+
+
+def test_one_that_signs_twice_at_an_epochs_end_loses_of_what_that_end_sets_free() -> None:
+    network = Network()
+    ann = get_account("ann")
+    network.run(network.ask("ann", Stake(Grains(2 * STAKE))), network.ask("ann", _register(network)))
+    network.end_epoch()
+    network.run(network.ask("ann", Unstake(Grains(STAKE + STAKE // 2))))
+    for _ in range(RULES.unbonding_epochs):
+        network.end_epoch()
+    members = [member.public_key for member in network.machine.committee.validators]
+    place = members.index(SIGNER.public_key)
+    before = network.read(ann)
+    outcome = network.run(passed_ms=PARAMETERS.epoch_ms, authors=(place, place))
+
+    (slash,) = outcome.staking.slashed
+    assert slash.burned == STAKE
+    reward = sum(amount for owner, amount in outcome.staking.rewards if owner == ann)
+    after = network.read(ann)
+    assert (after.balance - before.balance - reward, after.stake) == (STAKE * 3 // 4, STAKE // 4)
 
 
 def test_other_shards_keep_no_stakes() -> None:

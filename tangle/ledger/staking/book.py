@@ -142,16 +142,19 @@ class StakingBook:
         candidate = self.find_candidate(validator)
         if candidate is None or candidate.jailed > epoch:
             return None
-        rules = self._rules
-        self._put(replace(candidate, jailed=epoch + rules.jail_epochs + 1))
-        leaving = 0
-        for part in self.list_leaving(candidate.owner, epoch):
-            kept = part.amount - part.amount * rules.slash_share // RATIO_WHOLE
-            leaving += kept
-            self._put(replace(part, amount=Grains(kept)))
-        # Never less than what leaves: rounding must not promise more than there is.
-        stake = max(leaving, account.stake - account.stake * rules.slash_share // RATIO_WHOLE)
-        return Account(account.balance, account.sequence, Grains(stake)), Grains(account.stake - stake)
+        self._put(replace(candidate, jailed=epoch + self._rules.jail_epochs + 1))
+        return self._burn(account, candidate.owner, self._rules.slash_share)
+
+    def fine(self, worker: PublicKey, account: Account) -> tuple[Account, Grains]:
+        """A candidate whose result as a worker was refuted loses a part of its stake, leaving parts too.
+
+        :param worker: its key or owner.
+        :param account: its owner's.
+        :returns: the account then, and what is burned.
+        """
+        candidate = self.find_candidate(worker)
+        assert candidate is not None, "only candidates are fined"
+        return self._burn(account, candidate.owner, self._rules.refuted_share)
 
     def close_epoch(
         self, committee: Sequence[Validator], epoch: int, pool: int, read_stake: StakeReader
@@ -178,6 +181,18 @@ class StakingBook:
                 changes.append(StakingChange(get_shelf(entry), key, before, after))
         self._before = {}
         return tuple(changes)
+
+    def _burn(self, account: Account, owner: PublicKey, share: int) -> tuple[Account, Grains]:
+        leaving = 0
+        # All parts, those too that the end of this very epoch is about to set free.
+        parts = [each for each in self._entries.values() if isinstance(each, Leaving) and each.owner == owner]
+        for part in parts:
+            kept = part.amount - part.amount * share // RATIO_WHOLE
+            leaving += kept
+            self._put(replace(part, amount=Grains(kept)))
+        # Never less than what leaves: rounding must not promise more than there is.
+        stake = max(leaving, account.stake - account.stake * share // RATIO_WHOLE)
+        return Account(account.balance, account.sequence, Grains(stake)), Grains(account.stake - stake)
 
     def _unstake(self, owner: PublicKey, stake: int, amount: int, epoch: int) -> None:
         free = stake - sum(part.amount for part in self.list_leaving(owner, epoch))

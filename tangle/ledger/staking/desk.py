@@ -7,6 +7,7 @@ all of that came to is taken with ``close``.
 """
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -28,6 +29,32 @@ Changes = dict[PublicKey, Account]
 """Accounts as they are now, those only that changed in this checkpoint."""
 
 
+class SlashCause(StrEnum):
+    """Why a stake was burned."""
+
+    TWIN = "twin"
+    """Two blocks of one round."""
+
+    REFUTED = "refuted"
+    """A result that a dispute refuted."""
+
+
+class Slash(Struct, frozen=True):
+    """A part of a candidate's stake that was destroyed."""
+
+    validator: PublicKey
+    """The candidate's key."""
+
+    owner: PublicKey
+    """Whose stake it was."""
+
+    burned: Grains
+    """How much."""
+
+    cause: SlashCause
+    """Why."""
+
+
 class StakingClosing(Struct, frozen=True):
     """What a checkpoint did to stakes."""
 
@@ -40,8 +67,8 @@ class StakingClosing(Struct, frozen=True):
     rewards: tuple[tuple[PublicKey, Grains], ...] = ()
     """Emission for the committee of the epoch that ends."""
 
-    slashed: tuple[tuple[PublicKey, Grains], ...] = ()
-    """Validators that signed twice, and what they lost."""
+    slashed: tuple[Slash, ...] = ()
+    """Stakes that were burned, in order."""
 
 
 class StakingDesk:
@@ -142,6 +169,18 @@ class StakingDesk:
         self._watch = TwinWatch(self._parameters.commit_depth)
         self._twins = []
 
+    def fine_refuted(self, workers: Iterable[PublicKey], changes: Changes, read: AccountReader) -> None:
+        """Burn a part of the stake of candidates whose results the market's disputes refuted; once for each
+        result.
+        """
+        for worker in workers:
+            candidate = self.book.find_candidate(worker)
+            if candidate is None:
+                continue
+            owner = candidate.owner
+            changes[owner], burned = self.book.fine(worker, changes.get(owner) or read(owner))
+            self._note(slashed=(Slash(candidate.validator, owner, burned, SlashCause.REFUTED),))
+
     def _slash(self, validator: PublicKey, epoch: int, changes: Changes, read: AccountReader) -> None:
         candidate = self.book.find_candidate(validator)
         if candidate is None:
@@ -150,15 +189,13 @@ class StakingDesk:
         slashed = self.book.slash(validator, changes.get(owner) or read(owner), epoch)
         if slashed is not None:
             changes[owner], burned = slashed
-            self._note(slashed=((validator, burned),))
+            self._note(slashed=(Slash(validator, owner, burned, SlashCause.TWIN),))
 
     def _note(
-        self,
-        rewards: tuple[tuple[PublicKey, Grains], ...] = (),
-        slashed: tuple[tuple[PublicKey, Grains], ...] = (),
+        self, rewards: tuple[tuple[PublicKey, Grains], ...] = (), slashed: tuple[Slash, ...] = ()
     ) -> None:
         closing = self._closing
-        burned = closing.burned + sum(amount for _, amount in slashed)
+        burned = closing.burned + sum(each.burned for each in slashed)
         self._closing = StakingClosing(
             (), Grains(burned), (*closing.rewards, *rewards), (*closing.slashed, *slashed)
         )
