@@ -27,7 +27,8 @@ from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, Shard
 from tangle.net.addresses import Address
 from tangle.net.errors import PeerSilent
-from tangle.net.messages import Announce, Hello, LedgerRequest, Response, ShardStatus
+from tangle.net.ledger_messages import LedgerRequest, ShardStatus
+from tangle.net.messages import Announce, Hello, Response
 from tangle.net.network import TcpNetwork
 from tangle.node.blobs import BlobRoom, open_blob_room
 from tangle.node.clock import SystemClock
@@ -46,7 +47,7 @@ class NoLedger:
 
     def make_hello(self) -> Hello:
         """How far it is: nowhere."""
-        return Hello(1, (ShardStatus(Shard(0), 0, 0),), 0, b"bench/0", False)
+        return Hello(1, (ShardStatus(Shard(0), 0, 0, 0),), 0, b"bench/0", False)
 
     def on_transactions(self, items: Sequence[bytes], peer: Peer) -> None:
         """Not looked at."""

@@ -140,6 +140,13 @@ class Attestations:
         certificate = self._assemble(index, attestation.digest)
         return self._settle(certificate) if certificate is not None else None
 
+    def process_certificate(self, certificate: Certificate) -> Certified | Forked | None:
+        """Take a certificate of this committee that came whole, and was verified.
+
+        :returns: as for ``process_attestation``.
+        """
+        return None if self._is_closed(certificate.index) else self._settle(certificate)
+
     def process_own(self, index: CheckpointIndex, digest: Digest) -> Forked | None:
         """Register what this node computed; a fork when the quorum has certified something else."""
         certified = self._certified.pop(index, None)

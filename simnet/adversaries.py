@@ -29,19 +29,17 @@ from tangle.core.transactions import (
 from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Shard, TransactionId
 from tangle.core.types import Sequence as SequenceNumber
 from tangle.net.addresses import Address
-from tangle.net.messages import (
+from tangle.net.ledger_messages import (
     TRANSACTIONS_MAX,
     BlockItems,
-    Blocks,
-    Hello,
+    EpochEndItem,
     OrderedItems,
     OwnLatest,
-    Response,
     TransactionItems,
-    Transactions,
-    prepare_message,
 )
+from tangle.net.messages import Blocks, Hello, Response, Transactions, prepare_message
 from tangle.net.network import Network
+from tangle.node.epochs import Instance
 from tangle.node.node import Node
 from tangle.node.peer import Peer
 from tangle.node.service import Service
@@ -160,7 +158,17 @@ class Bender:
 
     def bend(self, node: Node) -> None:
         """Change a node that does not run yet."""
-        driver = node.driver
+        if self.strategy is Strategy.LYING_SERVER:
+            hello, answer = node.make_hello, node.responder.answer
+            node.make_hello = lambda: self._boast(hello())  # type: ignore[method-assign]  # what bending is
+            node.responder.answer = lambda request: self._lie(answer(request))  # type: ignore[method-assign] # bending
+        self._bend_instance(node, node.epochs.current)
+        node.epochs.bend = lambda instance: self._bend_instance(node, instance)
+
+    def _bend_instance(self, node: Node, instance: Instance) -> None:
+        """Its part in the committee of one epoch."""
+        self._shown = None
+        driver = instance.driver
         hooks = driver._hooks
         broadcasts: dict[Strategy, Callable[[Node, Block], None]] = {
             Strategy.WITHHOLDING: self._withhold,
@@ -184,14 +192,10 @@ class Bender:
                 hooks, take_attestations=lambda limit: self._forge_state(node, take_true(limit))
             )
             # It believes whatever is certified, and stops for no difference.
-            attestations = node.finality._attestations
+            attestations = instance.attester.attestations
             attestations.process_own = lambda *_: None  # type: ignore[method-assign]  # what bending is
         if self.strategy is Strategy.INVALID_TIPS:
             driver._hooks = replace(hooks, select_tips=self._invent_tips)
-        if self.strategy is Strategy.LYING_SERVER:
-            hello, answer = node.make_hello, node.responder.answer
-            node.make_hello = lambda: self._boast(hello())  # type: ignore[method-assign]  # what bending is
-            node.responder.answer = lambda request: self._lie(answer(request))  # type: ignore[method-assign] # bending
 
     async def run(self, node: Node, service: Service) -> None:
         """Do what needs a task of its own."""
@@ -303,7 +307,12 @@ class Bender:
     def _boast(self, hello: Hello) -> Hello:
         self.actions += 1
         shards = tuple(
-            replace(status, round=status.round + BOAST, checkpoint=status.checkpoint + BOAST)
+            replace(
+                status,
+                round=status.round + BOAST,
+                checkpoint=status.checkpoint + BOAST,
+                epoch=status.epoch + self._chance.choice((0, 1, BOAST)),
+            )
             for status in hello.shards
         )
         return replace(hello, shards=shards)
@@ -320,6 +329,8 @@ class Bender:
                 return OrderedItems(request, first + 1, items)
             case OwnLatest():
                 return replace(honest, round=0)
+            case EpochEndItem(request, checkpoint, certificate):
+                return EpochEndItem(request, checkpoint, self._spoil(certificate))
             case _:
                 return honest
 

@@ -24,8 +24,15 @@ from tangle.core.hashing import compute_home_shard
 from tangle.core.types import PublicKey, TransactionId
 from tangle.ledger.effects import Effect, Status
 from tangle.node.archive import LEDGER, Archive
+from tangle.node.committee_archive import decode_committee
 from tangle.node.market_archive import decode_event
-from tangle.store.keys import compute_sequence_key, parse_block_key, parse_sequence_key
+from tangle.store.keys import (
+    compute_sequence_key,
+    parse_block_key,
+    parse_commit_key,
+    parse_sequence_key,
+    parse_slot_key,
+)
 from tangle.store.store import Store, Table, WriteBatch
 
 ROWS_MAX: Final = 1_000_000
@@ -95,15 +102,21 @@ class Checker:
         faulty: frozenset[int] = frozenset(),
         *,
         home: Home = WHOLE,
+        keys: Sequence[PublicKey] = (),
         on_supply: Callable[[SupplyTotals], None] = lambda _: None,
     ) -> None:
         """:param names: of the shard's nodes; those of validators first, in the committee's order.
+        :param keys: the validators' keys, node by node; without them, places on committees are those of the
+            nodes.
         :param faulty: nodes that are not honest: nothing is expected of them.
         :param report: told what was found.
         :param on_supply: told where all grains of the shard are, after each checkpoint of the one history.
         """
         self.effects: list[Effect] = []
         """The one history."""
+
+        self.epochs = 0
+        """Highest epoch that a committee was named for."""
 
         self.caught: set[int] = set()
         """Faulty nodes of whose equivocation an honest node keeps evidence."""
@@ -119,14 +132,19 @@ class Checker:
         self._ordered: set[TransactionId] = set()
         self._sequences: dict[PublicKey, int] = {}
         self._watched = [_Watched() for _ in names]
-        self._spread: dict[tuple[int, int], bytes] = {}
-        self._own: list[dict[int, bytes]] = [{} for _ in names]
-        self._commits: dict[int, tuple[int, bytes]] = {}
+        self._nodes = {key: node for node, key in reversed(list(enumerate(keys)))}
+        self._seats: dict[int, tuple[bytes, tuple[int, ...]]] = {}
+        """Of each epoch its committee as it stands on disks, and the nodes that sit on it, in order."""
+
+        self._spread: dict[tuple[int, int, int], bytes] = {}
+        self._own: list[dict[tuple[int, int], bytes]] = [{} for _ in names]
+        self._commits: dict[bytes, tuple[int, bytes]] = {}
         self._sound: dict[int, tuple[object, ...]] = {}
         """What disks held that added up, by the latest checkpoint."""
 
         self._job_events: dict[bytes, tuple[int, bytes]] = {}
         self._looks: Mapping[Table, Look] = {
+            Table.EPOCHS: self._compare_committee,
             Table.BLOCKS: self._check_slot,
             Table.EVIDENCE: self._check_evidence,
             Table.COMMITS: self._compare_commit,
@@ -198,15 +216,33 @@ class Checker:
 
     # ── one history ─────────────────────────────────────────────────────────────────────────────────────────
 
+    def _compare_committee(self, node: int, key: bytes, encoded: bytes | None) -> None:
+        """One committee for each epoch, which begins on one checkpoint."""
+        if encoded is None:
+            return
+        epoch = parse_sequence_key(key)
+        if epoch not in self._seats:
+            validators = decode_committee(epoch, encoded)[0].validators
+            nodes = tuple(self._nodes.get(each.public_key, seat) for seat, each in enumerate(validators))
+            self._seats[epoch] = (encoded, nodes)
+            self.epochs = max(self.epochs, epoch)
+        if encoded != self._seats[epoch][0]:
+            detail = f"the committee of epoch {epoch} is another one"
+            self._report(Diverged(self._watched[node].executed + 1, (self._names[node],), detail))
+
+    def _find_node(self, epoch: int, author: int) -> int:
+        """The node that has a seat; who signed in an epoch had its committee on disk before."""
+        return self._seats[epoch][1][author]
+
     def _compare_commit(self, node: int, key: bytes, encoded: bytes | None) -> None:
         """One sequence of commits: checkpoints hold several, so they may hide that two nodes disagree."""
         if encoded is None:
             return
-        index = parse_sequence_key(key)
-        first, expected = self._commits.setdefault(index, (node, encoded))
+        first, expected = self._commits.setdefault(key, (node, encoded))
         if encoded != expected:
+            epoch, index = parse_commit_key(key)
             leaders = " and by ".join(_name(decode_commit(each).leader) for each in (expected, encoded))
-            detail = f"commit {index} is led by {leaders}"
+            detail = f"commit {index} of epoch {epoch} is led by {leaders}"
             names = (self._names[first], self._names[node])
             self._report(Diverged(self._watched[node].executed + 1, names, detail))
 
@@ -340,26 +376,30 @@ class Checker:
     # ── one block for a slot ────────────────────────────────────────────────────────────────────────────────
 
     def _check_slot(self, node: int, key: bytes, _: bytes | None) -> None:
-        round_number, author, digest = parse_block_key(key)
-        if author in self._faulty:
+        epoch, round_number, author, digest = parse_block_key(key)
+        signer = self._find_node(epoch, author)
+        if signer in self._faulty:
             return
-        if author == node:
+        slot = (epoch, round_number)
+        if signer == node:
             # Its own disk has it a moment before anyone may see it; it counts until that disk is lost.
-            known = self._own[node].setdefault(round_number, digest)
-            known_elsewhere = self._spread.get((round_number, author), digest)
+            known = self._own[node].setdefault(slot, digest)
+            known_elsewhere = self._spread.get((*slot, signer), digest)
         else:
-            known = self._spread.setdefault((round_number, author), digest)
-            known_elsewhere = self._own[author].get(round_number, digest)
+            known = self._spread.setdefault((*slot, signer), digest)
+            known_elsewhere = self._own[signer].get(slot, digest)
         if not known == known_elsewhere == digest:
-            detail = f"two blocks of round {round_number} are signed by {self._names[author]}"
+            place = f"round {round_number} of epoch {epoch}"
+            detail = f"two blocks of {place} are signed by {self._names[signer]}"
             self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))
 
     def _check_evidence(self, node: int, key: bytes, _: bytes | None) -> None:
-        author = int.from_bytes(key[8:10], "big")
-        if author in self._faulty:
-            self.caught.add(author)
+        epoch, _round, author = parse_slot_key(key)
+        signer = self._find_node(epoch, author)
+        if signer in self._faulty:
+            self.caught.add(signer)
             return
-        detail = f"it keeps evidence that {self._names[author]} signed twice"
+        detail = f"it keeps evidence that {self._names[signer]} signed twice"
         self._report(Violated(Invariant.SINGLE_SIGNING, self._names[node], detail))
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
 
+from tangle.store.keys import parse_block_key
 from tangle.store.store import Changes, Table
 
 
@@ -37,6 +38,19 @@ class FailPoint(Enum):
 
     FOLDED_TORN = "folded-torn"
     FOLDED_AFTER = "folded-after-write"
+    ENDED_BEFORE = "epoch-end-before-write"
+    """The last commit of a committee is executed in memory only."""
+
+    ENDED_TORN = "epoch-end-torn"
+    """The next committee is on disk, the state that it begins on is not."""
+
+    ENDED_AFTER = "epoch-end-after-write"
+    """The last checkpoint is durable and not attested."""
+
+    BEGUN_BEFORE = "epoch-begun-before-write"
+    """The last checkpoint is certified, and no block of the next committee is on disk."""
+
+    BEGUN_AFTER = "epoch-begun-after-write"
     FINAL_BEFORE = "final-before-write"
     FINAL_AFTER = "final-after-write"
     CATCHING_UP = "catching-up"
@@ -51,6 +65,7 @@ class FailPoint(Enum):
 
 _MOMENTS: Mapping[Table, tuple[FailPoint, FailPoint, FailPoint]] = {
     # The first table that a write touches names it.
+    Table.EPOCHS: (FailPoint.ENDED_BEFORE, FailPoint.ENDED_TORN, FailPoint.ENDED_AFTER),
     Table.GENERATIONS: (FailPoint.FOLDED_BEFORE, FailPoint.FOLDED_TORN, FailPoint.FOLDED_AFTER),
     Table.CHECKPOINTS: (FailPoint.EXECUTED_BEFORE, FailPoint.EXECUTED_TORN, FailPoint.EXECUTED_AFTER),
     Table.EVENTS: (FailPoint.FINAL_BEFORE, FailPoint.FINAL_AFTER, FailPoint.FINAL_AFTER),
@@ -63,6 +78,8 @@ _MOMENTS: Mapping[Table, tuple[FailPoint, FailPoint, FailPoint]] = {
 }
 """Points before a write, between its environments, and after it."""
 
+_BEGUN = (FailPoint.BEGUN_BEFORE, FailPoint.BEGUN_AFTER, FailPoint.BEGUN_AFTER)
+
 _FOUNDING = (FailPoint.FOUNDING_BEFORE, FailPoint.FOUNDING_TORN, FailPoint.FOUNDING_AFTER)
 
 
@@ -70,7 +87,15 @@ def find_points(changes: Changes, *, is_founding: bool) -> tuple[FailPoint, Fail
     """The three points of a write, none for one that no point is named after."""
     if is_founding:
         return _FOUNDING
+    if any(_is_first(key) for key in changes.get(Table.BLOCKS, ())) and Table.CHECKPOINTS not in changes:
+        return _BEGUN
     return next((points for table, points in _MOMENTS.items() if table in changes), None)
+
+
+def _is_first(key: bytes) -> bool:
+    """Whether a block is of the first round of a committee that is not that of the genesis."""
+    epoch, round_number, _, _ = parse_block_key(key)
+    return epoch > 0 and round_number == 1
 
 
 class FailPoints:

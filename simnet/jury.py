@@ -28,8 +28,6 @@ class Jury:
     def __init__(self, node: Node, *, is_honest: bool) -> None:
         self._node = node
         self._is_honest = is_honest
-        key = node.validator_key
-        self._author = None if key is None else node.committee.index_of(key.public_key)
 
     def on_executed(self, _outcome: CheckpointOutcome) -> None:
         """Ask for a block if there is something to vote on."""
@@ -38,17 +36,18 @@ class Jury:
 
     def take_votes(self, limit: int) -> tuple[Vote, ...]:
         """Verdicts on all that this validator has not voted on, as far as is executed here."""
-        if self._author is None:
+        own = self._node.driver.own_index
+        if own is None:
             return ()
         market = self._node.executor.machine.market
         votes = [
             self._decide(Topic.PROGRAM, compute_program_subject(entry))
             for entry in market.list_programs()
-            if not entry.confirmed and not self._has_voted(entry.votes)
+            if not entry.confirmed and not _has_voted(entry.votes, own)
         ]
         for job in market.list_jobs():
             for subject, topic in list_subjects(job):
-                if not self._has_voted(_get_votes(job, topic)) and self._is_over(job, topic):
+                if not _has_voted(_get_votes(job, topic), own) and self._is_over(job, topic):
                     votes.append(self._decide(topic, subject))
         return tuple(votes[:limit])
 
@@ -59,14 +58,15 @@ class Jury:
         now_ms = self._node.executor.machine.state.timestamp_ms
         return any(job.phase.moves) or now_ms > job.phase.end_ms - RULES.verdict_ms
 
-    def _has_voted(self, votes: Ballots) -> bool:
-        return any(ballot.validator == self._author for ballot in votes)
-
     def _decide(self, topic: Topic, subject: Digest) -> Vote:
         if topic is Topic.DISPUTE:
             return Vote(subject, RESULTS[(subject[0] + (not self._is_honest)) % len(RESULTS)])
         is_right = (subject[0] % WRONG_EVERY > 0) == self._is_honest
         return Vote(subject, Verdict.RIGHT if is_right else Verdict.WRONG)
+
+
+def _has_voted(votes: Ballots, validator: int) -> bool:
+    return any(ballot.validator == validator for ballot in votes)
 
 
 def _get_votes(job: Job, topic: Topic) -> Ballots:

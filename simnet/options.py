@@ -27,7 +27,7 @@ from simnet.faults import (
 )
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 9
+OPTIONS_VERSION: Final = 10
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -50,6 +50,17 @@ TIME_DEFAULT_S: Final = 20.0
 
 TIME_MIN_S: Final = CALM_S + 1
 """Shortest one: after the calm beginning there must be something."""
+
+
+EPOCH_DEFAULT_MS: Final = 10_000
+"""Two epochs end in a run of usual length."""
+
+EPOCHS_DRAWN_MS: Final = (1_500, 3_000, 5_000, EPOCH_DEFAULT_MS)
+"""Lengths of epochs that a seed draws: some end while nodes are down, behind, or just starting."""
+
+SEATS_SHARE: Final = 0.4
+"""Of the seeds, those whose committees change, where there are more nodes than a committee that is as strong
+needs."""
 
 
 class ClockError(Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,13 +143,20 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
     shards: int = 1
     """Shards of the chain; every machine runs one node of each."""
 
+    epoch_ms: Annotated[int, Meta(ge=1_000, le=86_400_000)] = EPOCH_DEFAULT_MS
+    """Length of an epoch."""
+
+    seats: tuple[tuple[int, ...], ...] = ()
+    """Nodes that sit on the committee of epoch 0, and on each one after it; those named last stay. All
+    of them, for ever, when it is empty."""
+
     version: int = OPTIONS_VERSION
     """``OPTIONS_VERSION`` of the program that drew these."""
 
     @property
     def tolerated(self) -> int:
         """Validators that may be faulty."""
-        return (self.nodes - 1) // 3
+        return (min((len(seats) for seats in self.seats), default=self.nodes) - 1) // 3
 
     @property
     def members(self) -> int:
@@ -201,6 +219,8 @@ def draw_options(
         intake_max=chance.choice([16, 64, 20_000]),
         pending_max=chance.choice([64, 100_000]),
         shards=shard_count,
+        epoch_ms=make_chance(seed, "epochs").choice(EPOCHS_DRAWN_MS),
+        seats=_draw_seats(seed, count),
     )
     check_options(options)
     return options
@@ -249,6 +269,7 @@ def check_options(options: SimulationOptions) -> None:
         raise ImpossiblePlan(f"{nodes} nodes need as many regions and clocks")
     if unknown := sorted(set(options.regions) - set(REGIONS)):
         raise ImpossiblePlan(f"there is no region {unknown[0]!r}; known are {', '.join(REGIONS)}")
+    _check_seats(options)
     _check_adversaries(options)
     for fault in options.faults:
         if not 0 <= fault.at_s <= fault.until_s <= options.time_s:
@@ -301,6 +322,22 @@ def _check_adversaries(options: SimulationOptions) -> None:
         raise ImpossiblePlan("nobody is honest; leave one node alone")
     if any(not 0 <= node < options.nodes for node in strange):
         raise ImpossiblePlan(f"an adversary is a node beyond {options.nodes - 1}")
+
+
+def _check_seats(options: SimulationOptions) -> None:
+    for seats in options.seats:
+        if not seats or len(set(seats)) != len(seats) or not all(0 <= node < options.nodes for node in seats):
+            raise ImpossiblePlan(f"seats {list(seats)}: name nodes below {options.nodes}, each once")
+
+
+def _draw_seats(seed: int, count: int) -> tuple[tuple[int, ...], ...]:
+    """Committees for a few epochs, each by itself."""
+    chance = make_chance(seed, "seats")
+    least = 3 * ((count - 1) // 3) + 1  # as many may be faulty as in a committee of all
+    if count == least or chance.random() >= SEATS_SHARE:
+        return ()
+    sizes = [chance.randint(least, count) for _ in range(chance.randint(2, 6))]
+    return tuple(tuple(chance.sample(range(count), size)) for size in sizes)
 
 
 def _get_nodes(fault: Fault) -> tuple[int, ...]:

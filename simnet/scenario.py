@@ -18,7 +18,7 @@ from simnet.adversaries import Adversary
 from simnet.errors import InvalidScenario
 from simnet.faults import Fault
 from simnet.network import REGIONS
-from simnet.options import ClockError, SimulationOptions, check_options
+from simnet.options import EPOCH_DEFAULT_MS, ClockError, SimulationOptions, check_options
 
 SCENARIO_SIZE_MAX: Final = 65_536
 """Longest scenario file in bytes; one of a hundred faults has 10 KiB."""
@@ -44,6 +44,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
 
     shards: int = 1
     """Shards of the chain: 1, 2, 4 or 8. Every node's machine runs one process for each."""
+
+    epoch_ms: int = EPOCH_DEFAULT_MS
+    """Length of an epoch."""
+
+    seats: tuple[tuple[int, ...], ...] = ()
+    """Nodes that sit on the committee of epoch 0 and on each one after it; all when it is left out."""
 
     regions: tuple[str, ...] = ()
     """Region of each node; all in the first one when left out."""
@@ -97,6 +103,8 @@ def load_scenario(
             "nodes": scenario.nodes,
             "time_s": scenario.time_s,
             "shards": scenario.shards,
+            "epoch_ms": scenario.epoch_ms,
+            "seats": scenario.seats,
             "regions": scenario.regions or (REGIONS[0],) * scenario.nodes,
             "clocks": scenario.clocks or (ClockError(0, 0),) * scenario.nodes,
             "faults": scenario.fault,

@@ -60,7 +60,10 @@ class ShardRun:
         self.load = Load(world, shard)
         self.stopwatch = Stopwatch(world.options.members, self.load.accepted)
         self.rounds: list[tuple[float, int]] = []
-        """Highest round of any honest node at a virtual second."""
+        """Rounds up to the highest of any honest node at a virtual second, of all committees together."""
+
+        self._ended: dict[int, int] = {}
+        """Rounds of each epoch, as far as they were seen."""
 
         self._report = report
 
@@ -73,7 +76,13 @@ class ShardRun:
         """Note how far it is."""
         running = [member.node for member in self.honest if member.node is not None]
         if running:
-            self.rounds.append((now_s, max(node.driver.core.highest_round for node in running)))
+            places = [(node.epochs.epoch, node.driver.core.highest_round) for node in running]
+            self.rounds.append((now_s, self._count_rounds(max(places))))
+
+    def _count_rounds(self, place: tuple[int, int]) -> int:
+        epoch, round_number = place
+        self._ended[epoch] = max(self._ended.get(epoch, 0), round_number)
+        return sum(self._ended.values())
 
     def on_final(self, run: FinalRun, now_s: float) -> None:
         """Something became final at a node of it."""
@@ -129,10 +138,12 @@ class ShardRun:
             for accepted in unsettled[:3]
         ]
         final = [self.checker.get_final(member.index) for member in members]
-        rounds = [member.node.driver.core.highest_round for member in members if member.node is not None]
+        nodes = [member.node for member in members if member.node is not None]
+        rounds = [(node.epochs.epoch, node.driver.core.highest_round) for node in nodes]
         return (
             f"{len(unsettled)} accepted transactions have no end ({'; '.join(shown)}); nodes behind: "
-            f"{', '.join(self.find_behind()) or 'none'}; final checkpoints {final}, rounds {rounds}"
+            f"{', '.join(self.find_behind()) or 'none'}; final checkpoints {final}, "
+            f"epochs and rounds {rounds}"
         )
 
     def make_figures(self) -> ShardFigures:

@@ -45,7 +45,7 @@ class Stopwatch:
         """A commit of a node's store returned."""
         own = self._own[node]
         for key in batch.changes.get(Table.BLOCKS, ()):
-            _, author, digest = parse_block_key(key)
+            _, _, author, digest = parse_block_key(key)
             if author == node:
                 own[digest] = now_s
                 if len(own) > BLOCKS_MAX:

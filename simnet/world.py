@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
 from poi.presets import DIGITS
+from shards.committee import Committee
 from simnet.adversaries import Bender, Strategy
 from simnet.chance import SeededRandomness, make_chance, make_key
 from simnet.checkers import Checker, FinalRun, Home
@@ -36,10 +37,12 @@ from simnet.trading import RULES
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
 from tangle.core.encoding import encode
 from tangle.core.errors import TangleError
-from tangle.core.genesis import Allocation, BoardEntry, Genesis
+from tangle.core.genesis import Allocation, BoardEntry, Genesis, Validator
 from tangle.core.parameters import DEVNET, Parameters
-from tangle.core.types import Grains, Milliseconds, Shard
+from tangle.core.types import Grains, Milliseconds, PublicKey, Shard
+from tangle.ledger.election import Election
 from tangle.ledger.limits import SubDagLimits
+from tangle.ledger.state import LedgerState
 from tangle.net.addresses import Address
 from tangle.net.network import Network
 from tangle.node.catch_up import AHEAD_MAX, LAG_ROUNDS
@@ -67,9 +70,8 @@ PARAMETERS: Final[Parameters] = replace(
     attestations_per_block=8,
     checkpoint_interval_ms=Milliseconds(500),
     price_interval_ms=Milliseconds(500),
-    epoch_ms=Milliseconds(10_000),
 )
-"""A devnet in which rare paths are common: short epochs, shallow commits, small blocks."""
+"""A devnet in which rare paths are common: shallow commits, small blocks; a plan says how long epochs are."""
 
 TIGHT: Final[Parameters] = replace(
     PARAMETERS, anchor_gap=40, expiry_gap=40, lazy_youngest_gap=8, lazy_oldest_gap=32
@@ -230,11 +232,14 @@ class Member:
 
     def _is_behind(self) -> bool:
         rounds = {
-            member: member.node.driver.core.highest_round
+            member: (member.node.epochs.epoch, member.node.driver.core.highest_round)
             for member in self.world.shards[self.shard]
             if member.node
         }
-        return self in rounds and rounds[self] + LAG_ROUNDS < max(rounds.values())
+        if self not in rounds:
+            return False
+        (epoch, round_number), furthest = rounds[self], max(rounds.values())
+        return (epoch, round_number + LAG_ROUNDS) < furthest
 
     def _tell_end(self, reason: str) -> None:
         if self.bender is not None:
@@ -288,6 +293,7 @@ class Member:
             validator_key=self.validator_key,
             agent=f"{self.name} simnet",
             market_rules=RULES,
+            election=make_election(world.options) if world.options.seats else None,
         )
 
 
@@ -333,6 +339,7 @@ class World:
                 options.faulty,
                 home=Home(shard, options.shard_bits),
                 on_supply=partial(self.supplies.on_supply, shard),
+                keys=[make_validator_key(options, index) for index in range(options.members)],
             )
             for shard in range(options.shards)
         ]
@@ -409,9 +416,12 @@ def _add_names(world: "World", index: int, shard: int) -> list[Network]:
 
 def make_genesis(options: SimulationOptions) -> Genesis:
     """The network of these options: equal validators, rich wallets, the digits."""
-    seed = options.seed
-    keys = [make_key(seed, "validator", index).public_key for index in range(options.nodes)]
-    parameters = replace(TIGHT if options.is_tight else PARAMETERS, shard_bits=options.shard_bits)
+    keys = [make_validator_key(options, node) for node in (options.seats or (range(options.nodes),))[0]]
+    parameters = replace(
+        TIGHT if options.is_tight else PARAMETERS,
+        shard_bits=options.shard_bits,
+        epoch_ms=Milliseconds(options.epoch_ms),
+    )
     genesis = found_network("simnet", parameters, keys, None, START_MS)
     wallets = [make_wallet_key(options, index).public_key for index in range(options.wallets)]
     wallets += [
@@ -426,6 +436,23 @@ def make_genesis(options: SimulationOptions) -> Genesis:
     ]
     allocations = tuple(Allocation(key, RICHES) for key in wallets)
     return replace(genesis, allocations=allocations, board=(BoardEntry(1, encode(JOB)),))
+
+
+def make_validator_key(options: SimulationOptions, node: int) -> PublicKey:
+    """The key with which a node validates, if it does."""
+    return make_key(options.seed, "validator", options.find_validator(node)).public_key
+
+
+def make_election(options: SimulationOptions) -> Election:
+    """Gives the seats of each epoch to whom the options name; those named last stay."""
+
+    def elect(
+        _state: LedgerState, _parameters: Parameters, committee: Committee, epoch: int
+    ) -> tuple[Validator, ...]:
+        seats = options.seats[min(epoch, len(options.seats) - 1)]
+        return tuple(Validator(make_validator_key(options, node), 1) for node in seats)
+
+    return elect
 
 
 def _find_leaf(error: BaseException) -> BaseException:

@@ -11,14 +11,14 @@ from poi.receipts.errors import MissingMaterial
 from poi.receipts.record import Level
 from shards.committee import Committee
 from shards.proofs import PROOF_SIZE_MAX, ProvenTransaction, verify_transaction_proof
-from tangle.api.describe_operations import tell_operation
 from tangle.api.convert_transactions import make_staking_answer
+from tangle.api.describe_operations import tell_operation
 from tangle.cli.amounts import format_amount
 from tangle.cli.context import CommandContext, pass_context
 from tangle.cli.errors import GenesisMissing
-from tangle.cli.staking_texts import describe_staking
 from tangle.cli.groups import TangleCommand
 from tangle.cli.networks import describe_network, find_genesis, get_genesis_places
+from tangle.cli.staking_texts import describe_staking
 from tangle.cli.texts import format_time
 from tangle.core.address import encode_address
 from tangle.core.genesis import Genesis, compute_chain_id

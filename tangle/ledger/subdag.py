@@ -206,6 +206,14 @@ class SubDag:
             if vertex is not None:
                 self._heads.on_named(vertex, round_number)
 
+    def on_epoch(self) -> None:
+        """Another committee goes on, which counts its rounds anew: what the one before named and did not
+        order is void, and is named again.
+        """
+        for vertex in self._unordered.values():
+            vertex.named_round = NEVER
+        self._heads.restart(vertex for vertex in self._unordered.values() if not vertex.children)
+
     def select_parents(self, count: int, seed: bytes) -> tuple[TransactionId, ...]:
         """Up to ``count`` distinct parents for a new transaction anchored at the latest executed checkpoint.
 

@@ -7,7 +7,7 @@ cone while traffic is low.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -52,6 +52,11 @@ class HeadQueue:
         vertex.named_round = max(vertex.named_round, round_number)
         self._eligible.pop(vertex.transaction.id, None)
         self._named.append((round_number, vertex.transaction.id))
+
+    def restart(self, heads: Iterable[Vertex]) -> None:
+        """Rounds count anew, and all of these are eligible."""
+        self._named.clear()
+        self._eligible = {vertex.transaction.id: vertex for vertex in heads}
 
     def select(
         self, limit: int, round_number: int, unordered: Mapping[TransactionId, Vertex]

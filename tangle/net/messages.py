@@ -5,8 +5,8 @@ own size limit, checked before decoding, and its own limits on items, checked wh
 
 - news: sent without being asked (``Transactions``, ``Blocks``, ``Announce``, ``PeerList``, ...),
 - requests: carry a number that the session chooses, and are answered by exactly one response,
-- responses: ``TransactionItems``, ``BlockItems``, ``OrderedItems``, ``OwnLatest``, ``BlobHoldings``,
-  ``BlobRange``, ``ReplicaSealed``, ``ReplicaShown``, ``Refused``.
+- responses: ``TransactionItems``, ``BlockItems``, ``OrderedItems``, ``OwnLatest``, ``EpochEndItem``,
+  ``BlobHoldings``, ``BlobRange``, ``ReplicaSealed``, ``ReplicaShown``, ``Refused``.
 
 A response never exceeds one frame. Where more exists than fits, ``is_last`` is false (or the items end early)
 and the asker asks again from where it stands: the asker sets the pace, and nobody buffers a whole catch-up.
@@ -17,15 +17,34 @@ from typing import Annotated, Any, Final, get_args
 
 from msgspec import Meta, Struct
 
-from shards.blocks import BLOCK_SIZE_MAX, AuthorIndex, BlockReference
 from tangle.core.blob_download import RUNS_MAX, PieceRun
 from tangle.core.blob_id import BlobId
 from tangle.core.chunk_tree import BLOB_SIZE_MAX, NODES_MAX, PIECE_SIZE, Level
 from tangle.core.encoding import decode, encode
-from tangle.core.types import Digest, Natural, PublicKey, Shard, Signature, TransactionId
+from tangle.core.types import Digest, Natural
 from tangle.net.addresses import Address
 from tangle.net.errors import UnknownMessage
 from tangle.net.frames import PAYLOAD_SIZE_MAX
+from tangle.net.ledger_messages import (
+    BLOCKS_MAX,
+    TRANSACTIONS_MAX,
+    BlockBytes,
+    BlockItems,
+    EpochEndItem,
+    GetBlocks,
+    GetEpochEnd,
+    GetOrdered,
+    GetOwnLatest,
+    GetRounds,
+    GetTransactions,
+    LedgerRequest,
+    LedgerResponse,
+    OrderedItems,
+    OwnLatest,
+    ShardStatus,
+    TransactionIds,
+    TransactionItems,
+)
 from tangle.net.replica_messages import (
     AskReplica,
     ReplicaRequest,
@@ -35,18 +54,6 @@ from tangle.net.replica_messages import (
     ShowReplica,
     TransactionBytes,
 )
-
-TRANSACTIONS_MAX: Final = 240
-"""Most transactions of one message: at their largest they fit into one frame."""
-
-IDS_MAX: Final = 1_024
-"""Most transaction ids of one announcement."""
-
-BLOCKS_MAX: Final = 256
-"""Most blocks of one message: one round of the largest committee, if they are of ordinary size."""
-
-ROUNDS_MAX: Final = 256
-"""Most rounds of one request for a range."""
 
 SHARDS_MAX: Final = 256
 """Most shards that one node serves; the protocol has no more."""
@@ -63,27 +70,8 @@ BLOB_PATH_MAX: Final = 20
 CODE_SIZE_MAX: Final = 64
 """Longest code of a refusal or goodbye."""
 
-BlockBytes = Annotated[bytes, Meta(min_length=1, max_length=BLOCK_SIZE_MAX)]
-"""An encoded, signed committee block."""
-
 Code = Annotated[bytes, Meta(max_length=CODE_SIZE_MAX)]
 """A stable error code in ASCII."""
-
-TransactionIds = Annotated[tuple[TransactionId, ...], Meta(min_length=1, max_length=IDS_MAX)]
-"""Some transactions by id."""
-
-
-class ShardStatus(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """How far a node is in one shard."""
-
-    shard: Shard
-    """Which shard."""
-
-    checkpoint: Natural
-    """Index of the latest checkpoint that the node has a certificate for."""
-
-    round: Natural
-    """Highest round of which the node has accepted a block."""
 
 
 class Hello(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1):
@@ -145,133 +133,6 @@ class PeerList(Struct, frozen=True, array_like=True, forbid_unknown_fields=True,
 
     addresses: Annotated[tuple[Address, ...], Meta(max_length=ADDRESSES_MAX)]
     """Where they take sessions."""
-
-
-class GetTransactions(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=8):
-    """Ask for transactions by id; answered by ``TransactionItems``."""
-
-    request: RequestId
-    """Filled in by the session."""
-
-    ids: TransactionIds
-    """Which."""
-
-
-class GetBlocks(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=9):
-    """Ask for blocks by reference; answered by ``BlockItems``."""
-
-    request: RequestId
-    """Filled in by the session."""
-
-    shard: Shard
-    """Whose committee."""
-
-    references: Annotated[tuple[BlockReference, ...], Meta(min_length=1, max_length=BLOCKS_MAX)]
-    """Which."""
-
-
-class GetRounds(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=10):
-    """Ask for every accepted block of a range of rounds; answered by ``BlockItems`` in order of rounds."""
-
-    request: RequestId
-    """Filled in by the session."""
-
-    shard: Shard
-    """Whose committee."""
-
-    first_round: Natural
-    """First round wanted."""
-
-    last_round: Natural
-    """Last round wanted, at most ``ROUNDS_MAX`` - 1 after the first; a responder stops earlier when it
-    likes."""
-
-
-class GetOrdered(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=11):
-    """Ask for transactions in the order that the committee gave them; answered by ``OrderedItems``."""
-
-    request: RequestId
-    """Filled in by the session."""
-
-    shard: Shard
-    """Which shard."""
-
-    first_index: Natural
-    """Ordered index of the first one wanted."""
-
-    limit: Annotated[int, Meta(ge=1, le=TRANSACTIONS_MAX)]
-    """Most of them."""
-
-
-class GetOwnLatest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=12):
-    """Ask which is the latest block of an author; a validator that lost its disk asks it about itself."""
-
-    request: RequestId
-    """Filled in by the session."""
-
-    shard: Shard
-    """Whose committee."""
-
-    public_key: PublicKey
-    """The author."""
-
-    challenge: Digest
-    """32 bytes drawn by the asker; the answer is signed over them, so that no older answer passes for it."""
-
-
-class TransactionItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=13):
-    """Those of the transactions asked for that the sender has."""
-
-    request: RequestId
-    """The request that is answered."""
-
-    items: Annotated[tuple[TransactionBytes, ...], Meta(max_length=TRANSACTIONS_MAX)]
-    """Encoded transactions; missing ones are left out."""
-
-
-class BlockItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=14):
-    """Those of the blocks asked for that the sender has, as many as fit."""
-
-    request: RequestId
-    """The request that is answered."""
-
-    items: Annotated[tuple[BlockBytes, ...], Meta(max_length=BLOCKS_MAX)]
-    """Encoded blocks."""
-
-    is_last: bool
-    """False when the sender has more of what was asked; ask again for the rest."""
-
-
-class OrderedItems(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=15):
-    """A run of transactions in committee order."""
-
-    request: RequestId
-    """The request that is answered."""
-
-    first_index: Natural
-    """Ordered index of the first item."""
-
-    items: Annotated[tuple[TransactionBytes, ...], Meta(max_length=TRANSACTIONS_MAX)]
-    """Encoded transactions; none when the sender knows no such index."""
-
-
-class OwnLatest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=16):
-    """The latest block that a validator knows of an author, with its word for it."""
-
-    request: RequestId
-    """The request that is answered."""
-
-    round: Natural
-    """Its round, 0 when the sender knows none."""
-
-    digest: Digest
-    """Its hash, zeros when the sender knows none."""
-
-    voucher: AuthorIndex
-    """The validator that answers; nobody else does."""
-
-    signature: Signature
-    """By that validator: see ``tangle.node.vouching``."""
 
 
 class Refused(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=17):
@@ -355,16 +216,12 @@ class BlobRange(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 News = Hello | Transactions | Announce | Blocks | PeerList
 """What arrives without being asked for."""
 
-LedgerRequest = GetTransactions | GetBlocks | GetRounds | GetOrdered | GetOwnLatest
-"""What is answered from the ledger."""
-
 BlobRequest = GetBlobHoldings | GetBlobRange
 """What is answered from the blobs."""
 
 Request = LedgerRequest | BlobRequest | ReplicaRequest
 """What expects a response."""
 
-LedgerResponse = TransactionItems | BlockItems | OrderedItems | OwnLatest
 Response = LedgerResponse | BlobHoldings | BlobRange | ReplicaSealed | ReplicaShown | Refused
 """What answers a request."""
 
@@ -377,6 +234,7 @@ EXPECTED_RESPONSE: Final[dict[type[Request], type[Response]]] = {
     GetRounds: BlockItems,
     GetOrdered: OrderedItems,
     GetOwnLatest: OwnLatest,
+    GetEpochEnd: EpochEndItem,
     GetBlobHoldings: BlobHoldings,
     GetBlobRange: BlobRange,
     AskReplica: ReplicaSealed,
@@ -404,6 +262,8 @@ SIZE_MAX: Final[dict[type[Message], int]] = {
     GetOrdered: SMALL,
     GetOwnLatest: SMALL,
     OwnLatest: SMALL,
+    GetEpochEnd: SMALL,
+    EpochEndItem: 53_760,
     Refused: SMALL,
     Goodbye: SMALL,
     GetBlobHoldings: SMALL,

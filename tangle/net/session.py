@@ -46,27 +46,32 @@ from tangle.net.errors import (
     UnsolicitedResponse,
 )
 from tangle.net.handshake import Established, Handshake, Role
+from tangle.net.ledger_messages import (
+    BlockItems,
+    EpochEndItem,
+    GetBlocks,
+    GetEpochEnd,
+    GetOrdered,
+    GetOwnLatest,
+    GetRounds,
+    GetTransactions,
+    OrderedItems,
+    OwnLatest,
+    TransactionItems,
+)
 from tangle.net.line import UNCAPPED, Line
 from tangle.net.messages import (
     Announce,
     BlobHoldings,
     BlobRange,
-    BlockItems,
     Blocks,
     GetBlobHoldings,
     GetBlobRange,
-    GetBlocks,
-    GetOrdered,
-    GetOwnLatest,
-    GetRounds,
-    GetTransactions,
     Goodbye,
     Hello,
     Lane,
     Message,
     News,
-    OrderedItems,
-    OwnLatest,
     PeerList,
     Ping,
     Pong,
@@ -74,7 +79,6 @@ from tangle.net.messages import (
     Refused,
     Request,
     Response,
-    TransactionItems,
     Transactions,
     decode_message,
     get_lane,
@@ -227,6 +231,8 @@ class Session:
     @overload
     async def request(self, message: GetOwnLatest, *, timeout_s: float | None = ...) -> OwnLatest: ...
     @overload
+    async def request(self, message: GetEpochEnd, *, timeout_s: float | None = ...) -> EpochEndItem: ...
+    @overload
     async def request(self, message: GetBlobHoldings, *, timeout_s: float | None = ...) -> BlobHoldings: ...
     @overload
     async def request(self, message: GetBlobRange, *, timeout_s: float | None = ...) -> BlobRange: ...
@@ -338,11 +344,13 @@ class Session:
                 raise PeerSaidGoodbye(code)
             case TransactionItems() | BlockItems() | OrderedItems() | OwnLatest() | Refused():
                 self._pending.resolve(message)
-            case BlobHoldings() | BlobRange() | ReplicaSealed() | ReplicaShown():
+            case EpochEndItem() | BlobHoldings() | BlobRange() | ReplicaSealed() | ReplicaShown():
                 self._pending.resolve(message)
             case Hello() | Transactions() | Announce() | Blocks() | PeerList():
                 await self._deliver(message, size)
-            case GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest():
+            case (
+                GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest() | GetEpochEnd()
+            ):
                 await self._deliver(message, size)
             case GetBlobHoldings() | GetBlobRange() | AskReplica() | ShowReplica():
                 await self._deliver(message, size)

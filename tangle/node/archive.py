@@ -8,8 +8,9 @@ table               key                               value
 ==================  ================================  =====================================================
 transactions        arrival                           encoded transaction
 transaction_index   transaction id                    arrival, ordered index (all ones while unordered)
-blocks              round, author (2), digest         encoded block
-commits             commit index                      commit record
+blocks              epoch, round, author (2), digest  encoded block
+commits             epoch, commit index               commit record
+epochs              epoch                             committee record
 ordered             ordered index                     checkpoint index, encoded effect
 checkpoints         checkpoint index                  encoded checkpoint
 certificates        checkpoint index                  encoded certificate
@@ -19,7 +20,7 @@ generations         job, generation                   generation record
 weights             job, generation                   master weights
 evaluations         job, ordered index                generation, counted result
 events              first event id                    checkpoint index, number of events
-evidence            round, author (2)                 both signed blocks
+evidence            epoch, round, author (2)          both signed blocks
 accounts            public key                        balance, sequence, stake
 peers               (one row)                         see ``tangle.node.peer_memory``
 meta                name                              scalar state
@@ -32,11 +33,8 @@ from typing import Final
 from msgspec import Struct
 
 from poi.events import ClosedGeneration, JobSnapshot
-from shards.blocks import Block, BlockReference, decode_block
 from shards.certificates import Certificate, decode_certificate, encode_certificate
 from shards.checkpoints import Checkpoint, decode_checkpoint, encode_checkpoint
-from shards.commits import CommitRecord, decode_commit, encode_commit
-from shards.events import EquivocationSeen
 from tangle.core.encoding import decode, encode
 from tangle.core.transactions import Transaction, decode_transaction
 from tangle.core.types import Digest, JobId, Natural, PublicKey, TransactionId
@@ -45,18 +43,17 @@ from tangle.ledger.board import Earning
 from tangle.ledger.effects import Effect, decode_effect
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
+from tangle.node.committee_archive import CommitteeArchive
 from tangle.node.market_archive import MarketArchive
 from tangle.node.staking_archive import StakingArchive
 from tangle.node.training_archive import JOB, TrainingArchive
 from tangle.store.keys import (
     TransactionPlace,
-    compute_block_key,
     compute_earning_key,
     compute_generation_key,
     compute_history_range,
     compute_prefix_stop,
     compute_sequence_key,
-    compute_slot_key,
     decode_place,
     encode_place,
     parse_sequence_key,
@@ -78,9 +75,6 @@ LEDGER: Final = b"ledger"
 
 ARRIVAL_FLOOR: Final = b"arrival-floor"
 """Arrival of the oldest transaction that is not ordered: where a restart begins to look for them."""
-
-EXECUTED: Final = b"executed-commit"
-"""Index of the last executed commit, in the same environment as the state that it led to."""
 
 
 class OrderedRow(Struct, frozen=True):
@@ -149,6 +143,7 @@ class Archive:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.committees = CommitteeArchive(store)
         self.market = MarketArchive(store)
         self.staking = StakingArchive(store)
         self.training = TrainingArchive(store)
@@ -315,51 +310,6 @@ class Archive:
             for key, value in rows
         ]
 
-    # ── committee ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def put_blocks(self, batch: WriteBatch, blocks: Sequence[Block]) -> None:
-        """Add accepted blocks."""
-        for block in blocks:
-            batch.put(Table.BLOCKS, _compute_key(block.reference), block.encoded)
-
-    def get_block(self, reference: BlockReference) -> bytes | None:
-        """One block's bytes."""
-        return self._store.get(Table.BLOCKS, _compute_key(reference))
-
-    def get_blocks(self, first_round: int, last_round: int, limit: int) -> list[bytes]:
-        """Blocks of a range of rounds, in order."""
-        start, stop = compute_sequence_key(first_round), compute_sequence_key(last_round + 1)
-        return [value for _, value in self._store.scan(Table.BLOCKS, start, stop, limit=limit)]
-
-    def read_blocks(self, first_round: int) -> tuple[Block, ...]:
-        """Every block from ``first_round`` on; for a restart."""
-        rows = self._scan_all(Table.BLOCKS, compute_sequence_key(first_round), None)
-        return tuple(decode_block(value) for _, value in rows)
-
-    def put_commit(self, batch: WriteBatch, record: CommitRecord) -> None:
-        """Add an executed commit's record."""
-        key = compute_sequence_key(record.index)
-        batch.put(Table.COMMITS, key, encode_commit(record))
-        batch.put(Table.META, EXECUTED, key)
-
-    def get_executed_commits(self, limit: int) -> tuple[CommitRecord, ...]:
-        """The newest executed commits, in order, without what a crash left ahead of the state."""
-        executed = self._store.get(Table.META, EXECUTED)
-        if executed is None:
-            return ()
-        rows = self._store.scan(Table.COMMITS, b"", executed + b"\x00", limit=limit, reverse=True)
-        return tuple(decode_commit(value) for _, value in reversed(rows))
-
-    def put_evidence(self, batch: WriteBatch, evidence: EquivocationSeen) -> None:
-        """Keep both blocks of an equivocation."""
-        reference = evidence.first.reference
-        value = encode([evidence.first.encoded, evidence.second.encoded])
-        batch.put(Table.EVIDENCE, compute_slot_key(reference.round, reference.author), value)
-
-    def count_evidence(self) -> int:
-        """Equivocations seen."""
-        return self._store.count(Table.EVIDENCE)
-
     # ── checkpoints ─────────────────────────────────────────────────────────────────────────────────────────
 
     def put_checkpoint(self, batch: WriteBatch, checkpoint: Checkpoint) -> None:
@@ -479,7 +429,3 @@ def _decode_event_row(key: bytes, value: bytes) -> EventRow:
 
 def _decode_ordered(index: int, value: bytes) -> OrderedRow:
     return OrderedRow(index, parse_sequence_key(value[:8]), decode_effect(value[8:]))
-
-
-def _compute_key(reference: BlockReference) -> bytes:
-    return compute_block_key(reference.round, reference.author, reference.digest)

@@ -1,6 +1,7 @@
 """Catching up: what a node does that was away, or starts long after the others.
 
-How far behind it is shows in what validators signed (``vouched_rounds``); what peers say of themselves
+How far behind it is shows in what validators signed: their rounds (``vouched_rounds``), and the certificate
+with which an epoch ended. What peers say of themselves
 decides only whom it asks. It reads history from one peer after the other as that peer's committee made it:
 blocks by ranges of rounds, and beside them the transactions in their final order. Everything goes through the
 same checks as live traffic, so no peer needs to be trusted; the committee core decides the same commits
@@ -16,7 +17,13 @@ from msgspec import Struct
 
 from tangle.core.errors import TangleError
 from tangle.core.types import PublicKey, Shard
-from tangle.net.messages import TRANSACTIONS_MAX, BlockItems, GetOrdered, GetRounds, OrderedItems
+from tangle.net.ledger_messages import (
+    TRANSACTIONS_MAX,
+    BlockItems,
+    GetOrdered,
+    GetRounds,
+    OrderedItems,
+)
 from tangle.node.peer import Peer
 from tangle.node.peering import Peering
 from tangle.node.vouched_rounds import VouchedRounds
@@ -59,8 +66,11 @@ log = structlog.get_logger("sync")
 class Progress(Struct, frozen=True):
     """Where this node is."""
 
+    epoch: int
+    """Epoch of the committee that it follows."""
+
     round: int
-    """Highest round of an accepted block."""
+    """Highest round of that epoch of which it has accepted a block."""
 
     ordered_total: int
     """Transactions ordered and executed."""
@@ -74,14 +84,20 @@ class CatchUp:
         *,
         peering: Peering,
         shard: Shard,
-        vouched: VouchedRounds,
+        get_vouched: Callable[[], VouchedRounds],
+        is_epoch_over: Callable[[], bool],
         get_progress: Callable[[], Progress],
         on_transactions: Callable[[Sequence[bytes], Peer], None],
         on_blocks: Callable[[Sequence[bytes], Peer], None],
     ) -> None:
+        """:param get_vouched: rounds of the committee that this node follows.
+        :param is_epoch_over: whether that committee has signed its last checkpoint, which is not executed
+            here.
+        """
         self._peering = peering
         self._shard = shard
-        self._vouched = vouched
+        self._get_vouched = get_vouched
+        self._is_epoch_over = is_epoch_over
         self._get_progress = get_progress
         self._on_transactions = on_transactions
         self._on_blocks = on_blocks
@@ -90,12 +106,12 @@ class CatchUp:
     @property
     def lag_rounds(self) -> int:
         """Rounds that this node lacks of what more than the faulty weight of validators has reached."""
-        return max(0, self._vouched.round - self._get_progress().round)
+        return max(0, self._get_vouched().round - self._get_progress().round)
 
     @property
     def is_level(self) -> bool:
         """Whether what this node lacks comes by itself."""
-        return self.lag_rounds <= LAG_ROUNDS
+        return self.lag_rounds <= LAG_ROUNDS and not self._is_epoch_over()
 
     async def wait_level(self) -> None:
         """Return when this node is level."""
@@ -123,9 +139,9 @@ class CatchUp:
         So who delivers is kept, and who boasts and brings nothing is asked again when all others are worse.
         Of equals one that this node has dialled comes first: strangers choose whom they dial.
         """
-        own_round = self._get_progress().round
+        progress = self._get_progress()
         return min(
-            (peer for peer in self._peering.get_peers() if peer.round > own_round),
+            (peer for peer in self._peering.get_peers() if _is_ahead(peer, progress)),
             key=lambda peer: (self._get_delay_s(peer), not peer.is_outbound),
             default=None,
         )
@@ -153,12 +169,20 @@ class CatchUp:
     async def _follow(self, peer: Peer) -> None:
         """Ask ``peer`` for window after window until this node is level or does better to ask another."""
         here = self._get_progress()
-        log.info("catching-up", peer=peer.name, from_round=here.round, to_round=self._vouched.round)
+        log.info(
+            "catching-up",
+            peer=peer.name,
+            epoch=here.epoch,
+            from_round=here.round,
+            to_round=self._get_vouched().round,
+        )
         next_index = here.ordered_total
-        while not self.is_level and peer.round > here.round:
-            goal = min(here.round + WINDOW_ROUNDS, peer.round)
+        while not self.is_level and _is_ahead(peer, here):
+            # Where the peer is in a later epoch, this one may end within the window.
+            last = peer.round if peer.epoch == here.epoch else here.round + WINDOW_ROUNDS
+            goal = (here.epoch, min(here.round + WINDOW_ROUNDS, last))
             begun_s = anyio.current_time()
-            while here.round < goal and not self.is_level:
+            while (here.epoch, here.round) < goal and not self.is_level:
                 if anyio.current_time() - begun_s > FRUITLESS_S:
                     self._doubt(peer)
                     return
@@ -169,19 +193,20 @@ class CatchUp:
             self._set_delay(peer, SLACK * (anyio.current_time() - begun_s))
             if self._get_delay_s(peer) > TRIAL_S:
                 return
-        log.info("followed", peer=peer.name, round=here.round, is_level=self.is_level)
+        log.info("followed", peer=peer.name, epoch=here.epoch, round=here.round, is_level=self.is_level)
 
     async def _read_window(self, peer: Peer, here: Progress, next_index: int) -> int:
         """Read the next rounds, and transactions from ``next_index`` on; answers where those go on."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._read_rounds, peer, here.round)
+            tasks.start_soon(self._read_rounds, peer, here)
             if next_index < here.ordered_total + AHEAD_MAX:
                 next_index += await self._read_ordered(peer, next_index)
         return next_index
 
-    async def _read_rounds(self, peer: Peer, from_round: int) -> None:
+    async def _read_rounds(self, peer: Peer, before: Progress) -> None:
         # The last accepted round again: other authors' blocks of it may still be missing.
-        request = GetRounds(0, self._shard, max(1, from_round), from_round + WINDOW_ROUNDS)
+        first, last = max(1, before.round), before.round + WINDOW_ROUNDS
+        request = GetRounds(0, self._shard, before.epoch, first, last)
         answer = await peer.request(request, timeout_s=self._compute_patience_s(peer))
         assert isinstance(answer, BlockItems)
         self._on_blocks(answer.items, peer)
@@ -193,6 +218,11 @@ class CatchUp:
         if answer.items:
             self._on_transactions(answer.items, peer)
         return len(answer.items)
+
+
+def _is_ahead(peer: Peer, progress: Progress) -> bool:
+    """Whether a peer says that it has more."""
+    return (peer.epoch, peer.round) > (progress.epoch, progress.round)
 
 
 def _iterate_errors(group: BaseExceptionGroup[TangleError]) -> Iterator[TangleError]:

@@ -22,7 +22,6 @@ from shards.blocks import (
     SignatureClaim,
     Vote,
     check_block,
-    decode_block,
     get_signature_claims,
 )
 from shards.committee import Committee
@@ -150,6 +149,11 @@ class CommitteeDriver:
         self.is_proposing = False
         """Whether this validator takes part; see ``allow_proposing``."""
 
+        self.is_closing = False
+        """Whether the committee's last commit is made, so that own blocks order nothing any more."""
+
+        self._signing = anyio.Lock()
+
         self.blocks_total = 0
         self.refused_total = 0
 
@@ -163,12 +167,21 @@ class CommitteeDriver:
         self.is_proposing = True
         self._proposal_due.set()
 
-    def receive(self, encoded: bytes, sender: Peer) -> None:
+    def close(self) -> None:
+        """The committee's last commit is made: own blocks carry attestations from now on, nothing else."""
+        self.is_closing = True
+
+    async def finish(self) -> None:
+        """Sign nothing more; returns when what is being signed is on disk and sent."""
+        self.is_proposing = False
+        async with self._signing:
+            pass
+
+    def receive(self, block: Block, sender: Peer) -> None:
         """Take a block in, unless it is here already or there is no room.
 
         :raises TangleError: the block breaks a rule that needs no context; the sender is to blame.
         """
-        block = decode_block(encoded)
         if block.reference in self._in_inbox or self.core.is_known(block.reference):
             return
         setting = self.setting
@@ -265,7 +278,9 @@ class CommitteeDriver:
         while True:
             if self.is_proposing and self._due_round > self._proposed_round:
                 self._proposed_round = self._due_round
-                await self._propose(key)
+                async with self._signing:
+                    if self.is_proposing:
+                        await self._propose(key)
             else:
                 self._proposal_due = anyio.Event()
                 await self._proposal_due.wait()
@@ -276,9 +291,10 @@ class CommitteeDriver:
             return
         is_behind = self._hooks.get_commits_ahead() > COMMITS_AHEAD_MAX
         round_number = self.core.clock_round
-        tips = () if is_behind else self._hooks.select_tips(parameters.tips_per_block, round_number)
+        is_empty = is_behind or self.is_closing
+        tips = () if is_empty else self._hooks.select_tips(parameters.tips_per_block, round_number)
         attestations = self._hooks.take_attestations(parameters.attestations_per_block)
-        votes = self._hooks.take_votes(VOTES_MAX)
+        votes = () if self.is_closing else self._hooks.take_votes(VOTES_MAX)
         block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key, votes)
         self._unguarded = block
         self._proposed_round = block.reference.round

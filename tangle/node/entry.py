@@ -14,7 +14,7 @@ import structlog
 from shards.blocks import BlockReference
 from tangle.core.errors import TangleError
 from tangle.core.types import Digest, PublicKey
-from tangle.net.messages import GetOwnLatest, OwnLatest
+from tangle.net.ledger_messages import GetOwnLatest, OwnLatest
 from tangle.node.catch_up import CatchUp
 from tangle.node.committee_driver import CommitteeDriver
 from tangle.node.fetcher import Fetcher
@@ -48,7 +48,9 @@ class Survey:
         self._setting = driver.setting
         self._vouched = driver.vouched
         self._own = own
-        self._request = GetOwnLatest(0, driver.setting.shard, key.public_key, challenge)
+        self._request = GetOwnLatest(
+            0, driver.setting.shard, driver.setting.committee.epoch, key.public_key, challenge
+        )
         self._asked: set[PublicKey] = set()
         self._answers: dict[int, BlockReference | None] = {}
 
@@ -69,8 +71,7 @@ class Survey:
         async with anyio.create_task_group() as tasks:
             while not self.is_enough:
                 for peer in self._peering.get_peers():
-                    says_validator = peer.hello is not None and peer.hello.is_validator
-                    if says_validator and peer.public_key not in self._asked:
+                    if peer.is_validator and peer.public_key not in self._asked:
                         # All at once: one that keeps silent holds up nobody but itself.
                         self._asked.add(peer.public_key)
                         tasks.start_soon(self._ask, peer)

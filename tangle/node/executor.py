@@ -29,8 +29,9 @@ from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.marketplace import collect_ballots
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive, EvaluationRecord
+from tangle.node.attesting import ExecutedCheckpoint
 from tangle.node.depot import Depot
-from tangle.node.finality import ExecutedCheckpoint, Finality
+from tangle.node.finality import Finality
 from tangle.node.training_archive import PaidJob
 from tangle.store.store import WriteBatch
 
@@ -56,8 +57,12 @@ class Executor:
         depot: Depot,
         on_subdag_events: Callable[[tuple[SubDagEvent, ...]], None],
         on_executed: Callable[[CheckpointOutcome], None],
+        is_ended: bool = False,
     ) -> None:
-        """:param depot: gives out the data of paid jobs."""
+        """:param depot: gives out the data of paid jobs.
+        :param is_ended: whether the last commit of the committee at work is executed.
+        """
+        self._is_ended = is_ended
         self._depot = depot
         self._subdag = subdag
         self._archive = archive
@@ -77,9 +82,17 @@ class Executor:
         return len(self._commits) + self.is_busy
 
     def add(self, commit: SubDagCommitted) -> None:
-        """The next commit; the committee driver stops feeding the DAG when too many wait."""
+        """The next commit; the committee driver stops feeding the DAG when too many wait. What a committee
+        commits after its last one is let go.
+        """
+        if self._is_ended:
+            return
         self._commits.append(commit)
         self._filled.set()
+
+    def begin(self) -> None:
+        """The next committee is at work: its commits follow."""
+        self._is_ended = False
 
     async def run(self) -> None:
         """Execute until cancelled.
@@ -123,7 +136,7 @@ class Executor:
             self._tell(outcome)
 
     async def _execute(self, commit: SubDagCommitted, batch: WriteBatch) -> CheckpointOutcome | None:
-        self._archive.put_commit(batch, commit.record)
+        self._archive.committees.put_commit(batch, self.machine.committee.epoch, commit.record)
         transactions = self._order(commit)
         ballots = collect_ballots(commit.blocks)
         self.machine.observe(commit.record)
@@ -132,6 +145,9 @@ class Executor:
         await self._hand_in(batch)
         outcome = self.machine.process_commit(commit.record, transactions, ballots)
         self._put(batch, outcome)
+        if outcome.next_committee is not None:
+            self._is_ended = True
+            self._commits.clear()
         self._unwritten |= outcome.accounts
         events = self._subdag.on_checkpoint(CheckpointIndex(outcome.checkpoint.index))
         self._on_subdag_events(events)
@@ -199,6 +215,8 @@ class Executor:
         archive.put_ordered(batch, outcome)
         archive.put_checkpoint(batch, checkpoint)
         archive.put_accounts(batch, outcome.accounts)
+        if outcome.next_committee is not None:
+            archive.committees.put_committee(batch, outcome.next_committee, checkpoint.index)
         archive.put_ledger_state(batch, outcome.state)
         archive.put_earnings(batch, checkpoint.index, outcome.earnings)
         archive.staking.put_changes(batch, outcome.staking.changes)

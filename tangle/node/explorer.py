@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from shards.blocks import Block, decode_block
 from shards.checkpoints import compute_checkpoint_digest
-from tangle.core.types import TransactionId
+from tangle.core.types import INTEGER_MAX, TransactionId
 from tangle.node.node import Node
 from tangle.node.views import CheckpointView, NotFound, TransactionView
 
@@ -22,12 +22,21 @@ TWINS_MAX: Final = 64
 class Explorer(Protocol):
     """The explorer's half of a node."""
 
-    def get_blocks(self, shard: int, first_round: int | None, limit: int) -> tuple[Block, ...]:
-        """Accepted blocks by round and author, from ``first_round`` on; the latest rounds for none."""
+    def get_blocks(
+        self, shard: int, first_round: int | None, limit: int, epoch: int | None = None
+    ) -> tuple[Block, ...]:
+        """Accepted blocks by round and author, from ``first_round`` on; the latest rounds for none.
 
-    def get_slot(self, shard: int, round_number: int, author: int) -> tuple[Block, ...]:
+        :param epoch: of the committee, the present one for none. Of an earlier one the first rounds are
+            shown to who names none.
+        """
+
+    def get_slot(
+        self, shard: int, round_number: int, author: int, epoch: int | None = None
+    ) -> tuple[Block, ...]:
         """The blocks that a validator signed for a round: one, or more where it broke the rules.
 
+        :param epoch: of the committee, the present one for none.
         :raises NotFound: there is none.
         """
 
@@ -49,21 +58,33 @@ class NodeExplorer:
         self._node = node
         self._get_transaction = get_transaction
 
-    def get_blocks(self, shard: int, first_round: int | None, limit: int) -> tuple[Block, ...]:
+    def get_blocks(
+        self, shard: int, first_round: int | None, limit: int, epoch: int | None = None
+    ) -> tuple[Block, ...]:
         """Accepted blocks by round and author."""
         self._check_shard(shard)
-        highest = self._node.driver.core.highest_round
-        first = max(1, highest - LATEST_ROUNDS + 1) if first_round is None else first_round
-        return tuple(map(decode_block, self._node.archive.get_blocks(first, max(first, highest), limit)))
+        committees = self._node.archive.committees
+        present, highest = self._node.epochs.epoch, self._node.driver.core.highest_round
+        if epoch is None or epoch == present:
+            epoch, latest = present, max(1, highest - LATEST_ROUNDS + 1)
+        else:
+            highest, latest = INTEGER_MAX - 1, 1
+        first = latest if first_round is None else first_round
+        return tuple(map(decode_block, committees.get_blocks(epoch, first, max(first, highest), limit)))
 
-    def get_slot(self, shard: int, round_number: int, author: int) -> tuple[Block, ...]:
+    def get_slot(
+        self, shard: int, round_number: int, author: int, epoch: int | None = None
+    ) -> tuple[Block, ...]:
         """The blocks that a validator signed for a round."""
         self._check_shard(shard)
-        room = TWINS_MAX * len(self._node.committee)
-        held = map(decode_block, self._node.archive.get_blocks(round_number, round_number, room))
+        committees = self._node.archive.committees
+        epoch = self._node.epochs.epoch if epoch is None else epoch
+        committee = committees.get_committee(epoch)
+        room = TWINS_MAX * (0 if committee is None else len(committee))
+        held = map(decode_block, committees.get_blocks(epoch, round_number, round_number, room))
         found = tuple(block for block in held if block.reference.author == author)[:TWINS_MAX]
         if not found:
-            raise NotFound("block", f"of round {round_number} by validator {author}")
+            raise NotFound("block", f"of round {round_number} of epoch {epoch} by validator {author}")
         return found
 
     def get_checkpoints(self, shard: int, before: int | None, limit: int) -> tuple[CheckpointView, ...]:

@@ -18,7 +18,7 @@ from tangle.core.errors import TangleError
 from tangle.core.transactions import compute_transaction_id
 from tangle.core.types import Shard, TransactionId
 from tangle.net.errors import UnsolicitedResponse
-from tangle.net.messages import (
+from tangle.net.ledger_messages import (
     BLOCKS_MAX,
     TRANSACTIONS_MAX,
     BlockItems,
@@ -103,6 +103,9 @@ class _Wishes(Generic[Key]):
         for key in keys:
             self._wishes.pop(key, None)
 
+    def clear(self) -> None:
+        self._wishes.clear()
+
     def take_due(self, peers: Sequence[Peer], now_s: float, limit: int) -> dict[Peer, list[Key]]:
         """Due wishes by the peer to ask now."""
         by_peer: dict[Peer, list[Key]] = {}
@@ -137,14 +140,17 @@ class Fetcher:
         shard: Shard,
         on_transactions: Callable[[Sequence[bytes], Peer, bool], None],
         on_blocks: Callable[[Sequence[bytes], Peer], None],
+        get_epoch: Callable[[], int],
     ) -> None:
-        """:param on_transactions, on_blocks: get what came, through the same checks as everything else; of
+        """:param get_epoch: of the committee whose blocks are wanted.
+        :param on_transactions, on_blocks: get what came, through the same checks as everything else; of
         transactions also whether they are needed, or were announced and are taken if there is room.
         """
         self._peering = peering
         self._shard = shard
         self._on_transactions = on_transactions
         self._on_blocks = on_blocks
+        self._get_epoch = get_epoch
         self._transactions: _Wishes[TransactionId] = _Wishes()
         self._blocks: _Wishes[BlockReference] = _Wishes()
         self._stirred = anyio.Event()
@@ -177,6 +183,10 @@ class Fetcher:
     def on_transactions_here(self, identities: Iterable[TransactionId]) -> None:
         """These arrived, or nobody wants them any more."""
         self._transactions.remove(identities)
+
+    def forget_blocks(self) -> None:
+        """Another committee goes on: what its predecessor's blocks lacked is of no use any more."""
+        self._blocks.clear()
 
     def on_blocks_here(self, references: Iterable[BlockReference]) -> None:
         """These arrived, or nobody wants them any more."""
@@ -223,7 +233,7 @@ class Fetcher:
 
     async def _fetch_blocks(self, peer: Peer, references: list[BlockReference]) -> None:
         try:
-            answer = await peer.request(GetBlocks(0, self._shard, tuple(references)))
+            answer = await peer.request(GetBlocks(0, self._shard, self._get_epoch(), tuple(references)))
         except TangleError as error:
             log.debug("fetch-failed", peer=peer.name, code=error.code)
             return

@@ -1,8 +1,8 @@
 """From executed to final: attestations, certificates, and whoever waits for them.
 
 A checkpoint is final for this node when it is executed here and a quorum has attested the same digest. This
-room gathers attestations from accepted blocks, advances the certified index without gaps, and wakes the
-waiting.
+room hands blocks to the attester of the committee, advances the certified index without gaps, and wakes the
+waiting; committees come and go under it.
 """
 
 from collections import deque
@@ -12,12 +12,11 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
-from shards.blocks import Attestation, Block
-from shards.certificates import Attestations, Certificate, Certified, Forked
-from shards.checkpoints import Checkpoint, sign_attestation
+from shards.blocks import Block
+from shards.certificates import Certificate, Certified, Forked
 from tangle.core.errors import TangleError
-from tangle.core.signing import SigningKey
-from tangle.core.types import ChainId, Digest, TransactionId
+from tangle.core.types import Digest, TransactionId
+from tangle.node.attesting import Attester, ExecutedCheckpoint
 from tangle.node.views import TransactionStatus, WaitTimeout
 
 OWN_CERTIFICATE_MARGIN: Final = 32
@@ -37,14 +36,6 @@ class StateForked(TangleError):
             f"checkpoint {index} is certified as {certified.hex()} but this node executed {own.hex()}; "
             "it stops here: keep its home for analysis and start from a fresh one"
         )
-
-
-class ExecutedCheckpoint(Struct, frozen=True):
-    """A checkpoint executed here, and what it ordered."""
-
-    checkpoint: Checkpoint
-    digest: Digest
-    transactions: tuple[TransactionId, ...]
 
 
 class FinalCheckpoint(Struct, frozen=True):
@@ -71,50 +62,52 @@ class Finality:
     def __init__(
         self,
         *,
-        chain: ChainId,
-        attestations: Attestations,
-        key: SigningKey | None,
+        attester: Attester,
         hooks: FinalityHooks,
         certified: int,
     ) -> None:
-        """:param certified: latest checkpoint that was final before a restart."""
-        self._chain = chain
-        self._attestations = attestations
-        self._key = key
+        """:param attester: of the present committee.
+        :param certified: latest checkpoint that was final before a restart.
+        """
+        self.attester = attester
         self._hooks = hooks
+        self._end: int | None = None
         self._highest = certified
         self._taken = certified
         self._executed: deque[ExecutedCheckpoint] = deque()
         self._certificates: dict[int, Certificate] = {}
         self._late: list[Certificate] = []
-        self._attested: dict[int, int] = {}
-        self._own: deque[Attestation] = deque()
         self._waiting: dict[TransactionId, list[anyio.Event]] = {}
         self._waiting_checkpoints: list[tuple[int, anyio.Event]] = []
         self._changed = anyio.Event()
         self._forked: StateForked | None = None
-        self.executed = certified
+        self.executed: int = certified
         """Latest executed checkpoint."""
 
         self.certified = certified
         """Latest final checkpoint: executed, certified, and on disk, without gaps."""
 
     @property
-    def has_attestations(self) -> bool:
-        """Whether own attestations wait for a block."""
-        return bool(self._own)
+    def known(self) -> int:
+        """Latest checkpoint of which this node knows a certificate, whether it has executed it or not."""
+        return self._highest
+
+    def begin(self, attester: Attester) -> None:
+        """Another committee goes on; all checkpoints of the one before are final."""
+        self.attester = attester
+        self._end = None
+
+    def on_end(self, index: int) -> None:
+        """Checkpoint ``index`` is the last one of the committee: nothing later will cover those before it."""
+        self._end = index
+        self._changed.set()
 
     def on_executed(self, executed: ExecutedCheckpoint) -> None:
         """A checkpoint is executed and durable: attest it."""
-        checkpoint, digest = executed.checkpoint, executed.digest
-        self.executed = checkpoint.index
+        index: int = executed.checkpoint.index
+        self.executed = index
         self._executed.append(executed)
-        # What the others have certified already needs no further signature: a validator that was away long
-        # would otherwise fill its blocks with old ones while its weight is needed for the new.
-        if self._key is not None and checkpoint.index not in self._certificates:
-            signed = sign_attestation(digest, checkpoint.index, checkpoint.shard, self._key, self._chain)
-            self._own.append(signed)
-        self._process(self._attestations.process_own(checkpoint.index, digest))
+        self._process(self.attester.on_executed(executed, is_certified=index in self._certificates))
         self.wake(executed.transactions)
         for index, event in self._waiting_checkpoints:
             if index <= self.executed:
@@ -123,18 +116,12 @@ class Finality:
 
     def on_block(self, block: Block) -> None:
         """An accepted block: its attestations count."""
-        author = block.reference.author
-        for attestation in block.body.attestations:
-            self._attested[author] = max(self._attested.get(author, 0), attestation.index)
-            self._process(self._attestations.process_attestation(author, attestation))
+        for outcome in self.attester.on_block(block):
+            self._process(outcome)
 
-    def get_attested(self, author: int) -> int:
-        """Highest checkpoint that a validator attested since this node started."""
-        return self._attested.get(author, 0)
-
-    def take_attestations(self, limit: int) -> tuple[Attestation, ...]:
-        """Own attestations for the next own block; each is given once."""
-        return tuple(self._own.popleft() for _ in range(min(limit, len(self._own))))
+    def on_certificate(self, certificate: Certificate) -> None:
+        """Somebody showed a certificate of the present committee, which has been checked."""
+        self._process(self.attester.on_certificate(certificate))
 
     async def run(self) -> None:
         """Make checkpoints final until cancelled.
@@ -227,7 +214,8 @@ class Finality:
             certificate = self._certificates.pop(index, None)
             # Each checkpoint names the one before, so a certificate covers all earlier ones; their own
             # usually comes too, and with it the shorter proof, so a while is given to it.
-            if certificate is None and index > self._highest - OWN_CERTIFICATE_MARGIN:
+            is_ended = self._end is not None and self._highest >= self._end
+            if certificate is None and index > self._highest - OWN_CERTIFICATE_MARGIN and not is_ended:
                 break
             final.append(FinalCheckpoint(self._executed.popleft(), certificate))
             self._taken = index

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from tangle.core.transactions import Transaction
 from tangle.core.types import TransactionId
-from tangle.net.messages import IDS_MAX, TRANSACTIONS_MAX, Announce, Transactions, prepare_message
+from tangle.net.ledger_messages import IDS_MAX, TRANSACTIONS_MAX
+from tangle.net.messages import Announce, Transactions, prepare_message
 from tangle.node.peer import Peer
 from tangle.node.peering import Peering
 from tangle.node.randomness import Randomness

@@ -69,11 +69,11 @@ class Keeper:
 
     def _collect(self, blocks: Sequence[Block]) -> tuple[WriteBatch, list[TransactionId]]:
         batch = WriteBatch()
-        self._archive.put_blocks(batch, blocks)
+        self._archive.committees.put_blocks(batch, blocks)
         leaving = self._archive.delete_given_up(batch, self._take_due())
         evidence, self._evidence = self._evidence, []
         for equivocation in evidence:
-            self._archive.put_evidence(batch, equivocation)
+            self._archive.committees.put_evidence(batch, equivocation)
         return batch, leaving
 
     async def store_final(self, final: Sequence[FinalCheckpoint], late: Sequence[Certificate]) -> None:
@@ -106,7 +106,8 @@ class Keeper:
     def on_equivocation(self, evidence: EquivocationSeen) -> None:
         """A validator signed twice: kept with the blocks."""
         reference = evidence.first.reference
-        log.error("equivocation", author=reference.author, round=reference.round)
+        epoch = evidence.first.body.epoch
+        log.error("equivocation", author=reference.author, epoch=epoch, round=reference.round)
         self._evidence.append(evidence)
 
     def on_given_up(self, identities: Sequence[TransactionId]) -> None:

@@ -37,7 +37,12 @@ FIGURES: Final = (
     Gauge(
         "tangle_committee_blocks_refused", "Blocks refused.", lambda n: n.driver.refused_total, is_total=True
     ),
-    Gauge("tangle_committee_equivocations", "Pieces of evidence kept.", lambda n: n.archive.count_evidence()),
+    Gauge(
+        "tangle_committee_equivocations",
+        "Pieces of evidence kept.",
+        lambda n: n.archive.committees.count_evidence(),
+    ),
+    Gauge("tangle_committee_epoch", "Epoch of the committee that is at work.", lambda n: n.epochs.epoch),
     Gauge(
         "tangle_transactions_attached",
         "Transactions attached.",

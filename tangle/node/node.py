@@ -11,12 +11,13 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from shards.blocks import Block, BlockReference, Vote
-from shards.certificates import Attestations
+from shards.blocks import Block, BlockReference, Vote, decode_block
 from shards.committee import Committee
+from shards.events import RecoveredState
 from shards.guard import decode_last_signed, encode_last_signed, make_last_signed
 from tangle.core.errors import TangleError
 from tangle.core.genesis import compute_chain_id, compute_shard_genesis_id
+from tangle.core.signing import SigningKey
 from tangle.core.transactions import Transaction
 from tangle.core.types import TransactionId
 from tangle.ledger.errors import ParentsMissing
@@ -24,12 +25,15 @@ from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waitin
 from tangle.ledger.limits import SubDagLimits, widen_window
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.subdag import SubDag
-from tangle.net.messages import Announce, Blocks, Hello, LedgerRequest, Response, ShardStatus, prepare_message
+from tangle.net.ledger_messages import LedgerRequest, ShardStatus
+from tangle.net.messages import Announce, Blocks, Hello, Response, prepare_message
 from tangle.node.archive import Archive
+from tangle.node.attesting import Attester
 from tangle.node.catch_up import CatchUp, Progress
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
 from tangle.node.depot import Depot
 from tangle.node.entry import wait_for_entry
+from tangle.node.epochs import EpochHooks, Epochs, Instance
 from tangle.node.event_log import EventLog
 from tangle.node.executor import Executor
 from tangle.node.fetcher import Fetcher
@@ -39,9 +43,16 @@ from tangle.node.ingest import Intake
 from tangle.node.keeper import Keeper
 from tangle.node.ledgerbook import LedgerBook
 from tangle.node.missing import MissingTransactions
-from tangle.node.parts import EPOCH, PROTOCOL_VERSION, NodeParts
+from tangle.node.parts import PROTOCOL_VERSION, NodeParts
 from tangle.node.peer import Peer
-from tangle.node.recovery import Recovered, found, recover, restore_last_block
+from tangle.node.recovery import (
+    Ending,
+    Recovered,
+    found,
+    recover,
+    recover_core,
+    restore_last_block,
+)
 from tangle.node.responder import Responder
 from tangle.node.views import TransactionStatus
 from tangle.node.workboard import WorkBoard
@@ -69,8 +80,6 @@ class Node:
         self.chain = compute_chain_id(parts.genesis)
         self.shard = parts.shard
         self.archive = archive
-        self.committee = Committee(EPOCH, parts.genesis.validators)
-        self.validator_key = parts.find_validator_key(self.committee)
         self.book = LedgerBook()
         self.board = WorkBoard(parts.genesis, self.chain, self.shard, archive)
         self.board.latest = recovered.state.checkpoint_index
@@ -85,7 +94,8 @@ class Node:
         self.subdag.on_checkpoint(recovered.state.checkpoint_index)
         self.events = EventLog(archive, parameters.address_prefix.decode())
         self.keeper = Keeper(archive, parts.guard, self.events)
-        self.finality = self._make_finality(recovered)
+        attester = self._make_attester(recovered.present, recovered.certified)
+        self.finality = self._make_finality(attester, recovered)
         self.depot = Depot(archive.training)
         self.disk = parts.make_disk_watch()
         self.executor = self._make_executor(recovered)
@@ -96,6 +106,7 @@ class Node:
             shard=self.shard,
             on_transactions=self._on_fetched,
             on_blocks=self.on_blocks,
+            get_epoch=lambda: self.epochs.epoch,
         )
         self.intake = self._make_intake()
         self.missing = MissingTransactions(
@@ -106,16 +117,18 @@ class Node:
             on_subdag_events=self._on_subdag_events,
             get_ordered_total=lambda: self.executor.machine.state.ordered_total,
         )
-        self.driver = self._make_driver(recovered)
+        instance = self._make_instance(recovered.present, recovered.committee, attester)
+        self.epochs = self._make_epochs(instance, recovered.ending)
         self.catch_up = CatchUp(
             peering=self.peering,
             shard=self.shard,
-            vouched=self.driver.vouched,
+            get_vouched=lambda: self.driver.vouched,
+            is_epoch_over=self.epochs.is_over,
             get_progress=self._get_progress,
             on_transactions=self._on_fetched,
             on_blocks=self.on_blocks,
         )
-        self.responder = Responder(archive, self.subdag, self.driver)
+        self.responder = Responder(archive, self.subdag, lambda: self.driver)
         for block in recovered.committee.blocks:
             # Whoever saw a certificate before the crash does not attest that checkpoint again: what was seen
             # of its quorum must still count.
@@ -139,17 +152,34 @@ class Node:
             tasks.start_soon(self.intake.run, self.parts.config.get_workers())
             tasks.start_soon(self.gossip.run)
             tasks.start_soon(self.fetcher.run)
-            tasks.start_soon(self.driver.run)
+            tasks.start_soon(self.epochs.run)
             self.peer_port = await tasks.start(self.peering.run)
             tasks.start_soon(self.catch_up.run)
-            tasks.start_soon(self._enter)
             task_status.started()
+
+    # ── the committee that is at work ───────────────────────────────────────────────────────────────────────
+
+    @property
+    def committee(self) -> Committee:
+        """Who orders now."""
+        return self.epochs.current.committee
+
+    @property
+    def validator_key(self) -> SigningKey | None:
+        """The key that this node signs blocks with; none where it is not of the present committee."""
+        return self.epochs.current.validator_key
+
+    @property
+    def driver(self) -> CommitteeDriver:
+        """The present committee's."""
+        return self.epochs.current.driver
 
     # ── what peers say ──────────────────────────────────────────────────────────────────────────────────────
 
     def make_hello(self) -> Hello:
         """How far this node is."""
-        status = ShardStatus(self.shard, self.finality.certified, self.driver.core.highest_round)
+        round_number = self.driver.core.highest_round
+        status = ShardStatus(self.shard, self.finality.certified, self.epochs.epoch, round_number)
         agent = self.parts.agent.encode()[:64]
         is_validator = self.validator_key is not None
         return Hello(PROTOCOL_VERSION, (status,), self.peer_port, agent, is_validator)
@@ -183,7 +213,7 @@ class Node:
         """Committee blocks."""
         for item in items:
             try:
-                self.driver.receive(item, peer)
+                self.epochs.receive(decode_block(item), peer)
             except TangleError as error:
                 self.peering.blame(peer, error)
 
@@ -279,7 +309,9 @@ class Node:
         self.book.on_ordered(outcome.transactions)
         if self.jobs is not None:
             self.jobs.on_executed(outcome)
-        if self.finality.has_attestations:
+        if outcome.next_committee is not None:
+            self.epochs.on_ended(outcome.checkpoint.index, outcome.next_committee)
+        if self.epochs.current.attester.has_attestations:
             self.driver.on_payload()
 
     def _on_final(self, final: Sequence[FinalCheckpoint]) -> None:
@@ -289,25 +321,29 @@ class Node:
         for checkpoint in final:
             self.book.on_final(checkpoint.executed.transactions, now_s)
         self.events.on_durable()
+        self.epochs.on_final(self.finality.certified)
+
+    def _on_begun(self, instance: Instance) -> None:
+        """Another committee is at work: whatever outlives committees goes on with it."""
+        self.finality.begin(instance.attester)
+        self.executor.begin()
+        self.subdag.on_epoch()
+        self.fetcher.forget_blocks()
+        self.peering.broadcast(prepare_message(self.make_hello()))
+        instance.driver.on_payload()
 
     def _get_progress(self) -> Progress:
-        return Progress(self.driver.core.highest_round, self.executor.machine.state.ordered_total)
-
-    async def _enter(self) -> None:
-        """Take part in the committee once it is safe and useful."""
-        if self.validator_key is not None:
-            await wait_for_entry(
-                self.peering, self.driver, self.catch_up, self.fetcher, self.parts.randomness
-            )
-            self.driver.allow_proposing()
+        total = self.executor.machine.state.ordered_total
+        return Progress(self.epochs.epoch, self.driver.core.highest_round, total)
 
     # ── construction ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _make_finality(self, recovered: Recovered) -> Finality:
+    def _make_attester(self, committee: Committee, certified: int) -> Attester:
+        return Attester(committee, self.chain, self.parts.find_validator_key(committee), certified)
+
+    def _make_finality(self, attester: Attester, recovered: Recovered) -> Finality:
         return Finality(
-            chain=self.chain,
-            attestations=Attestations(self.committee, recovered.certified),
-            key=self.validator_key,
+            attester=attester,
             hooks=FinalityHooks(store=self.keeper.store_final, on_final=self._on_final),
             certified=recovered.certified,
         )
@@ -321,6 +357,7 @@ class Node:
             depot=self.depot,
             on_subdag_events=self._on_subdag_events,
             on_executed=self._on_executed,
+            is_ended=recovered.ending is not None,
         )
 
     def _make_intake(self) -> Intake:
@@ -337,8 +374,34 @@ class Node:
             disk=self.disk,
         )
 
-    def _make_driver(self, recovered: Recovered) -> CommitteeDriver:
-        core = self.parts.make_committee_core(self.committee, self.chain, self._is_present, recovered)
+    def _make_epochs(self, first: Instance, ending: Ending | None) -> Epochs:
+        parts = self.parts
+
+        def recover_epoch(epoch: int) -> RecoveredState:
+            last_signed = decode_last_signed(parts.guard.record)
+            return recover_core(self.archive, parts.genesis.parameters, epoch, last_signed)
+
+        hooks = EpochHooks(
+            make_instance=lambda committee, recovered: self._make_instance(
+                committee, recovered, self._make_attester(committee, self.finality.certified)
+            ),
+            recover=recover_epoch,
+            wait_for_entry=lambda driver: wait_for_entry(
+                self.peering, driver, self.catch_up, self.fetcher, parts.randomness
+            ),
+            on_ended=self.finality.on_end,
+            on_begun=self._on_begun,
+            on_certificate=self.finality.on_certificate,
+            get_executed=lambda: self.finality.executed,
+        )
+        if ending is not None:
+            self.finality.on_end(ending.index)
+        return Epochs(first, ending, peering=self.peering, chain=self.chain, shard=self.shard, hooks=hooks)
+
+    def _make_instance(self, committee: Committee, recovered: RecoveredState, attester: Attester) -> Instance:
+        parts = self.parts
+        key = parts.find_validator_key(committee)
+        core = parts.make_committee_core(committee, self.chain, self._is_present, recovered)
         hooks = CommitteeHooks(
             store_blocks=self.keeper.store_blocks,
             hand_in_blocks=self.keeper.hand_in_blocks,
@@ -350,16 +413,15 @@ class Node:
             on_missing=self._on_missing,
             on_committed=self.executor.add,
             select_tips=self.subdag.select_tips,
-            take_attestations=self.finality.take_attestations,
+            take_attestations=attester.take_attestations,
             take_votes=lambda limit: () if self.jobs is None else self.jobs.take_votes(limit),
             get_commits_ahead=lambda: self.executor.depth,
         )
-        setting = CommitteeSetting(
-            self.committee, self.genesis.parameters, self.chain, self.shard, self.validator_key
+        setting = CommitteeSetting(committee, self.genesis.parameters, self.chain, self.shard, key)
+        driver = CommitteeDriver(
+            core=core, setting=setting, computer=parts.computer, clock=parts.clock, hooks=hooks
         )
-        return CommitteeDriver(
-            core=core, setting=setting, computer=self.parts.computer, clock=self.parts.clock, hooks=hooks
-        )
+        return Instance(committee, key, driver, attester)
 
 
 async def open_node(parts: NodeParts) -> Node:
@@ -371,9 +433,9 @@ async def open_node(parts: NodeParts) -> Node:
     chain, shard = compute_chain_id(parts.genesis), parts.shard
     await found(archive, parts.genesis, chain, shard, parts.backend)
     if not parts.guard.record:
-        await parts.guard.save(encode_last_signed(make_last_signed(chain, EPOCH, shard)))
+        await parts.guard.save(encode_last_signed(make_last_signed(chain, 0, shard)))
     last_signed = decode_last_signed(parts.guard.record)
     await restore_last_block(archive, last_signed)
     last_events = archive.get_last_event_row()
     certified = 0 if last_events is None else last_events.checkpoint
-    return Node(parts, recover(archive, parts.genesis, certified, last_signed.round), archive)
+    return Node(parts, recover(archive, parts.genesis, certified, last_signed), archive)

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
-from tangle.node.parts import EPOCH
 from tangle.node.views import (
     CommitteeView,
     PeerView,
@@ -101,9 +100,7 @@ class Panorama:
         node = self._node
         committee = node.committee
         is_alone = len(committee) == 1 and node.validator_key is not None
-        validators = sum(
-            peer.hello is not None and peer.hello.is_validator for peer in node.peering.get_peers()
-        )
+        validators = sum(peer.is_validator for peer in node.peering.get_peers())
         reachable = validators + (node.validator_key is not None)
         needed = 1 if is_alone else 2 * len(committee) // 3 + 1
         age_ms = self._compute_age_ms()
@@ -139,7 +136,7 @@ class Panorama:
                 round=max(
                     (number for number, seen in zip(rounds, present, strict=True) if index in seen), default=0
                 ),
-                attested=node.finality.get_attested(index),
+                attested=node.epochs.current.attester.get_attested(index),
                 votes=tuple(index in seen for seen in present),
                 is_self=index == own,
                 is_leader=index in leaders,
@@ -148,13 +145,13 @@ class Panorama:
         )
         return CommitteeView(
             shard=node.shard,
-            epoch=EPOCH,
+            epoch=committee.epoch,
             round=highest,
             commit=0 if last is None else last.index,
             quorum=committee.quorum,
             total_weight=committee.total_weight,
             validators=validators,
-            equivocations=node.archive.count_evidence(),
+            equivocations=node.archive.committees.count_evidence(),
         )
 
     def get_peers(self) -> tuple[PeerView, ...]:

@@ -10,11 +10,12 @@ from aivm.backends.protocol import Backend
 from poi.market.limits import DEVNET_RULES, MarketRules
 from shards.committee import Committee
 from shards.core import CommitteeCore
-from shards.events import Pace
+from shards.events import Pace, RecoveredState
 from tangle.core.genesis import Genesis
 from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, Milliseconds, Shard, TransactionId
 from tangle.ledger.accounts import AccountReader
+from tangle.ledger.election import Election
 from tangle.ledger.machine import AccountLister, ShardMachine
 from tangle.net.addresses import Address, parse_address
 from tangle.net.network import Network
@@ -32,9 +33,6 @@ from tangle.store.store import Store
 
 PROTOCOL_VERSION: Final = 1
 """Version of the peer protocol."""
-
-EPOCH: Final = 0
-"""The one committee epoch that runs today."""
 
 MARKET_SHARD: Final = Shard(0)
 """Where the job market is: nodes of other shards have no rooms for it."""
@@ -64,6 +62,9 @@ class NodeParts(Struct, frozen=True):
 
     shard: Shard = Shard(0)
     """The one that this node serves."""
+
+    election: Election | None = None
+    """Asked for the next committee in place of the book of stakes; the same in every node of a network."""
 
     disk: Disk = field(default_factory=MemoryDisk)
     """What the home is on; one with room for ever where there is none."""
@@ -131,8 +132,9 @@ class NodeParts(Struct, frozen=True):
             market_entries=recovered.market_entries,
             rules=self.market_rules,
             staking_entries=recovered.staking_entries,
-            commits=recovered.committee.commits,
-            committee=Committee(recovered.state.committee_epoch, self.genesis.validators),
+            commits=recovered.committee.commits if recovered.ending is None else (),
+            committee=recovered.present if recovered.ending is None else recovered.ending.following,
+            election=self.election,
         )
 
     def make_committee_core(
@@ -140,7 +142,7 @@ class NodeParts(Struct, frozen=True):
         committee: Committee,
         chain: ChainId,
         is_present: Callable[[TransactionId], bool],
-        recovered: Recovered,
+        recovered: RecoveredState,
     ) -> CommitteeCore:
         """Consensus as this node saw it when it stopped.
 
@@ -161,5 +163,5 @@ class NodeParts(Struct, frozen=True):
             None if key is None else committee.index_of(key.public_key),
             pace,
             is_present,
-            recovered.committee,
+            recovered,
         )

@@ -9,16 +9,19 @@ import anyio
 from tangle.core.errors import TangleError
 from tangle.core.types import PublicKey, Shard
 from tangle.net.errors import LaneFull, SessionClosed, Throttled
+from tangle.net.ledger_messages import (
+    GetBlocks,
+    GetEpochEnd,
+    GetOrdered,
+    GetOwnLatest,
+    GetRounds,
+    GetTransactions,
+)
 from tangle.net.messages import (
     Announce,
     Blocks,
     GetBlobHoldings,
     GetBlobRange,
-    GetBlocks,
-    GetOrdered,
-    GetOwnLatest,
-    GetRounds,
-    GetTransactions,
     Hello,
     News,
     PeerList,
@@ -73,6 +76,7 @@ class Peer:
         self.host = host
         self.kind = kind
         self.hello: Hello | None = None
+        self.epoch = 0
         self.round = 0
         self.checkpoint = 0
         self.outstanding = 0
@@ -93,7 +97,7 @@ class Peer:
 
     @property
     def is_validator(self) -> bool:
-        """Whether it says that it is of the committee."""
+        """Whether it says that it sits on the present committee."""
         return self.hello is not None and self.hello.is_validator
 
     @property
@@ -127,7 +131,7 @@ class Peer:
         self.hello = hello
         for status in hello.shards:
             if status.shard == self._shard:
-                self.round, self.checkpoint = status.round, status.checkpoint
+                self.epoch, self.round, self.checkpoint = status.epoch, status.round, status.checkpoint
 
     def spend(self, message: News | Request) -> None:
         """Take what ``message`` costs out of the peer's allowance.
@@ -144,7 +148,9 @@ class Peer:
                 self._blocks.take(len(items), now_ms)
             case Hello() | PeerList() | GetTransactions() | GetBlocks():
                 self._requests.take(1, now_ms)
-            case GetRounds() | GetOrdered() | GetOwnLatest() | GetBlobHoldings() | GetBlobRange():
+            case GetRounds() | GetOrdered() | GetOwnLatest() | GetEpochEnd():
+                self._requests.take(1, now_ms)
+            case GetBlobHoldings() | GetBlobRange():
                 self._requests.take(1, now_ms)
             case AskReplica() | ShowReplica():
                 self._requests.take(REPLICA_COST, now_ms)

@@ -1,9 +1,8 @@
 """Peering: keeps sessions with other nodes, and hands what they say to the rooms that answer.
 
 ``Admission`` decides who gets in and remembers faults, ``Dialler`` whom to dial; what both know outlives a
-restart. A peer that breaks a rule loses points; without any left its session ends and, for a while, its
-welcome. One that sends too much is read more slowly. A node without a place for a peer tells it of others
-before it says goodbye, so that a network grows from one address however many come there.
+restart. A peer that breaks a rule loses points, and its session with the last; one that sends too much is
+read more slowly. One without a place is told of others, so that a network grows from one address.
 """
 
 from collections import Counter
@@ -24,6 +23,15 @@ from tangle.net.address_book import SALT_SIZE
 from tangle.net.addresses import Address
 from tangle.net.errors import SessionClosed, Throttled
 from tangle.net.handshake import Role
+from tangle.net.ledger_messages import (
+    GetBlocks,
+    GetEpochEnd,
+    GetOrdered,
+    GetOwnLatest,
+    GetRounds,
+    GetTransactions,
+    LedgerRequest,
+)
 from tangle.net.line import LineCaps
 from tangle.net.messages import (
     Announce,
@@ -31,13 +39,7 @@ from tangle.net.messages import (
     Blocks,
     GetBlobHoldings,
     GetBlobRange,
-    GetBlocks,
-    GetOrdered,
-    GetOwnLatest,
-    GetRounds,
-    GetTransactions,
     Hello,
-    LedgerRequest,
     News,
     PeerList,
     Prepared,
@@ -399,7 +401,7 @@ class Peering:
     def _sort(self) -> None:
         self._ordered = sorted(
             self._peers.values(),
-            key=lambda peer: (peer.hello is None or not peer.hello.is_validator, peer.public_key),
+            key=lambda peer: (not peer.is_validator, peer.public_key),
         )
 
     async def _listen_to(self, peer: Peer) -> None:
@@ -438,14 +440,12 @@ class Peering:
             case Blocks(items):
                 self._hooks.on_blocks(items, peer)
             case Hello():
-                is_first = peer.hello is None
-                peer.on_hello(message)
-                if is_first:
-                    self._sort()
-                    self.dialler.on_hello(peer, message)
+                self._on_hello(message, peer)
             case PeerList():
                 self.dialler.on_list(message, peer)
-            case GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest():
+            case (
+                GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest() | GetEpochEnd()
+            ):
                 self._answer(message, peer)
             case GetBlobHoldings() | GetBlobRange():
                 if self.blobs is not None:
@@ -457,6 +457,14 @@ class Peering:
                     self.replicas.on_request(message, peer)
                 else:
                     peer.send(prepare_message(Refused(message.request, b"replica-not-offered")))
+
+    def _on_hello(self, hello: Hello, peer: Peer) -> None:
+        is_first, was_validator = peer.hello is None, peer.is_validator
+        peer.on_hello(hello)
+        if is_first or peer.is_validator != was_validator:  # committees change, and with them who is on them
+            self._sort()
+        if is_first:
+            self.dialler.on_hello(peer, hello)
 
     def _answer(self, request: LedgerRequest, peer: Peer) -> None:
         try:
@@ -486,7 +494,7 @@ class Peering:
             if self._ordered:
                 hello = self._hooks.make_hello()
                 self.broadcast(prepare_message(hello))
-                own_round = max((status.round for status in hello.shards), default=0)
+                epoch, own_round = max((status.epoch, status.round) for status in hello.shards)
                 for peer in self._ordered:
-                    if peer.hello is not None and peer.round + SHOWN_LAG_ROUNDS < own_round:
+                    if peer.hello and peer.epoch == epoch and peer.round + SHOWN_LAG_ROUNDS < own_round:
                         self._hooks.on_behind(peer)

@@ -16,11 +16,14 @@ from poi.market.entries import Entry
 from poi.state import JobState
 from shards.blocks import decode_block
 from shards.checkpoints import compute_checkpoint_digest
+from shards.committee import Committee
+from shards.epochs import make_genesis_committee
 from shards.events import RecoveredState
-from shards.guard import LastSigned
+from shards.guard import LastSigned, get_last_round
 from tangle.core.blob_id import BlobId
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
+from tangle.core.parameters import Parameters
 from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard
 from tangle.ledger.board import StandingEntry, open_paid_job, start_board
 from tangle.ledger.machine import make_genesis_checkpoint
@@ -28,14 +31,30 @@ from tangle.ledger.staking.book import make_first_entries
 from tangle.ledger.staking.records import StakingEntry
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tangle.node.archive import PAGE, Archive
-from tangle.node.finality import ExecutedCheckpoint
+from tangle.node.attesting import ExecutedCheckpoint
 from tangle.store.store import WriteBatch
+
+
+class Ending(Struct, frozen=True):
+    """The last commit of a committee is executed; its checkpoint is not final yet."""
+
+    index: int
+    """That checkpoint."""
+
+    following: Committee
+    """Whoever goes on once it is."""
 
 
 class Recovered(Struct, frozen=True):
     """What a node starts from."""
 
     state: LedgerState
+    present: Committee
+    """The committee that is at work."""
+
+    ending: Ending | None
+    """How its epoch ends, where it does."""
+
     board: tuple[StandingEntry, ...]
     market_entries: tuple[Entry, ...]
     """What stands on the lists of the market."""
@@ -103,6 +122,7 @@ async def found(archive: Archive, genesis: Genesis, chain: ChainId, shard: Shard
     for first in opened:
         archive.put_generation(batch, first, checkpoint.index)
     archive.put_ledger_state(batch, link_checkpoint(state, compute_checkpoint_digest(checkpoint)))
+    archive.committees.put_committee(batch, make_genesis_committee(genesis), checkpoint.index)
     await archive.commit(batch)
 
 
@@ -111,35 +131,58 @@ async def restore_last_block(archive: Archive, last_signed: LastSigned) -> None:
     if not last_signed.block:
         return
     block = decode_block(last_signed.block)
-    if archive.get_block(block.reference) is None:
+    if archive.committees.get_block(block.body.epoch, block.reference) is None:
         batch = WriteBatch()
-        archive.put_blocks(batch, [block])
+        archive.committees.put_blocks(batch, [block])
         await archive.commit(batch)
 
 
-def recover(archive: Archive, genesis: Genesis, certified: int, last_signed_round: int) -> Recovered:
+def recover(archive: Archive, genesis: Genesis, certified: int, last_signed: LastSigned) -> Recovered:
     """Read everything back.
 
     :param certified: latest checkpoint whose events are on disk.
-    :param last_signed_round: from the last-signed guard, 0 for an observer.
+    :param last_signed: what the last-signed guard holds.
     """
     state = archive.get_ledger_state()
     assert state is not None, "a home is founded before it is recovered"
-    parameters = genesis.parameters
-    # Every commit that holds a block above the horizon is needed, or the block would be ordered twice. Its
-    # leader is above the horizon too, and each of those rounds has so many leaders at most.
-    commits = archive.get_executed_commits(parameters.commit_depth * parameters.leaders_per_round)
-    horizon = max(0, commits[-1].leader.round - parameters.commit_depth) if commits else 0
-    blocks = archive.read_blocks(horizon + 1)
+    present, ending = _find_committee(archive, state, certified)
     return Recovered(
         state=state,
+        present=present,
+        ending=ending,
         board=_recover_board(archive, genesis, state),
         market_entries=tuple(archive.market.list_entries()),
         staking_entries=tuple(archive.staking.list_entries()),
-        committee=RecoveredState(blocks, commits, last_signed_round),
+        committee=recover_core(archive, genesis.parameters, present.epoch, last_signed),
         certified=certified,
         uncertified=_read_uncertified(archive, certified, state.checkpoint_index),
     )
+
+
+def recover_core(
+    archive: Archive, parameters: Parameters, epoch: int, last_signed: LastSigned
+) -> RecoveredState:
+    """What is known of the committee of an epoch: nothing, as a rule, where it is only about to begin."""
+    # Every commit that holds a block above the horizon is needed, or the block would be ordered twice. Its
+    # leader is above the horizon too, and each of those rounds has so many leaders at most.
+    limit = parameters.commit_depth * parameters.leaders_per_round
+    commits = archive.committees.get_executed_commits(epoch, limit)
+    horizon = max(0, commits[-1].leader.round - parameters.commit_depth) if commits else 0
+    blocks = archive.committees.read_blocks(epoch, horizon + 1)
+    return RecoveredState(blocks, commits, get_last_round(last_signed, epoch))
+
+
+def _find_committee(archive: Archive, state: LedgerState, certified: int) -> tuple[Committee, Ending | None]:
+    """The committee that was at work, and how its epoch ends if its last commit is executed."""
+    following = archive.committees.get_committee(state.committee_epoch)
+    latest = archive.get_checkpoint(state.checkpoint_index)
+    assert following is not None, "a committee is written with the checkpoint that it begins on"
+    assert latest is not None, "history is never behind the state"
+    if latest.committee_epoch == following.epoch or certified >= latest.index:
+        return following, None
+    present = archive.committees.get_committee(latest.committee_epoch)
+    assert present is not None, "it signed checkpoints"
+    return present, Ending(latest.index, following)
 
 
 def _recover_board(archive: Archive, genesis: Genesis, state: LedgerState) -> tuple[StandingEntry, ...]:

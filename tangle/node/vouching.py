@@ -15,7 +15,7 @@ from tangle.core.errors import TangleError
 from tangle.core.hashing import LATEST
 from tangle.core.signing import verify_signature
 from tangle.core.types import ChainId, Digest
-from tangle.net.messages import GetOwnLatest, OwnLatest
+from tangle.net.ledger_messages import GetOwnLatest, OwnLatest
 from tangle.node.committee_driver import CommitteeSetting
 
 NO_DIGEST: Final = Digest(bytes(32))
@@ -31,12 +31,26 @@ class NotValidator(TangleError):
         super().__init__("this node is not a validator: ask one of the committee")
 
 
+class OtherEpoch(TangleError):
+    """The node that was asked follows the committee of another epoch."""
+
+    code = "epoch-other"
+
+    def __init__(self, asked: int, followed: int) -> None:
+        self.asked = asked
+        self.followed = followed
+        super().__init__(f"this node follows epoch {followed}, not {asked}: ask again, or another one")
+
+
 def vouch(request: GetOwnLatest, latest: BlockReference | None, setting: CommitteeSetting) -> OwnLatest:
     """Answer ``request`` in the name of this node's validator.
 
     :param latest: newest block of the author that is known here.
+    :raises OtherEpoch: this node follows the committee of another epoch.
     :raises NotValidator: this node observes.
     """
+    if request.epoch != setting.committee.epoch:
+        raise OtherEpoch(request.epoch, setting.committee.epoch)
     key = setting.key
     voucher = None if key is None else setting.committee.index_of(key.public_key)
     if key is None or voucher is None:
@@ -60,4 +74,4 @@ def check_voucher(request: GetOwnLatest, answer: OwnLatest, committee: Committee
 
 
 def _compute_body(request: GetOwnLatest, round_number: int, digest: Digest) -> bytes:
-    return encode([request.shard, request.public_key, request.challenge, round_number, digest])
+    return encode([request.shard, request.epoch, request.public_key, request.challenge, round_number, digest])

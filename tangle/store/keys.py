@@ -13,7 +13,8 @@ UNORDERED: Final = 2**64 - 1
 """Ordered index of a transaction that has none yet, on disk only."""
 
 _PLACE: Final = Layout(">QQ")
-_SLOT: Final = Layout(">QH")
+_SLOT: Final = Layout(">QQH")
+_COMMIT: Final = Layout(">QQ")
 _SEQUENCE: Final = Layout(">Q")
 
 
@@ -39,7 +40,7 @@ def decode_place(value: bytes) -> TransactionPlace:
 
 
 def compute_sequence_key(number: int) -> bytes:
-    """Key of ``TRANSACTIONS``, ``COMMITS``, ``ORDERED``, ``CHECKPOINTS``, ``CERTIFICATES``, ``EVENTS``: 8
+    """Key of ``TRANSACTIONS``, ``ORDERED``, ``CHECKPOINTS``, ``CERTIFICATES``, ``EPOCHS``, ``EVENTS``: 8
     bytes.
     """
     return _SEQUENCE.pack(number)
@@ -51,20 +52,41 @@ def parse_sequence_key(key: bytes) -> int:
     return int(number)
 
 
-def compute_slot_key(round_number: int, author: int) -> bytes:
-    """Key of ``EVIDENCE``, and the start of all keys of one slot in ``BLOCKS``: 10 bytes."""
-    return _SLOT.pack(round_number, author)
+def compute_commit_key(epoch: int, index: int) -> bytes:
+    """Key of ``COMMITS``: 16 bytes."""
+    return _COMMIT.pack(epoch, index)
 
 
-def compute_block_key(round_number: int, author: int, digest: Digest) -> bytes:
-    """Key of ``BLOCKS``: 42 bytes."""
-    return _SLOT.pack(round_number, author) + digest
+def parse_commit_key(key: bytes) -> tuple[int, int]:
+    """The inverse of ``compute_commit_key``: epoch, index."""
+    epoch, index = _COMMIT.unpack(key)
+    return epoch, index
 
 
-def parse_block_key(key: bytes) -> tuple[int, int, Digest]:
-    """The inverse of ``compute_block_key``: round, author, digest."""
-    round_number, author = _SLOT.unpack(key[:10])
-    return round_number, author, Digest(key[10:])
+def compute_round_key(epoch: int, round_number: int) -> bytes:
+    """The start of all keys of one round in ``BLOCKS``: 16 bytes."""
+    return _COMMIT.pack(epoch, round_number)
+
+
+def compute_slot_key(epoch: int, round_number: int, author: int) -> bytes:
+    """Key of ``EVIDENCE``, and the start of all keys of one slot in ``BLOCKS``: 18 bytes."""
+    return _SLOT.pack(epoch, round_number, author)
+
+
+def parse_slot_key(key: bytes) -> tuple[int, int, int]:
+    """The inverse of ``compute_slot_key``: epoch, round, author."""
+    epoch, round_number, author = _SLOT.unpack(key)
+    return epoch, round_number, author
+
+
+def compute_block_key(epoch: int, round_number: int, author: int, digest: Digest) -> bytes:
+    """Key of ``BLOCKS``: 50 bytes."""
+    return _SLOT.pack(epoch, round_number, author) + digest
+
+
+def parse_block_key(key: bytes) -> tuple[int, int, int, Digest]:
+    """The inverse of ``compute_block_key``: epoch, round, author, digest."""
+    return *parse_slot_key(key[: _SLOT.size]), Digest(key[_SLOT.size :])
 
 
 def compute_history_range(

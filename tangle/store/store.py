@@ -22,7 +22,7 @@ WRITE_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 
 """Upper bounds of the histogram of writes: a good disk syncs in one to five milliseconds, a bad one in a
 second."""
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Version of the tables below; another one is refused at opening."""
 
 
@@ -43,10 +43,13 @@ class Table(Enum):
     """Transaction id -> arrival sequence and ordered index."""
 
     BLOCKS = ("blocks", Environment.HISTORY)
-    """Round, author, digest -> encoded committee block."""
+    """Epoch of the committee, round, author, digest -> encoded committee block."""
 
     COMMITS = ("commits", Environment.HISTORY)
-    """Commit index -> commit record."""
+    """Epoch of the committee, commit index -> commit record."""
+
+    EPOCHS = ("epochs", Environment.HISTORY)
+    """Epoch of a committee -> its validators, and the checkpoint that it began on."""
 
     ORDERED = ("ordered", Environment.HISTORY)
     """Ordered index -> transaction id and encoded effect."""
@@ -88,7 +91,7 @@ class Table(Enum):
     """Blob id -> training data of a paid job."""
 
     EVIDENCE = ("evidence", Environment.HISTORY)
-    """Round, author -> both blocks of an equivocation."""
+    """Epoch of the committee, round, author -> both blocks of an equivocation."""
 
     ACCOUNTS = ("accounts", Environment.LIVE)
     """Public key -> balance, stake and sequence, 24 bytes."""

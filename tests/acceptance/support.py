@@ -270,15 +270,15 @@ def opened_archive(node: NodeUnderTest, genesis: Genesis) -> Iterator[Archive]:
         store.close()
 
 
-def find_double_blocks(node: NodeUnderTest, genesis: Genesis) -> list[tuple[int, int]]:
-    """Rounds and authors of which the disk of a node holds two different blocks."""
+def find_double_blocks(node: NodeUnderTest, genesis: Genesis) -> list[tuple[int, int, int]]:
+    """Epochs, rounds and authors of which the disk of a node holds two different blocks."""
     store = open_lmdb_store(Home(node.home).database, compute_chain_id(genesis), free_bytes_min=0)
     try:
         keys = [key for key, _ in store.scan(Table.BLOCKS, limit=store.count(Table.BLOCKS))]
     finally:
         store.close()
     assert keys, "the node has taken part"
-    slots = Counter(parse_block_key(key)[:2] for key in keys)
+    slots = Counter(parse_block_key(key)[:3] for key in keys)
     return [slot for slot, blocks in slots.items() if blocks > 1]
 
 
@@ -296,7 +296,7 @@ def check_books(node: NodeUnderTest, genesis: Genesis) -> int:
         accounts = [account for _, account in archive.list_accounts()]
         assert sum(account.balance for account in accounts) == checkpoint.supply.balances
         assert sum(account.stake for account in accounts) == checkpoint.supply.stakes
-        assert archive.count_evidence() == 0
+        assert archive.committees.count_evidence() == 0
     return state.checkpoint_index
 
 

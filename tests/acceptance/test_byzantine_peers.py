@@ -18,13 +18,13 @@ from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, Shard, TransactionId
 from tangle.net.addresses import parse_address
 from tangle.net.handshake import Established, Handshake, Role
+from tangle.net.ledger_messages import ShardStatus
 from tangle.net.messages import (
     Announce,
     Blocks,
     Hello,
     Message,
     Ping,
-    ShardStatus,
     Transactions,
     prepare_message,
 )
@@ -178,7 +178,7 @@ async def test_lies_in_frames_cost_the_sender_its_welcome(
     await four_nodes.wait_ready()
     target = four_nodes.nodes[0]
     chain = compute_chain_id(four_nodes.genesis)
-    hello = Hello(1, (ShardStatus(Shard(0), 10**6, 10**6),), 0, b"stranger", True)
+    hello = Hello(1, (ShardStatus(Shard(0), 10**6, 0, 10**6),), 0, b"stranger", True)
     load = RecordedLoad(four_nodes.urls, 10, 4)
     await load.fund()
     async with TangleClient(target.url) as client, anyio.create_task_group() as tasks:

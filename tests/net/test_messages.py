@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from aivm.verification.trace import Commitment, Context, TensorOpening
 from poi.countersigning import PANEL_MAX, Sealed
 from shards.blocks import BLOCK_SIZE_MAX, BlockReference
+from shards.certificates import CERTIFICATE_SIZE_MAX
+from shards.checkpoints import CHECKPOINT_SIZE_MAX
 from tangle.core.blob_download import RUNS_MAX, PieceRun
 from tangle.core.blob_id import BLOB_ID_SIZE_MAX, BlobId, make_blob_id
 from tangle.core.chunk_tree import BLOB_SIZE_MAX, NODES_MAX, PIECE_LEVEL, PIECE_SIZE
@@ -23,31 +25,38 @@ from tangle.net import messages
 from tangle.net.addresses import Address
 from tangle.net.errors import UnknownMessage
 from tangle.net.frames import PAYLOAD_SIZE_MAX
-from tangle.net.messages import (
-    Announce,
-    BlobHoldings,
-    BlobRange,
+from tangle.net.ledger_messages import (
+    BLOCKS_MAX,
+    IDS_MAX,
+    TRANSACTIONS_MAX,
     BlockItems,
-    Blocks,
-    GetBlobHoldings,
-    GetBlobRange,
+    EpochEndItem,
     GetBlocks,
+    GetEpochEnd,
     GetOrdered,
     GetOwnLatest,
     GetRounds,
     GetTransactions,
+    OrderedItems,
+    OwnLatest,
+    ShardStatus,
+    TransactionItems,
+)
+from tangle.net.messages import (
+    Announce,
+    BlobHoldings,
+    BlobRange,
+    Blocks,
+    GetBlobHoldings,
+    GetBlobRange,
     Goodbye,
     Hello,
     Lane,
     Message,
-    OrderedItems,
-    OwnLatest,
     PeerList,
     Ping,
     Pong,
     Refused,
-    ShardStatus,
-    TransactionItems,
     Transactions,
     decode_message,
     get_lane,
@@ -75,7 +84,7 @@ COMMITMENT = Commitment(
 )
 OPENING = TensorOpening(4, Digest(bytes(32)), (Digest(bytes(32)),), ())
 EXAMPLES: list[Message] = [
-    Hello(1, (ShardStatus(Shard(0), 12, 345),), 15600, b"tangle/0.1.0", True),
+    Hello(1, (ShardStatus(Shard(0), 12, 3, 345),), 15600, b"tangle/0.1.0", True),
     Transactions((b"a transaction", b"b")),
     Announce((ID,)),
     Blocks((b"a block",)),
@@ -83,10 +92,10 @@ EXAMPLES: list[Message] = [
     Pong(3),
     PeerList((Address(b"192.0.2.1", 15600), Address(b"2001:db8::1", 1))),
     GetTransactions(1, (ID, ID)),
-    GetBlocks(2, Shard(0), (BlockReference(4, 3, Digest(b"\x01" * 32)),)),
-    GetRounds(3, Shard(1), 10, 20),
+    GetBlocks(2, Shard(0), 1, (BlockReference(4, 3, Digest(b"\x01" * 32)),)),
+    GetRounds(3, Shard(1), 0, 10, 20),
     GetOrdered(4, Shard(0), 0, 100),
-    GetOwnLatest(5, Shard(0), PublicKey(b"\x02" * 32), Digest(b"\x03" * 32)),
+    GetOwnLatest(5, Shard(0), 2, PublicKey(b"\x02" * 32), Digest(b"\x03" * 32)),
     TransactionItems(6, ()),
     BlockItems(7, (b"block",), False),
     OrderedItems(8, 99, (b"x",)),
@@ -103,6 +112,8 @@ EXAMPLES: list[Message] = [
     ReplicaShown(
         18, COMMITMENT, Digest(b"\x0c" * 32), Signature(b"\x0d" * 64), (OPENING,), (b"first", b"second")
     ),
+    GetEpochEnd(19, Shard(0), 7),
+    EpochEndItem(20, b"checkpoint", b"certificate"),
 ]
 NAMES = [type(example).__name__ for example in EXAMPLES]
 
@@ -158,7 +169,7 @@ def test_random_bytes_are_refused_or_canonical(data: bytes) -> None:
         b"\x80\x05",
         b"\x81\x00",
         b"\x81\x18",
-        b"\x81\x18\x1b",
+        b"\x81\x18\x7f",
         b"\x81\x18\x17",
         b"\x81\x19\x00\x18",
         b"\x9f\x05\xff",
@@ -196,20 +207,21 @@ def test_malleable_and_mistyped_pings_are_refused(data: bytes) -> None:
         (Transactions, [[]]),
         (Transactions, [[b""]]),
         (Transactions, [[bytes(TRANSACTION_SIZE_MAX + 1)]]),
-        (Transactions, [[b"x"] * (messages.TRANSACTIONS_MAX + 1)]),
+        (Transactions, [[b"x"] * (TRANSACTIONS_MAX + 1)]),
         (Announce, [[]]),
         (Announce, [[bytes(31)]]),
-        (Announce, [[bytes(32)] * (messages.IDS_MAX + 1)]),
+        (Announce, [[bytes(32)] * (IDS_MAX + 1)]),
         (Blocks, [[bytes(BLOCK_SIZE_MAX + 1)]]),
-        (Blocks, [[b"x"] * (messages.BLOCKS_MAX + 1)]),
+        (Blocks, [[b"x"] * (BLOCKS_MAX + 1)]),
         (PeerList, [[[b"h", 1]] * (messages.ADDRESSES_MAX + 1)]),
         (PeerList, [[[b"h", 0]]]),
         (PeerList, [[[b"", 1]]]),
-        (GetOrdered, [1, 0, 0, messages.TRANSACTIONS_MAX + 1]),
+        (GetOrdered, [1, 0, 0, TRANSACTIONS_MAX + 1]),
         (GetOrdered, [1, 0, 0, 0]),
-        (GetRounds, [2**32, 0, 0, 0]),
-        (GetOwnLatest, [1, 65_536, bytes(32), bytes(32)]),
-        (GetOwnLatest, [1, 0, bytes(32), bytes(31)]),
+        (GetRounds, [2**32, 0, 0, 0, 0]),
+        (GetOwnLatest, [1, 65_536, 0, bytes(32), bytes(32)]),
+        (GetOwnLatest, [1, 0, 0, bytes(32), bytes(31)]),
+        (EpochEndItem, [1, b"", b"certificate"]),
         (OwnLatest, [1, 0, bytes(32), VALIDATORS_MAX, bytes(64)]),
         (Hello, [1, [], 0, b"", False]),
         (Hello, [1, [[0, 0, 0]], 65_536, b"", False]),
@@ -249,26 +261,29 @@ def test_deep_nesting_is_refused() -> None:
 
 
 def test_the_largest_honest_batches_fit_into_a_frame() -> None:
-    transactions = (bytes(TRANSACTION_SIZE_MAX),) * messages.TRANSACTIONS_MAX
+    transactions = (bytes(TRANSACTION_SIZE_MAX),) * TRANSACTIONS_MAX
     for message in (
         Transactions(transactions),
         OrderedItems(2**32 - 1, 2**63 - 1, transactions),
-        Announce((ID,) * messages.IDS_MAX),
-        GetTransactions(2**32 - 1, (ID,) * messages.IDS_MAX),
+        Announce((ID,) * IDS_MAX),
+        GetTransactions(2**32 - 1, (ID,) * IDS_MAX),
         GetBlocks(
             2**32 - 1,
             Shard(65_535),
-            (BlockReference(2**63 - 1, VALIDATORS_MAX - 1, Digest(bytes(32))),) * messages.BLOCKS_MAX,
+            2**63 - 1,
+            (BlockReference(2**63 - 1, VALIDATORS_MAX - 1, Digest(bytes(32))),) * BLOCKS_MAX,
         ),
         PeerList((Address(b"h" * 253, 65_535),) * messages.ADDRESSES_MAX),
         Hello(
             1,
-            (ShardStatus(Shard(65_535), 2**63 - 1, 2**63 - 1),) * messages.SHARDS_MAX,
+            (ShardStatus(Shard(65_535), 2**63 - 1, 2**63 - 1, 2**63 - 1),) * messages.SHARDS_MAX,
             65_535,
             b"a" * 64,
             True,
         ),
-        GetOwnLatest(2**32 - 1, Shard(65_535), PublicKey(bytes(32)), Digest(bytes(32))),
+        GetOwnLatest(2**32 - 1, Shard(65_535), 2**63 - 1, PublicKey(bytes(32)), Digest(bytes(32))),
+        GetEpochEnd(2**32 - 1, Shard(65_535), 2**63 - 1),
+        EpochEndItem(2**32 - 1, bytes(CHECKPOINT_SIZE_MAX), bytes(CERTIFICATE_SIZE_MAX)),
         OwnLatest(2**32 - 1, 2**63 - 1, Digest(bytes(32)), VALIDATORS_MAX - 1, Signature(bytes(64))),
         Refused(2**32 - 1, b"c" * messages.CODE_SIZE_MAX),
         GetBlobHoldings(2**32 - 1, BlobId(bytes(BLOB_ID_SIZE_MAX)), True),
@@ -301,7 +316,7 @@ def test_the_largest_honest_batches_fit_into_a_frame() -> None:
 
 
 def test_blocks_go_before_transactions_and_requests_before_both() -> None:
-    assert get_lane(Ping(1)) is get_lane(GetBlocks(1, Shard(0), ())) is Lane.CONTROL
+    assert get_lane(Ping(1)) is get_lane(GetBlocks(1, Shard(0), 0, ())) is Lane.CONTROL
     assert get_lane(Blocks((b"x",))) is get_lane(BlockItems(1, (), True)) is Lane.BLOCKS
     assert get_lane(Transactions((b"x",))) is get_lane(OrderedItems(1, 0, ())) is Lane.BULK
     assert Lane.CONTROL < Lane.BLOCKS < Lane.BULK
@@ -309,4 +324,4 @@ def test_blocks_go_before_transactions_and_requests_before_both() -> None:
 
 def test_tags_never_change() -> None:
     """Tags are on the wire: a new message takes the next number; from 24 on it stands in the byte behind."""
-    assert [encode(example)[1] for example in EXAMPLES] == [*range(1, 24), 0x18, 0x18, 0x18]
+    assert [encode(example)[1] for example in EXAMPLES] == [*range(1, 24), *[0x18] * 5]

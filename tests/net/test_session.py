@@ -29,22 +29,24 @@ from tangle.net.errors import (
     UnsolicitedResponse,
 )
 from tangle.net.handshake import Established, Role
-from tangle.net.messages import (
-    Announce,
+from tangle.net.ledger_messages import (
     BlockItems,
-    Blocks,
     GetOrdered,
     GetOwnLatest,
     GetTransactions,
-    Hello,
-    Message,
     OrderedItems,
     OwnLatest,
+    ShardStatus,
+    TransactionItems,
+)
+from tangle.net.messages import (
+    Announce,
+    Blocks,
+    Hello,
+    Message,
     Ping,
     Pong,
     Refused,
-    ShardStatus,
-    TransactionItems,
     Transactions,
     prepare_message,
 )
@@ -53,8 +55,8 @@ from tests.net.builders import CHAIN, make_initiator, make_key, make_responder, 
 from tests.net.streams import MemoryStream, make_sessions, make_stream_pair
 
 ID = TransactionId(b"\x07" * 32)
-HELLO = Hello(1, (ShardStatus(Shard(0), 1, 2),), 0, b"test", False)
-ASK_OWN = GetOwnLatest(0, Shard(0), PublicKey(b"\x02" * 32), Digest(bytes(32)))
+HELLO = Hello(1, (ShardStatus(Shard(0), 1, 0, 2),), 0, b"test", False)
+ASK_OWN = GetOwnLatest(0, Shard(0), 0, PublicKey(b"\x02" * 32), Digest(bytes(32)))
 OWN = OwnLatest(1, 5, Digest(bytes(32)), 0, Signature(bytes(64)))
 HASTY = SessionTiming(0.3, 0.3, 0.05, 0.3, 0.3, 0.3)
 """Gives up soon, so that tests of patience are short, and not so soon that a busy machine fails them."""

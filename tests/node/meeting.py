@@ -10,16 +10,8 @@ from anyio.abc import TaskGroup
 from tangle.core.types import Shard
 from tangle.net.addresses import Address
 from tangle.net.handshake import Role
-from tangle.net.messages import (
-    Announce,
-    GetOwnLatest,
-    Hello,
-    PeerList,
-    Request,
-    Response,
-    ShardStatus,
-    TransactionItems,
-)
+from tangle.net.ledger_messages import GetOwnLatest, ShardStatus, TransactionItems
+from tangle.net.messages import Announce, Hello, PeerList, Request, Response
 from tangle.net.session import Session, establish
 from tangle.node.peer import Peer
 from tangle.node.peer_memory import PeerStore
@@ -38,7 +30,7 @@ def make_address(host: str) -> Address:
 
 
 def make_hello(listen_port: int = 0) -> Hello:
-    return Hello(1, (ShardStatus(Shard(0), 0, 0),), listen_port, b"test/0", False)
+    return Hello(1, (ShardStatus(Shard(0), 0, 0, 0),), listen_port, b"test/0", False)
 
 
 class Listening:

@@ -193,14 +193,17 @@ async def test_blocks_come_in_rounds() -> None:
     blocks = [make_block(author) for author in range(4)]
     async with archive_on(MemoryStore()) as archive:
         batch = WriteBatch()
-        archive.put_blocks(batch, blocks)
-        archive.put_evidence(batch, EquivocationSeen(blocks[0], blocks[0]))
+        archive.committees.put_blocks(batch, blocks)
+        archive.committees.put_evidence(batch, EquivocationSeen(blocks[0], blocks[0]))
         await archive.commit(batch)
-        assert archive.get_block(blocks[2].reference) == blocks[2].encoded
-        assert archive.get_blocks(1, 1, 3) == [block.encoded for block in blocks[:3]]
-        assert archive.get_blocks(2, 9, 3) == archive.get_blocks(2, 1, 3) == []
-        assert [block.reference for block in archive.read_blocks(1)] == [b.reference for b in blocks]
-        assert archive.count_evidence() == 1
+        assert archive.committees.get_block(0, blocks[2].reference) == blocks[2].encoded
+        assert archive.committees.get_blocks(0, 1, 1, 3) == [block.encoded for block in blocks[:3]]
+        assert archive.committees.get_blocks(0, 2, 9, 3) == []
+        assert archive.committees.get_blocks(0, 2, 1, 3) == archive.committees.get_blocks(1, 1, 1, 3) == []
+        assert [block.reference for block in archive.committees.read_blocks(0, 1)] == [
+            b.reference for b in blocks
+        ]
+        assert archive.committees.count_evidence() == 1
 
 
 async def test_generations_and_work_are_kept_apart_by_job() -> None:
@@ -254,7 +257,7 @@ async def test_an_empty_home_has_nothing() -> None:
     async with archive_on(MemoryStore()) as archive:
         assert archive.get_ledger_state() is None
         assert archive.get_last_event_row() is None
-        assert archive.get_executed_commits(10) == ()
+        assert archive.committees.get_executed_commits(0, 10) == ()
         assert archive.get_checkpoint(CheckpointIndex(0)) is None
         assert archive.get_certificate(0) is None
         assert archive.get_transaction(GENESIS_ID) is None

@@ -10,7 +10,7 @@ from shards.committee import Committee
 from tangle.core.genesis import Validator
 from tangle.core.types import PublicKey, Shard
 from tangle.net.errors import RequestTimeout, SessionClosed
-from tangle.net.messages import BlockItems, GetRounds, OrderedItems
+from tangle.net.ledger_messages import BlockItems, GetRounds, OrderedItems
 from tangle.node.catch_up import LAG_ROUNDS, WINDOW_ROUNDS, CatchUp, Progress
 from tangle.node.peering import Peering
 from tangle.node.vouched_rounds import VouchedRounds
@@ -26,6 +26,7 @@ class Teller:
         """:param delay_s: what it takes to answer; without end, it keeps silent."""
         self.name = name
         self.public_key = PublicKey(name.encode())
+        self.epoch = 0
         self.round = told_round
         self.rounds = rounds
         self.delay_s = delay_s
@@ -55,6 +56,7 @@ class Follower:
 
     def __init__(self, *peers: Teller, vouched: int) -> None:
         self.peers = list(peers)
+        self.is_epoch_over = False
         self.rounds = {0}
         keys = [make_key(f"validator {index}").public_key for index in range(4)]
         self.vouched = VouchedRounds(Committee(0, tuple(Validator(key, 1) for key in keys)))
@@ -62,8 +64,9 @@ class Follower:
         self.catch_up = CatchUp(
             peering=cast(Peering, self),
             shard=Shard(0),
-            vouched=self.vouched,
-            get_progress=lambda: Progress(max(self.rounds), 0),
+            get_vouched=lambda: self.vouched,
+            is_epoch_over=lambda: self.is_epoch_over,
+            get_progress=lambda: Progress(0, max(self.rounds), 0),
             on_transactions=lambda items, peer: None,
             on_blocks=lambda items, peer: self.rounds.update(int.from_bytes(item) for item in items),
         )

@@ -12,7 +12,8 @@ from shards.errors import UnknownAuthor
 from tangle.core.errors import InvalidSignature
 from tangle.core.signing import SigningKey
 from tangle.core.types import Digest, Shard, Signature
-from tangle.net.messages import GetOwnLatest, Hello, OwnLatest, ShardStatus
+from tangle.net.ledger_messages import GetOwnLatest, OwnLatest, ShardStatus
+from tangle.net.messages import Hello
 from tangle.node.catch_up import LAG_ROUNDS
 from tangle.node.committee_driver import CommitteeSetting
 from tangle.node.vouching import NotValidator, check_voucher, vouch
@@ -104,7 +105,7 @@ async def test_a_validator_that_lost_everything_believes_proven_validators_only(
 
 async def stand_by(world: World, member: Member, name: str, answer: Answer, told_round: int = 0) -> None:
     async with stranger_at(world, member, name, answer) as stranger:
-        hello = Hello(1, (ShardStatus(Shard(0), 0, told_round),), 0, b"rude", True)
+        hello = Hello(1, (ShardStatus(Shard(0), 0, 0, told_round),), 0, b"rude", True)
         await stranger.session.send(hello)
         await anyio.sleep_forever()
 
@@ -215,7 +216,7 @@ async def test_a_word_holds_for_its_question_alone() -> None:
     async with network_of(4, observers=1) as world:
         setting = make_setting(world, VALIDATORS[2])
         committee, chain = setting.committee, setting.chain
-        request = GetOwnLatest(0, Shard(0), VALIDATORS[1].public_key, Digest(b"\x01" * 32))
+        request = GetOwnLatest(0, Shard(0), 0, VALIDATORS[1].public_key, Digest(b"\x01" * 32))
         latest = BlockReference(7, 1, Digest(b"\x02" * 32))
         answer = vouch(request, latest, setting)
         assert (answer.round, answer.digest, answer.voucher) == (7, latest.digest, 2)

@@ -9,7 +9,8 @@ from tangle.core.errors import TangleError
 from tangle.core.transactions import Transaction
 from tangle.core.types import Shard, TransactionId
 from tangle.net.errors import RequestTimeout
-from tangle.net.messages import BlockItems, GetBlocks, GetTransactions, Request, TransactionItems
+from tangle.net.ledger_messages import BlockItems, GetBlocks, GetTransactions, TransactionItems
+from tangle.net.messages import Request
 from tangle.node.fetcher import ANNOUNCED_MAX, ATTEMPTS_MAX, OUTSTANDING_MAX, RETRY_S, WANTED_MAX, Fetcher
 from tests.drawing.subdag import GENESIS_ID, make_transaction
 from tests.node.test_finality import make_block
@@ -69,6 +70,7 @@ class Bench:
             shard=Shard(0),
             on_transactions=lambda items, _, is_needed: self.take(items, is_needed),
             on_blocks=lambda items, _: self.take(items),
+            get_epoch=lambda: 0,
         )
 
     def take(self, items: Sequence[bytes], is_needed: bool = True) -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from shards.blocks import Attestation, Block, BlockBody, compute_genesis_references, sign_block
-from shards.certificates import Attestations, Certificate
+from shards.certificates import Certificate
 from shards.checkpoints import compute_checkpoint_digest, sign_attestation
 from shards.committee import Committee
 from tangle.core.genesis import compute_chain_id
@@ -16,9 +16,9 @@ from tangle.core.types import CheckpointIndex, Digest, Shard
 from tangle.ledger.board import start_board
 from tangle.ledger.machine import make_genesis_checkpoint
 from tangle.ledger.state import make_genesis_state
+from tangle.node.attesting import Attester, ExecutedCheckpoint
 from tangle.node.finality import (
     OWN_CERTIFICATE_MARGIN,
-    ExecutedCheckpoint,
     FinalCheckpoint,
     Finality,
     FinalityHooks,
@@ -45,9 +45,7 @@ class Bench:
         self.stored: list[int] = []
         self.late: list[Certificate] = []
         self.finality = Finality(
-            chain=CHAIN,
-            attestations=Attestations(Committee(0, GENESIS.validators)),
-            key=KEYS[0],
+            attester=Attester(Committee(0, GENESIS.validators), CHAIN, KEYS[0], 0),
             hooks=FinalityHooks(store=self._store, on_final=self.final.extend),
             certified=0,
         )
@@ -182,16 +180,16 @@ async def test_another_digest_of_the_quorum_stops_the_node() -> None:
 
 async def test_own_attestations_are_given_once_and_in_order() -> None:
     async with bench() as it:
-        assert not it.finality.has_attestations
+        assert not it.finality.attester.has_attestations
         for index in range(1, 6):
             it.execute(index)
-        taken = [*it.finality.take_attestations(2), *it.finality.take_attestations(10)]
+        taken = [*it.finality.attester.take_attestations(2), *it.finality.attester.take_attestations(10)]
         assert [attestation.index for attestation in taken] == [1, 2, 3, 4, 5]
-        assert it.finality.take_attestations(10) == ()
-        assert not it.finality.has_attestations
+        assert it.finality.attester.take_attestations(10) == ()
+        assert not it.finality.attester.has_attestations
         it.attest(4, 2)
         it.attest(3, 2)
-        assert (it.finality.get_attested(2), it.finality.get_attested(3)) == (4, 0)
+        assert (it.finality.attester.get_attested(2), it.finality.attester.get_attested(3)) == (4, 0)
 
 
 async def test_what_others_have_certified_gets_no_further_attestation() -> None:
@@ -199,4 +197,46 @@ async def test_what_others_have_certified_gets_no_further_attestation() -> None:
         it.attest(1, 1, 2, 3)
         it.execute(1)
         it.execute(2)
-        assert [attestation.index for attestation in it.finality.take_attestations(10)] == [2]
+        assert [attestation.index for attestation in it.finality.attester.take_attestations(10)] == [2]
+
+
+async def test_the_last_checkpoint_of_a_committee_covers_all_before_it() -> None:
+    """No later one will: the next committee begins only when all of them are final."""
+    async with bench() as it:
+        for index in (1, 2, 3):
+            it.execute(index)
+        it.attest(3, 0, 1, 2)
+        await settle()
+        assert it.stored == []
+        it.finality.on_end(3)
+        await settle()
+        assert it.stored == [1, 2, 3]
+        assert [final.certificate is not None for final in it.final] == [False, False, True]
+
+
+async def test_a_certificate_that_a_peer_shows_counts_like_its_attestations() -> None:
+    source = Bench()
+    source.attest(1, 0, 1, 2)
+    certificate = source.finality._certificates[1]
+    async with bench() as it:
+        it.finality.on_certificate(certificate)
+        assert it.finality.known == 1
+        it.execute(1)
+        await settle()
+        assert it.stored == [1]
+        assert it.finality.attester.take_attestations(9) == (), "it needs no further signature"
+
+
+async def test_another_committee_counts_for_itself() -> None:
+    async with bench() as it:
+        it.execute(1)
+        it.attest(1, 0, 1, 2)
+        it.finality.on_end(1)
+        await settle()
+        lone = Committee(1, (GENESIS.validators[3],))
+        it.finality.begin(Attester(lone, CHAIN, None, 1))
+        it.execute(2)
+        signed = sign_attestation(compute_digest(2), CheckpointIndex(2), SHARD, KEYS[3], CHAIN)
+        it.finality.on_block(make_block(0, signed))
+        await settle()
+        assert it.stored == [1, 2]

@@ -10,7 +10,7 @@ from poi.evolution import open_job
 from poi.replay import replay, verify_generation_digest
 from shards.proofs import verify_transaction_proof
 from tangle.core.types import Milliseconds, Sequence, TransactionId
-from tangle.net.messages import GetTransactions
+from tangle.net.ledger_messages import GetTransactions
 from tangle.node.views import TransactionStatus
 from tests.node.traffic import send_everywhere
 from tests.node.twins import START_MS
@@ -106,7 +106,7 @@ async def test_three_of_four_go_on_and_the_fourth_catches_up() -> None:
         after = await send_everywhere(world, 3)
         await wait_all_final(world.members, after)
         assert_same_history(world.members)
-        assert away.node.archive.count_evidence() == 0
+        assert away.node.archive.committees.count_evidence() == 0
         await wait_until(lambda: away.service.get_status().is_ready)
 
 

@@ -61,4 +61,4 @@ def assert_whole(member: Member) -> None:
     assert commits
     for commit in commits:
         for reference in commit.blocks:
-            assert compute_block_key(reference.round, reference.author, reference.digest) in blocks
+            assert compute_block_key(0, reference.round, reference.author, reference.digest) in blocks

@@ -7,7 +7,7 @@ import anyio
 from tangle.core.parameters import MINIMAL
 from tangle.ledger.events import SubDagEvent, Waiting
 from tangle.ledger.subdag import SubDag
-from tangle.net.messages import GetTransactions
+from tangle.net.ledger_messages import GetTransactions
 from tangle.node.archive import Archive
 from tangle.node.fetcher import ATTEMPTS_MAX, RETRY_S
 from tangle.node.ingest import Intake

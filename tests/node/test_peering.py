@@ -11,12 +11,10 @@ from tangle.core.types import TransactionId
 from tangle.net.address_book import PER_SOURCE_MAX
 from tangle.net.addresses import Address
 from tangle.net.errors import HandshakeTruncated, PeerSaidGoodbye, SessionClosed
+from tangle.net.ledger_messages import IDS_MAX, TRANSACTIONS_MAX, GetTransactions
 from tangle.net.messages import (
     ADDRESSES_MAX,
-    IDS_MAX,
-    TRANSACTIONS_MAX,
     Announce,
-    GetTransactions,
     Lane,
     PeerList,
     Prepared,

@@ -6,6 +6,7 @@ from shards.blocks import BlockReference
 from shards.checkpoints import compute_checkpoint_digest
 from shards.commits import CommitRecord, compute_commit_digest, compute_first_commit_digest
 from shards.committee import Committee
+from shards.guard import make_last_signed
 from tangle.core.genesis import compute_chain_id
 from tangle.core.types import CheckpointIndex, Digest, Milliseconds, Shard
 from tangle.node.archive import Archive
@@ -17,6 +18,7 @@ from tests.node.world import BACKEND, PARAMETERS, make_genesis
 
 DEEP = make_genesis(4, replace(PARAMETERS, commit_depth=600, leaders_per_round=4))
 CHAIN = compute_chain_id(DEEP)
+NOTHING_SIGNED = make_last_signed(CHAIN, 0, Shard(0))
 
 
 async def found_home(archive: Archive) -> None:
@@ -33,9 +35,9 @@ async def test_every_commit_above_the_horizon_comes_back() -> None:
             leader = BlockReference(1 + number // 4, number % 4, Digest(number.to_bytes(32, "big")))
             record = CommitRecord(number + 1, previous, Milliseconds(number), leader, (leader,))
             previous = compute_commit_digest(record)
-            archive.put_commit(batch, record)
+            archive.committees.put_commit(batch, 0, record)
         await archive.commit(batch)
-        recovered = recover(archive, DEEP, 0, 0)
+        recovered = recover(archive, DEEP, 0, NOTHING_SIGNED)
         horizon = recovered.committee.commits[-1].leader.round - DEEP.parameters.commit_depth
         rounds = [commit.leader.round for commit in recovered.committee.commits]
         assert rounds == [number for number in range(horizon + 1, 751) for _ in range(4)]
@@ -53,7 +55,7 @@ async def test_every_checkpoint_without_a_certificate_comes_back() -> None:
             archive.put_checkpoint(batch, replace(genesis, index=CheckpointIndex(index)))
         archive.put_ledger_state(batch, replace(state, checkpoint_index=CheckpointIndex(5_000)))
         await archive.commit(batch)
-        uncertified = list(recover(archive, DEEP, 7, 0).uncertified)
+        uncertified = list(recover(archive, DEEP, 7, NOTHING_SIGNED).uncertified)
         assert [executed.checkpoint.index for executed in uncertified] == list(range(8, 5_001))
         last = uncertified[-1]
         assert (last.digest, last.transactions) == (compute_checkpoint_digest(last.checkpoint), ())

@@ -14,16 +14,14 @@ from tangle.core.types import Digest, Grains, Shard, TransactionId
 from tangle.net.addresses import Address
 from tangle.net.errors import RequestTimeout
 from tangle.net.handshake import Role
+from tangle.net.ledger_messages import GetTransactions, ShardStatus, TransactionItems
 from tangle.net.messages import (
     Announce,
     Blocks,
-    GetTransactions,
     Hello,
     News,
     Request,
     Response,
-    ShardStatus,
-    TransactionItems,
     Transactions,
 )
 from tangle.net.session import Incoming, Session, establish
@@ -80,7 +78,7 @@ async def stranger_at(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(session.run)
         tasks.start_soon(stranger.listen)
-        await session.send(Hello(1, (ShardStatus(Shard(0), 0, 0),), 0, b"rude", False))
+        await session.send(Hello(1, (ShardStatus(Shard(0), 0, 0, 0),), 0, b"rude", False))
         yield stranger
         tasks.cancel_scope.cancel()
 
@@ -170,7 +168,7 @@ async def test_a_silent_peer_that_has_everything_is_not_relied_on() -> None:
     async with network_of(4) as world:
         member = world.members[0]
         async with stranger_at(world, member) as stranger:
-            await stranger.session.send(Hello(1, (ShardStatus(Shard(0), 0, 9),), 0, b"rude", True))
+            await stranger.session.send(Hello(1, (ShardStatus(Shard(0), 0, 0, 9),), 0, b"rude", True))
             sent = await alice.build(world.services[1])
             await stranger.session.send(Announce((sent.id, UNKNOWN)))
             await anyio.sleep(1)
@@ -223,7 +221,7 @@ async def test_one_liar_s_attestations_change_nothing() -> None:
     async with network_of(4) as world:
         liar = world.members[3].node
         key = make_key("validator 3")
-        take = liar.finality.take_attestations
+        take = liar.finality.attester.take_attestations
 
         def lie(limit: int) -> tuple[object, ...]:
             wrong = Digest(b"wrong" + bytes(27))

@@ -5,7 +5,7 @@ import pytest
 
 from shards.guard import decode_last_signed
 from tangle.core.types import Shard
-from tangle.net.messages import BlockItems, GetRounds
+from tangle.net.ledger_messages import BlockItems, GetRounds
 from tangle.store.guard_file import MemoryGuard
 from tests.node.world import Member, network_of
 
@@ -46,7 +46,7 @@ async def test_no_block_leaves_before_the_guard_is_on_disk() -> None:
             guarded = decode_last_signed(slow.guard.record).round
             made = get_seen_round(slow, 0)
             assert get_seen_round(other, 0) <= guarded <= made
-            answer = slow.node.answer(GetRounds(0, Shard(0), 1, made))
+            answer = slow.node.answer(GetRounds(0, Shard(0), 0, 1, made))
             assert isinstance(answer, BlockItems)
             blocks = [each for each in slow.node.driver.core.get_round(made) if each.reference.author == 0]
             if guarded < made:

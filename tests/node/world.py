@@ -21,6 +21,7 @@ from tangle.core.errors import TangleError
 from tangle.core.genesis import Allocation, BoardEntry, Genesis
 from tangle.core.parameters import DEVNET, Parameters
 from tangle.core.types import Grains, Milliseconds, Shard, TransactionId
+from tangle.ledger.election import Election
 from tangle.node.computer import Computer, InlineComputer
 from tangle.node.config import NodeConfig
 from tangle.node.founding import FAUCET_SUPPLY, found_network
@@ -180,6 +181,7 @@ class Member:
             node_key=make_key(f"node {self.index}"),
             validator_key=make_key(f"validator {self.index}"),
             agent="test/0",
+            election=world.election,
         )
 
 
@@ -199,6 +201,7 @@ class World:
         self.shard = Shard(0)
         """The one that every member serves."""
 
+        self.election: Election | None = None
         self.network = MemoryNetwork()
         self.clock = LoopClock(anyio.current_time())
         self.members: list[Member] = []
@@ -245,12 +248,14 @@ async def network_of(
     parameters: Parameters = PARAMETERS,
     is_started: bool = True,
     config: Callable[[NodeConfig], NodeConfig] = lambda config: config,
+    election: Election | None = None,
     shard: Shard = Shard(0),
 ) -> AsyncIterator[World]:
     """A world of ``count`` validators, ready to order transactions; it ends with the block."""
     async with anyio.create_task_group() as tasks:
         world = World(count, observers, tasks, make_genesis(count, parameters))
         world.config = config(world.config)
+        world.election = election
         world.shard = shard
         if is_started:
             for member in world.members:
@@ -279,7 +284,7 @@ def assert_no_slot_signed_twice(members: Sequence[Member]) -> None:
     signed: dict[bytes, bytes] = {}
     for member in members:
         for key in member.disk[Table.BLOCKS].keys:
-            slot, digest = key[:10], key[10:]
+            slot, digest = key[:18], key[18:]
             assert signed.setdefault(slot, digest) == digest
         assert not member.disk[Table.EVIDENCE].keys
     assert signed

@@ -2,7 +2,7 @@
 
 from simnet.faults import Fault
 from simnet.network import REGIONS
-from simnet.options import ClockError, SimulationOptions
+from simnet.options import EPOCH_DEFAULT_MS, ClockError, SimulationOptions
 
 
 def make_options(
@@ -13,6 +13,8 @@ def make_options(
     faults: tuple[Fault, ...] = (),
     rate: float = 8.0,
     double_spends: float = 0.0,
+    epoch_ms: int = EPOCH_DEFAULT_MS,
+    seats: tuple[tuple[int, ...], ...] = (),
 ) -> SimulationOptions:
     """Nodes in one region, with clocks that are a little wrong."""
     return SimulationOptions(
@@ -24,4 +26,6 @@ def make_options(
         faults=faults,
         rate=rate,
         double_spends=double_spends,
+        epoch_ms=epoch_ms,
+        seats=seats,
     )

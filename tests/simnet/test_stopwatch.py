@@ -20,8 +20,8 @@ IDENTITY = TransactionId(bytes(32))
 
 def make_blocks() -> WriteBatch:
     batch = WriteBatch()
-    batch.put(Table.BLOCKS, compute_block_key(1, 0, OWN), b"")
-    batch.put(Table.BLOCKS, compute_block_key(1, 1, OTHER), b"")
+    batch.put(Table.BLOCKS, compute_block_key(0, 1, 0, OWN), b"")
+    batch.put(Table.BLOCKS, compute_block_key(0, 1, 1, OTHER), b"")
     return batch
 
 
@@ -53,7 +53,7 @@ def test_blocks_that_no_commit_takes_are_forgotten() -> None:
     stopwatch.on_durable(0, make_blocks(), 0.0)
     for number in range(BLOCKS_MAX):
         batch = WriteBatch()
-        batch.put(Table.BLOCKS, compute_block_key(2, 0, Digest(number.to_bytes(32, "big"))), b"")
+        batch.put(Table.BLOCKS, compute_block_key(0, 2, 0, Digest(number.to_bytes(32, "big"))), b"")
         stopwatch.on_durable(0, batch, 1.0)
     stopwatch.on_durable(0, make_commit(), 2.0)
     assert stopwatch.blocks_ms == []

@@ -8,17 +8,20 @@ from tangle.store import keys
 from tangle.store.keys import TransactionPlace
 
 NUMBERS = st.integers(0, 2**64 - 2)
-ROUNDS = st.tuples(NUMBERS, st.integers(0, 65_535), st.binary(min_size=32, max_size=32))
+ROUNDS = st.tuples(NUMBERS, NUMBERS, st.integers(0, 65_535), st.binary(min_size=32, max_size=32))
 
 
 @given(ROUNDS, ROUNDS)
-def test_block_keys_sort_by_round_author_and_digest(
-    one: tuple[int, int, bytes], other: tuple[int, int, bytes]
+def test_block_keys_sort_by_epoch_round_author_and_digest(
+    one: tuple[int, int, int, bytes], other: tuple[int, int, int, bytes]
 ) -> None:
-    first, second = (keys.compute_block_key(r, a, Digest(d)) for r, a, d in (one, other))
+    first, second = (keys.compute_block_key(e, r, a, Digest(d)) for e, r, a, d in (one, other))
     assert (first < second) == (one < other)
     assert keys.parse_block_key(first) == one
-    assert first.startswith(keys.compute_slot_key(one[0], one[1]))
+    assert first.startswith(keys.compute_slot_key(*one[:3]))
+    assert first.startswith(keys.compute_round_key(*one[:2]))
+    assert keys.parse_slot_key(keys.compute_slot_key(*one[:3])) == one[:3]
+    assert keys.parse_commit_key(keys.compute_commit_key(*one[:2])) == one[:2]
 
 
 @given(NUMBERS, NUMBERS)

@@ -26,14 +26,16 @@ from tangle.ledger.effects import Effect, decode_effect
 from tangle.ledger.marketplace import compute_market_entry
 from tangle.ledger.staking.records import compute_staking_entry
 from tangle.ledger.state import LedgerState, compute_state_digest, decode_ledger_state
-from tangle.node.archive import EXECUTED, LEDGER
+from tangle.node.archive import LEDGER
 from tangle.node.care.findings import Fault, OnProgress, Report, ignore_progress
 from tangle.node.care.tables import RULES, read_event_row, read_market_entry, read_staking_entry
+from tangle.node.committee_archive import EXECUTED
 from tangle.store.keys import (
     compute_account_history_key,
     compute_block_key,
     compute_sequence_key,
     decode_place,
+    parse_commit_key,
     parse_sequence_key,
 )
 from tangle.store.snapshot import Readable
@@ -241,14 +243,15 @@ def _check_commits(setting: Setting) -> None:
     """Commit records chain, and the blocks that they order are there."""
     report = setting.report
     previous: Digest | None = None
-    for _, value in setting.walk(Table.COMMITS):
+    for commit, value in setting.walk(Table.COMMITS):
         record = decode_commit(value)
-        place = str(record.index)
+        epoch, _ = parse_commit_key(commit)
+        place = f"{record.index} of epoch {epoch}"
         if previous is not None and record.index != 1 and record.previous != previous:
             report.add(Fault.CHAIN_BROKEN, Table.COMMITS, place, "it does not name the one before")
         previous = compute_commit_digest(record)
         for block in record.blocks:
-            key = compute_block_key(block.round, block.author, block.digest)
+            key = compute_block_key(epoch, block.round, block.author, block.digest)
             if setting.source.get(Table.BLOCKS, key) is None:
                 report.add(Fault.ROW_MISSING, Table.BLOCKS, key.hex(), f"commit {place} orders it")
 

@@ -13,12 +13,13 @@ from msgspec import Struct
 from aivm.backends.protocol import Backend
 from poi.market.limits import DEVNET_RULES, MarketRules
 from shards.blocks import Block, decode_block
-from shards.certificates import Attestations, Certificate, verify_certificate
+from shards.certificates import Certificate, verify_certificate
 from shards.checkpoints import Checkpoint, compute_checkpoint_digest
 from shards.commits import CommitRecord, decode_commit
 from shards.committee import Committee
 from shards.epochs import make_genesis_committee, make_next_committee
 from shards.events import SubDagCommitted
+from shards.guard import make_last_signed
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis, compute_chain_id, compute_shard_genesis_id
 from tangle.core.merkle import compute_merkle_root
@@ -29,13 +30,19 @@ from tangle.ledger.events import SubDagEvent
 from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive
+from tangle.node.attesting import Attester
 from tangle.node.care.findings import OnProgress
 from tangle.node.depot import Depot
 from tangle.node.event_log import EventLog
 from tangle.node.executor import Executor
 from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
 from tangle.node.recovery import found, recover
-from tangle.store.keys import compute_block_key, compute_sequence_key, parse_sequence_key
+from tangle.store.keys import (
+    compute_block_key,
+    compute_sequence_key,
+    parse_commit_key,
+    parse_sequence_key,
+)
 from tangle.store.snapshot import Readable
 from tangle.store.store import Store, Table, WriteBatch
 
@@ -119,6 +126,7 @@ class Replay:
         self._chain = compute_chain_id(genesis)
         self._order = RecordedOrder(genesis, compute_shard_genesis_id(self._chain, shard))
         self._executed = 0
+        self._last_epoch = 0
         self._last_commit = 0
 
     async def run(self, on_progress: OnProgress) -> Replayed:
@@ -130,9 +138,10 @@ class Replay:
         executor = self._make_executor()
         total, ordered_total = self._rows.count(Table.COMMITS), 0
         reason = "the commits after it are missing"
-        for done, (_, value) in enumerate(self._rows.iterate(Table.COMMITS), 1):
+        for done, (key, value) in enumerate(self._rows.iterate(Table.COMMITS), 1):
+            epoch, _ = parse_commit_key(key)
             try:
-                ordered_total += await self._execute(executor, decode_commit(value))
+                ordered_total += await self._execute(executor, epoch, decode_commit(value))
             except ReplayEnded as end:
                 reason = end.reason
                 break
@@ -141,12 +150,15 @@ class Replay:
         is_all = next(self._rows.iterate(Table.CHECKPOINTS, compute_sequence_key(self._executed + 1)), None)
         return Replayed(self._executed, ordered_total, None if is_all is None else reason)
 
-    async def _execute(self, executor: Executor, record: CommitRecord) -> int:
+    async def _execute(self, executor: Executor, epoch: int, record: CommitRecord) -> int:
         """One commit: what it ordered is stored first, then it is executed like any other."""
-        if record.index not in {1, self._last_commit + 1}:
-            raise ReplayEnded(self._executed, f"the commits before number {record.index} are missing")
-        self._last_commit = record.index
-        blocks = tuple(self._read_blocks(record))
+        is_next = record.index == (self._last_commit + 1 if epoch == self._last_epoch else 1)
+        if not is_next or epoch != executor.machine.committee.epoch:
+            place = f"number {record.index} of epoch {epoch}"
+            raise ReplayEnded(self._executed, f"the commits before {place} are missing")
+        self._last_epoch, self._last_commit = epoch, record.index
+        executor.begin()  # if the commit before it was the last one of its committee
+        blocks = tuple(self._read_blocks(epoch, record))
         checkpoint = self._source.get_checkpoint(self._executed + 1)
         if checkpoint is None:
             # Nobody knows whether this commit made one. The committee core decides it again from its blocks.
@@ -164,11 +176,10 @@ class Replay:
         await executor.execute_waiting()
         return len(transactions)
 
-    def _read_blocks(self, record: CommitRecord) -> Iterator[Block]:
+    def _read_blocks(self, epoch: int, record: CommitRecord) -> Iterator[Block]:
         for reference in record.blocks:
-            encoded = self._rows.get(
-                Table.BLOCKS, compute_block_key(reference.round, reference.author, reference.digest)
-            )
+            key = compute_block_key(epoch, reference.round, reference.author, reference.digest)
+            encoded = self._rows.get(Table.BLOCKS, key)
             if encoded is None:
                 raise ReplayEnded(self._executed, f"block {reference.digest.hex()[:16]} is missing")
             yield decode_block(encoded)
@@ -188,7 +199,7 @@ class Replay:
         return transactions
 
     def _make_machine(self, read_account: AccountReader, list_accounts: AccountLister) -> ShardMachine:
-        recovered = recover(self._archive, self._genesis, 0, 0)
+        recovered = recover(self._archive, self._genesis, 0, make_last_signed(self._chain, 0, self._shard))
         return ShardMachine(
             genesis=self._genesis,
             chain=self._chain,
@@ -206,14 +217,12 @@ class Replay:
 
     def _make_executor(self) -> Executor:
         hooks = FinalityHooks(store=_store_nothing, on_final=lambda final: None)
-        attestations = Attestations(make_genesis_committee(self._genesis))
+        attester = Attester(make_genesis_committee(self._genesis), self._chain, None, 0)
         return Executor(
             make_machine=self._make_machine,
             subdag=self._order,
             archive=self._archive,
-            finality=Finality(
-                chain=self._chain, attestations=attestations, key=None, hooks=hooks, certified=0
-            ),
+            finality=Finality(attester=attester, hooks=hooks, certified=0),
             depot=Depot(self._source.training),
             on_subdag_events=lambda events: None,
             on_executed=self._on_executed,

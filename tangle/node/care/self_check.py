@@ -15,10 +15,11 @@ from shards.guard import decode_last_signed
 from tangle.core.errors import TangleError
 from tangle.core.types import PublicKey
 from tangle.ledger.state import compute_state_digest
-from tangle.node.archive import EXECUTED, Archive
+from tangle.node.archive import Archive
 from tangle.node.care.checking import UNREADABLE
 from tangle.node.care.findings import Fault, Report
-from tangle.store.keys import compute_sequence_key
+from tangle.node.committee_archive import EXECUTED
+from tangle.store.keys import compute_round_key
 from tangle.store.store import Store, Table
 
 CHECKPOINTS: Final = 128
@@ -113,7 +114,7 @@ def _check_guard(store: Store, guard_record: bytes, report: Report) -> None:
         return
     author = decode_block(record.block).body.author
     ahead = 0
-    start = compute_sequence_key(record.round + 1)
+    start = compute_round_key(record.epoch, record.round + 1)
     for _, value in store.scan(Table.BLOCKS, start, limit=BLOCKS):
         block = decode_block(value)
         report.rows_total += 1

@@ -26,16 +26,16 @@ from tangle.ledger.staking.records import StakingEntry, StakingShelf, compute_en
 from tangle.ledger.state import decode_ledger_state
 from tangle.node.archive import (
     ARRIVAL_FLOOR,
-    EXECUTED,
     LEDGER,
     RECORD_SIZE_MAX,
     EarningRecord,
     EvaluationRecord,
     GenerationRecord,
 )
+from tangle.node.committee_archive import EXECUTED, CommitteeRecord
 from tangle.node.market_archive import JobRecord, decode_event
 from tangle.node.training_archive import JOB, PaidJob
-from tangle.store.keys import decode_place, parse_block_key, parse_sequence_key
+from tangle.store.keys import decode_place, parse_block_key, parse_commit_key, parse_sequence_key
 from tangle.store.store import Table
 
 HASH_SIZE: Final = 32
@@ -84,14 +84,16 @@ def _read_place(key: bytes, value: bytes) -> object:
 def _read_block(key: bytes, value: bytes) -> object:
     block = decode_block(value)
     reference = block.reference
-    if parse_block_key(key) != (reference.round, reference.author, reference.digest):
+    place = (block.body.epoch, reference.round, reference.author, reference.digest)
+    if parse_block_key(key) != place:
         raise MalformedEncoding("block", "it stands under the key of another one")
     return block
 
 
 def _read_commit(key: bytes, value: bytes) -> object:
     record = decode_commit(value)
-    _expect_number(key, record.index)
+    if parse_commit_key(key)[1] != record.index:
+        raise MalformedEncoding("key", "it names another number than the record")
     return record
 
 
@@ -190,8 +192,10 @@ def _read_job_event(key: bytes, value: bytes) -> object:
 def _read_fact(key: bytes, value: bytes) -> object:
     if key == LEDGER:
         return decode_ledger_state(value)
-    if key in {ARRIVAL_FLOOR, EXECUTED}:
+    if key == ARRIVAL_FLOOR:
         return parse_sequence_key(value)
+    if key == EXECUTED:
+        return parse_commit_key(value)
     if key.startswith(JOB):
         return decode(JobSnapshot, value, limit=RECORD_SIZE_MAX)
     return value  # a fact that a later version keeps beside these
@@ -215,6 +219,7 @@ RULES: Final[Mapping[Table, TableRule]] = {
     Table.TRANSACTION_INDEX: TableRule(Origin.INDEX, _read_place),
     Table.BLOCKS: TableRule(Origin.SOURCE, _read_block),
     Table.COMMITS: TableRule(Origin.SOURCE, _read_commit),
+    Table.EPOCHS: TableRule(Origin.RESULT, _read_record(CommitteeRecord, SEQUENCE_SIZE)),
     Table.ORDERED: TableRule(Origin.SOURCE, _read_ordered),
     Table.CHECKPOINTS: TableRule(Origin.SOURCE, _read_checkpoint),
     Table.CERTIFICATES: TableRule(Origin.SOURCE, _read_certificate),

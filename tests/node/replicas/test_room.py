@@ -22,7 +22,8 @@ from tangle.core.hashing import TRANSACTION
 from tangle.core.types import Digest, Shard, TransactionId
 from tangle.net.addresses import Address
 from tangle.net.errors import RequestRefused
-from tangle.net.messages import Hello, ShardStatus
+from tangle.net.ledger_messages import ShardStatus
+from tangle.net.messages import Hello
 from tangle.net.peers import POINTS_MAX
 from tangle.net.replica_messages import AskReplica, ReplicaSealed, ReplicaShown, ShowReplica
 from tangle.node.blobs import BlobRoom, make_idle_room
@@ -59,7 +60,7 @@ class Validating(Listening):
     """What a validator says of itself."""
 
     def make_hello(self) -> Hello:
-        return Hello(1, (ShardStatus(Shard(0), 0, 0),), PORT, b"test/0", True)
+        return Hello(1, (ShardStatus(Shard(0), 0, 0, 0),), PORT, b"test/0", True)
 
 
 class Bending:

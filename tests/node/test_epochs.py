@@ -1,0 +1,184 @@
+"""Committees come and go: epochs end, others begin, and nobody loses anything or signs a slot twice."""
+
+from collections.abc import Sequence
+
+import anyio
+from msgspec.structs import replace
+
+from shards.committee import Committee
+from shards.epochs import EpochEnd, follow_epochs, make_genesis_committee
+from shards.guard import decode_last_signed
+from tangle.core.genesis import Validator
+from tangle.core.parameters import Parameters
+from tangle.core.types import Milliseconds
+from tangle.ledger.election import Election
+from tangle.ledger.state import LedgerState
+from tests.node.traffic import send_everywhere
+from tests.node.twins import make_key
+from tests.node.world import (
+    PARAMETERS,
+    Member,
+    assert_no_slot_signed_twice,
+    assert_same_history,
+    network_of,
+    wait_all_final,
+    wait_until,
+)
+
+SHORT = replace(PARAMETERS, epoch_ms=Milliseconds(2_000))
+"""Epochs of a few checkpoints."""
+
+
+def elect(*committees: Sequence[int]) -> Election:
+    """An election that gives the seats of each further epoch to these members; the last ones stay."""
+
+    def choose(
+        _state: LedgerState, _parameters: Parameters, _committee: Committee, epoch: int
+    ) -> tuple[Validator, ...]:
+        seats = committees[min(epoch, len(committees)) - 1]
+        return tuple(Validator(make_key(f"validator {index}").public_key, 1) for index in seats)
+
+    return choose
+
+
+def get_epoch(member: Member) -> int:
+    return member.node.epochs.epoch
+
+
+async def wait_epoch(members: Sequence[Member], epoch: int) -> None:
+    await wait_until(lambda: all(get_epoch(member) >= epoch for member in members), timeout_s=60)
+
+
+async def follow(member: Member) -> tuple[Committee, ...]:
+    """What a light client makes of the ends of epochs that a node has."""
+    archive, genesis = member.node.archive, member.world.genesis
+    ends = []
+    for _, begun in archive.committees.list_committees(1, 1_000):
+        checkpoint, certificate = archive.get_checkpoint(begun), archive.get_certificate(begun)
+        if checkpoint is not None and certificate is not None:
+            ends.append(EpochEnd(checkpoint, certificate))
+    return follow_epochs(make_genesis_committee(genesis), ends, member.node.chain)
+
+
+async def test_epochs_end_and_others_begin_under_load() -> None:
+    async with network_of(4, parameters=SHORT) as world:
+        sent = await send_everywhere(world, 10, pause_s=0.4)
+        await wait_all_final(world.members, sent)
+        await wait_epoch(world.members, 3)
+        assert_same_history(world.members)
+        assert_no_slot_signed_twice(world.members)
+        committees = await follow(world.members[0])
+        assert [committee.epoch for committee in committees] == list(range(len(committees)))
+        assert len(committees) >= 4
+
+
+async def test_validators_join_and_leave() -> None:
+    """Seven nodes, of which four validate at a time: in the end none of the first four."""
+    election = elect((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (4, 5, 6, 3), (4, 5, 6))
+    async with network_of(4, observers=3, parameters=SHORT, election=election) as world:
+        sent = await send_everywhere(world, 8, pause_s=1.0)
+        await wait_epoch(world.members, 5)
+        sent += await send_everywhere(world, 4)
+        await wait_all_final(world.members, sent)
+        assert_same_history(world.members)
+        assert_no_slot_signed_twice(world.members)
+        for index, member in enumerate(world.members):
+            is_validator = member.node.validator_key is not None
+            assert is_validator == (index in (4, 5, 6))
+            assert member.node.driver.is_proposing == is_validator
+            assert member.node.make_hello().is_validator == is_validator
+        first = world.members[0]
+        await wait_until(
+            lambda: (
+                {peer.is_validator for peer in first.node.peering.get_peers()[:3]} == {True}
+                and not any(peer.is_validator for peer in first.node.peering.get_peers()[3:])
+            )
+        )
+        keys = [
+            [validator.public_key for validator in committee.validators] for committee in await follow(first)
+        ]
+        expected = [(0, 1, 2, 3), (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (4, 5, 6, 3), (4, 5, 6)]
+        names = [[make_key(f"validator {index}").public_key for index in seats] for seats in expected]
+        assert keys[:6] == names
+
+
+async def test_a_node_that_was_away_for_many_epochs_follows_one_after_the_other() -> None:
+    election = elect((0, 1, 2, 3), (0, 1, 2), (0, 1, 2, 3))
+    async with network_of(4, observers=1, parameters=SHORT, election=election) as world:
+        sent = await send_everywhere(world, 3)
+        await wait_all_final(world.members, sent)
+        away = world.members[3:]
+        for member in away:
+            await member.stop()
+        sent += await send_everywhere(world, 8, members=3, pause_s=1.0)
+        await wait_epoch(world.members[:3], 5)
+        for member in away:
+            await member.start()
+        await wait_until(lambda: all(member.node.catch_up.is_level for member in away))
+        await wait_until(lambda: world.members[3].node.driver.is_proposing, timeout_s=60)
+        assert get_epoch(world.members[3]) >= 5
+        sent += await send_everywhere(world, 3)
+        await wait_all_final(world.members, sent, timeout_s=60)
+        assert_same_history(world.members)
+        assert_no_slot_signed_twice(world.members)
+
+
+async def test_a_validator_that_lost_its_disk_comes_back_in_a_later_epoch() -> None:
+    async with network_of(4, parameters=SHORT) as world:
+        await wait_epoch(world.members, 1)
+        lost = world.members[3]
+        await lost.stop()
+        lost.lose_disk()
+        signed = decode_last_signed(lost.guard.record)
+        await wait_epoch(world.members[:3], 3)
+        await lost.start()
+        await wait_until(lambda: lost.node.driver.is_proposing, timeout_s=60)
+        await wait_until(lambda: decode_last_signed(lost.guard.record).epoch >= 3)
+        assert signed.epoch < 3
+        assert_same_history(world.members)
+        assert_no_slot_signed_twice(world.members)
+
+
+async def test_everybody_stops_and_starts_again_and_again_across_ends_of_epochs() -> None:
+    async with network_of(4, parameters=SHORT) as world:
+        pause_s, epoch = 0.4, 0
+        while epoch < 4:
+            await anyio.sleep(pause_s)
+            pause_s = (pause_s + 0.37) % 1.9
+            for member in world.members:
+                await member.stop()
+            for member in world.members:
+                await member.start()
+            await wait_until(
+                lambda: all(member.node.driver.is_proposing for member in world.members), timeout_s=60
+            )
+            epoch = min(map(get_epoch, world.members))
+        sent = await send_everywhere(world, 3)
+        await wait_all_final(world.members, sent)
+        assert_same_history(world.members)
+        assert_no_slot_signed_twice(world.members)
+
+
+async def test_epochs_without_anybody_are_left_out() -> None:
+    async with network_of(4, parameters=SHORT) as world:
+        await wait_epoch(world.members, 1)
+        for member in world.members:
+            await member.stop()
+        await anyio.sleep(9)
+        for member in world.members:
+            await member.start()
+        await wait_epoch(world.members, 5)
+        epochs = [committee.epoch for committee in await follow(world.members[0])]
+        assert epochs[:2] == [0, 1]
+        assert epochs != list(range(len(epochs)))
+        assert_no_slot_signed_twice(world.members)
+
+
+async def test_a_lone_validator_goes_from_epoch_to_epoch() -> None:
+    async with network_of(1, parameters=SHORT) as world:
+        await wait_epoch(world.members, 2)
+        (member,) = world.members
+        await member.stop()
+        await member.start()
+        await wait_epoch(world.members, 4)
+        assert_no_slot_signed_twice(world.members)
