@@ -6,20 +6,20 @@ standard error. The shared options may stand before or after the command's name.
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-import anyio
 import click
 import msgspec
 from platformdirs import user_data_path
-from rich.console import Console
 
-from tangle.api.wire import encode_value
 from tangle.cli.config_file import load_config
 from tangle.cli.failures import ExitStatus
+
+if TYPE_CHECKING:
+    from rich.console import Console  # loaded by the commands that draw with it
 
 EVERYWHERE: Final = ("", "0.0.0.0", "::")  # noqa: S104 -- only compared with: nothing listens here
 """Hosts of a setting that mean every interface; a client asks at the loopback one."""
@@ -66,30 +66,42 @@ class CommandContext:
         """Whether a person can be asked."""
         return self.is_input_allowed and sys.stdin.isatty() and sys.stderr.isatty()
 
-    def make_console(self) -> Console:
+    def make_console(self) -> "Console":
         """A console on standard output; colours only on a terminal and without NO_COLOR."""
+        from rich.console import Console
+
         width = None if sys.stdout.isatty() else PIPE_WIDTH
         return Console(highlight=False, soft_wrap=False, width=width, emoji=False, markup=False)
 
-    def make_talk_console(self) -> Console:
+    def make_talk_console(self) -> "Console":
         """A console on standard error, for progress."""
+        from rich.console import Console
+
         return Console(stderr=True, highlight=False, emoji=False, markup=False, quiet=self.is_quiet)
 
-    def emit(self, record: object, render: Callable[[Console], None]) -> None:
+    def emit(self, record: object, render: Callable[["Console"], None]) -> None:
         """Print a command's answer.
 
         :param record: what ``--json`` prints: a mapping, or a record of the API.
         :param render: prints the same for people.
         """
         if self.is_json:
-            encoded = msgspec.json.encode(record, enc_hook=encode_value)
-            click.echo(encoded.decode())
+            self._emit_json(record)
         else:
             render(self.make_console())
 
     def emit_fields(self, record: object, fields: Mapping[str, object]) -> None:
         """Print an answer that is a list of names and values."""
-        self.emit(record, partial(print_fields, fields=fields))
+        if self.is_json:
+            self._emit_json(record)
+        else:
+            for line in _format_fields(fields):
+                click.echo(line)
+
+    def _emit_json(self, record: object) -> None:
+        from tangle.api.wire import encode_value
+
+        click.echo(msgspec.json.encode(record, enc_hook=encode_value).decode())
 
     def say(self, text: str) -> None:
         """Talk to the person, if there is one who wants it."""
@@ -97,14 +109,19 @@ class CommandContext:
             click.echo(text, err=True)
 
 
-def print_fields(console: Console, fields: Mapping[str, object]) -> None:
+def print_fields(console: "Console", fields: Mapping[str, object]) -> None:
     """Names in one column, values in another; a value may have several lines."""
+    for line in _format_fields(fields):
+        console.print(line, soft_wrap=True)
+
+
+def _format_fields(fields: Mapping[str, object]) -> Iterator[str]:
     width = max(map(len, fields))
     for name, value in fields.items():
         first, *rest = str(value).splitlines() or [""]
-        console.print(f"{name:<{width}}  {first}", soft_wrap=True)
+        yield f"{name:<{width}}  {first}"
         for line in rest:
-            console.print(f"{'':<{width}}  {line}", soft_wrap=True)
+            yield f"{'':<{width}}  {line}"
 
 
 pass_context = click.make_pass_decorator(CommandContext, ensure=True)
@@ -115,6 +132,8 @@ def run_async(
     function: Callable[Parameters, Awaitable[Answer]], *args: Parameters.args, **settings: Parameters.kwargs
 ) -> Answer:
     """Run a command's coroutine; the client needs asyncio."""
+    import anyio
+
     return anyio.run(partial(function, *args, **settings), backend="asyncio")
 
 

@@ -8,7 +8,7 @@ from click.shell_completion import get_completion_class
 from tangle.cli.context import CommandContext, pass_context
 from tangle.cli.groups import TangleCommand
 from tangle.core.genesis import GENESIS_VERSION
-from tangle.node.runtime import get_version
+from tangle.node.version import get_version
 
 INSTALL_LINES = {
     "bash": 'eval "$(tangle completion bash)"   # in ~/.bashrc',

@@ -6,7 +6,7 @@ from tangle.api.schemas.network import StatusAnswer
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleCommand
 from tangle.cli.texts import format_size, format_span
-from tangle.client.client import TangleClient
+from tangle.client.reading import NodeReader
 from tangle.client.transport import ClientConfig
 
 
@@ -20,7 +20,7 @@ def status(context: CommandContext) -> None:
 
 async def _get_status(url: str) -> StatusAnswer:
     # A person is waiting: say soon that nobody answers.
-    async with TangleClient(url, config=ClientConfig(attempts_max=2)) as client:
+    async with NodeReader(url, config=ClientConfig(attempts_max=2)) as client:
         return await client.get_status()
 
 

@@ -6,7 +6,7 @@ node is away or overloaded; every request has a time limit.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Self
+from typing import Final
 
 import anyio
 
@@ -82,16 +82,6 @@ class TangleClient(BlobMethods, ExplorerMethods, MarketMethods, NodeReader):
         self._genesis: Genesis | None = None
         self._locks: dict[PublicKey, anyio.Lock] = {}
         self._ledger_ahead_ms: int | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._transport.close()
 
     # Sending
 

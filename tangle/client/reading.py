@@ -1,8 +1,9 @@
 """The reading half of the client: one method for each reading route."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
+import anyio
 from msgspec import Meta, Struct
 
 from shards.certificates import CERTIFICATE_SIZE_MAX, Certificate
@@ -49,10 +50,28 @@ class NodeReader:
     """Reads from one node; ``TangleClient`` adds sending and verifying."""
 
     def __init__(
-        self, base_url: str, config: ClientConfig, sleep: Callable[[float], Awaitable[None]]
+        self,
+        base_url: str,
+        config: ClientConfig | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
+        """Connect at the first request.
+
+        :param sleep: how to pause between tries.
+        """
+        config = config or ClientConfig()
         self._transport = Transport(base_url, config, sleep)
         self._sleep = sleep
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
 
     @property
     def base_url(self) -> str:

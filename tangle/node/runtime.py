@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -42,6 +41,7 @@ from tangle.node.replicas.opening import open_replicas
 from tangle.node.replicas.room import ReplicaRoom
 from tangle.node.sandbox.pool import PoolSettings, ProgramPool, open_program_pool
 from tangle.node.service import Service
+from tangle.node.version import get_version
 from tangle.store.blob_files import DiskBlobFiles
 from tangle.store.disk import SystemDisk
 from tangle.store.errors import HomeInUse
@@ -50,9 +50,6 @@ from tangle.store.home import Home, hold_home, open_home
 from tangle.store.lmdb_store import LmdbStore, open_lmdb_store
 from tangle.wallet.faucet_keys import load_faucet_keys
 from tangle.wallet.keyfile import KeyKind, load_key_file
-
-DISTRIBUTION: Final = "tangle-node"
-"""Name of the installed package."""
 
 PARENT_CHECK_S: Final = 1.0
 """How often a supervised node looks whether its supervisor is still alive."""
@@ -64,14 +61,6 @@ LOCK_LOOK_S: Final = 0.2
 """Pause between two tries."""
 
 log = structlog.get_logger("runtime")
-
-
-def get_version() -> str:
-    """Version of the installed package."""
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "0+source"
 
 
 class Doors(Protocol):

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry
 
 from shards.certificates import Certificate
 from shards.checkpoints import Checkpoint
@@ -19,15 +18,19 @@ from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.transactions import Transaction, Work
 from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard, TransactionId
-from tangle.node.blobs import BlobRoom
-from tangle.node.earning_views import EarningsPage
 from tangle.node.learning_views import GenerationView, LineageItem, ModelView
-from tangle.node.market_views import MarketQueries
-from tangle.node.replicas.views import FastAnswers
 
 if TYPE_CHECKING:
-    from tangle.node.explorer import Explorer  # it shows views, and is one of the parts named below
+    # Only named below. Doors that read answers, as the command line does, need not load a node's rooms; and
+    # the explorer shows views itself.
+    from prometheus_client import CollectorRegistry
+
+    from tangle.node.blobs import BlobRoom
+    from tangle.node.earning_views import EarningsPage
+    from tangle.node.explorer import Explorer
     from tangle.node.forecast import Forecast
+    from tangle.node.market_views import MarketQueries
+    from tangle.node.replicas.views import FastAnswers
 
 
 class TransactionStatus(StrEnum):
@@ -306,12 +309,12 @@ class NodeService(Protocol):
     genesis: Genesis
     chain: ChainId
     shard: Shard
-    metrics: CollectorRegistry
+    metrics: "CollectorRegistry"
     has_faucet: bool
-    blobs: BlobRoom
+    blobs: "BlobRoom"
     explorer: "Explorer"
-    market: MarketQueries
-    replicas: FastAnswers
+    market: "MarketQueries"
+    replicas: "FastAnswers"
     forecast: "Forecast"
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
@@ -362,7 +365,7 @@ class NodeService(Protocol):
     def get_account_pending(self, account: PublicKey) -> tuple[TransactionView, ...]:
         """Transactions of this issuer that are attached and not ordered, by number (at most 200)."""
 
-    def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> EarningsPage:
+    def get_account_earnings(self, account: PublicKey, before: int | None, limit: int) -> "EarningsPage":
         """Fees and pay for work that the account got, newest first."""
 
     async def wait_checkpoint(self, index: int, timeout_s: float) -> None:
