@@ -31,6 +31,7 @@ from tangle.core.parameters import Parameters
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import SignedEnvelope
 from tangle.core.types import (
+    BundleId,
     ChainId,
     CheckpointIndex,
     Digest,
@@ -67,6 +68,9 @@ GENESIS_ROUND: Final = 0
 ANCESTORS_PER_VALIDATOR: Final = 3
 """Ancestors of a block for each member of the committee. With f of 3f + 1 members faulty, each with four
 twins that its next block must name too, 7f + 1 are enough."""
+
+PayloadId = TransactionId | BundleId
+"""What a block can wait for beside its ancestors."""
 
 AuthorIndex = Annotated[int, Meta(ge=0, lt=VALIDATORS_MAX)]
 """Place of a validator in its committee."""
@@ -279,9 +283,9 @@ def compute_attestation_body(shard: Shard, index: CheckpointIndex, digest: Diges
     return encode((shard, index, digest))
 
 
-def compute_bundle_id(reference: BundleReference, target: Shard) -> Digest:
+def compute_bundle_id(reference: BundleReference, target: Shard) -> BundleId:
     """What blocks of ``target`` wait by for a bundle: it does not depend on who certified the checkpoint."""
-    return compute_record_hash(BUNDLE, reference.source, reference.index, reference.digest, target)
+    return BundleId(compute_record_hash(BUNDLE, reference.source, reference.index, reference.digest, target))
 
 
 def compute_genesis_references(

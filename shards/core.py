@@ -15,8 +15,10 @@ from shards.blocks import (
     Block,
     BlockReference,
     BundleReference,
+    PayloadId,
     Vote,
     check_block,
+    compute_bundle_id,
     sign_block,
 )
 from shards.commit_rule import FIRST_SLOT, Commit, Slot, make_commit_rule
@@ -55,6 +57,9 @@ EARLY_PER_AUTHOR_MAX: Final = 16
 MISSING_MAX: Final = 1000
 """Most blocks and most transactions that are asked for at a time: one fetch request."""
 
+BUNDLES_MISSING_MAX: Final = 64
+"""Most bundles that are asked for at a time; the longest have half a mebibyte."""
+
 
 class CommitteeCore:
     """Consensus of one shard as one validator (or an observer) sees it."""
@@ -67,11 +72,11 @@ class CommitteeCore:
         shard: Shard,
         own_index: int | None,
         pace: Pace,
-        is_attached: Callable[[TransactionId], bool],
+        is_attached: Callable[[PayloadId], bool],
         recovered: RecoveredState | None,
     ) -> None:
         """:param own_index: place in the committee; ``None`` observes and never proposes.
-        :param is_attached: whether a transaction is present and verified.
+        :param is_attached: whether a transaction or a bundle is present and verified.
         :param recovered: what a store held; ``None`` on the very first start.
         """
         self._committee = committee
@@ -168,9 +173,15 @@ class CommitteeCore:
         )
 
     def get_missing(self) -> Missing:
-        """What waiting blocks lack, at most ``MISSING_MAX`` of each, lowest rounds first."""
+        """What waiting blocks lack, at most ``MISSING_MAX`` blocks and transactions and
+        ``BUNDLES_MISSING_MAX`` bundles, lowest rounds first.
+        """
         blocks, tips = self._waiting.get_missing(MISSING_MAX)
-        return Missing(tuple(block for block in blocks if not self.is_known(block)), tuple(tips))
+        return Missing(
+            tuple(block for block in blocks if not self.is_known(block)),
+            tuple(tips),
+            tuple(self._waiting.get_missing_bundles(BUNDLES_MISSING_MAX)),
+        )
 
     def get_deadline_ms(self) -> int | None:
         """When ``on_deadline`` wants to be called; 0 before the first call of all."""
@@ -199,11 +210,11 @@ class CommitteeCore:
                 events.append(BlockDropped(reference, DropReason.TOO_FAR_AHEAD))
         return self._settle(now_ms, events)
 
-    def process_attached(self, tips: Iterable[TransactionId], now_ms: int) -> tuple[CommitteeEvent, ...]:
-        """Transactions became present: blocks that waited for them may go on."""
+    def process_attached(self, payload: Iterable[PayloadId], now_ms: int) -> tuple[CommitteeEvent, ...]:
+        """Transactions or bundles became present: blocks that waited for them may go on."""
         events: list[CommitteeEvent] = []
-        for tip in tips:
-            for block in self._waiting.process_attached(tip):
+        for identity in payload:
+            for block in self._waiting.process_attached(identity):
                 self._accept(block, events)
         return self._settle(now_ms, events)
 
@@ -302,11 +313,11 @@ class CommitteeCore:
     def _suspend(
         self, block: Block, ancestors: Sequence[BlockReference], events: list[CommitteeEvent]
     ) -> None:
-        tips = self._get_lacking_tips(block)
-        dropped = self._waiting.hold(block, ancestors, tips)
+        tips, bundles = self._get_lacking_tips(block), self._get_lacking_bundles(block)
+        dropped = self._waiting.hold(block, ancestors, tips, bundles)
         if dropped is not block:
             unknown = tuple(ancestor for ancestor in ancestors if not self.is_known(ancestor))
-            events.append(BlockSuspended(block.reference, unknown, tuple(tips)))
+            events.append(BlockSuspended(block.reference, unknown, tuple(tips), tuple(bundles)))
         if dropped is not None:
             events.append(BlockDropped(dropped.reference, DropReason.WAITING_ROOM_FULL))
 
@@ -317,7 +328,7 @@ class CommitteeCore:
             if self._dag.is_present(block.reference):
                 continue
             # Looked at last of all: a transaction may have come and expired while ancestors were waited for.
-            if self._get_lacking_tips(block):
+            if self._get_lacking_tips(block) or self._get_lacking_bundles(block):
                 self._suspend(block, (), events)
                 continue
             twin = self._add(block)
@@ -329,8 +340,15 @@ class CommitteeCore:
     def _get_lacking_tips(self, block: Block) -> list[TransactionId]:
         return [tip for tip in block.body.tips if not self._is_attached(tip)]
 
+    def _get_lacking_bundles(self, block: Block) -> list[BundleReference]:
+        return [
+            bundle
+            for bundle in block.body.bundles
+            if not self._is_attached(compute_bundle_id(bundle, self._shard))
+        ]
+
     def _add(self, block: Block) -> Block | None:
-        if block.body.tips and not self._linearizer.is_committed(block.reference):
+        if (block.body.tips or block.body.bundles) and not self._linearizer.is_committed(block.reference):
             self._unordered[block.reference.digest] = block.reference.round
         twin = self._dag.add(block)
         self._has_grown = True

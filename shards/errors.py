@@ -157,3 +157,15 @@ class InvalidCertificate(TangleError):
         self.index = index
         self.reason = reason
         super().__init__(f"the certificate of checkpoint {index} does not hold: {reason}")
+
+
+class InvalidBundle(TangleError):
+    """A bundle that is not what a checkpoint of another shard brings to this one."""
+
+    code = "bundle-invalid"
+
+    def __init__(self, source: int, index: int, reason: str) -> None:
+        self.source = source
+        self.index = index
+        self.reason = reason
+        super().__init__(f"the bundle of checkpoint {index} of shard {source} does not hold: {reason}")

@@ -4,7 +4,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from shards.blocks import Block, BlockReference
+from shards.blocks import Block, BlockReference, BundleReference
 from shards.commits import CommitRecord
 from tangle.core.types import Milliseconds, TransactionId
 
@@ -70,6 +70,9 @@ class BlockSuspended(Struct, frozen=True):
     missing_tips: tuple[TransactionId, ...]
     """Transactions that are not attached."""
 
+    missing_bundles: tuple[BundleReference, ...]
+    """Bundles from other shards that are not here."""
+
 
 class BlockDropped(Struct, frozen=True):
     """A block was let go; it may be fetched again when another block needs it."""
@@ -122,3 +125,6 @@ class Missing(Struct, frozen=True):
 
     tips: tuple[TransactionId, ...]
     """Transactions."""
+
+    bundles: tuple[BundleReference, ...]
+    """Bundles from other shards."""

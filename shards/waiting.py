@@ -1,4 +1,4 @@
-"""Blocks that cannot be accepted yet: an ancestor or a transaction that they name is not here.
+"""Blocks that cannot be accepted yet: an ancestor, a transaction or a bundle that they name is not here.
 
 Room is bounded per author, so that a faulty validator can only crowd out its own blocks. When an author's
 share is full the block of the highest round goes, because lower rounds unblock more; it will be asked for
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from shards.blocks import Block, BlockReference
-from tangle.core.types import TransactionId
+from shards.blocks import Block, BlockReference, BundleReference, PayloadId, compute_bundle_id
+from tangle.core.types import BundleId, TransactionId
 
 WAITING_MAX: Final = 2048
 """Suspended blocks of all authors together: at most 128 MiB of the longest, a few megabytes of usual ones."""
@@ -20,12 +20,26 @@ WAITING_PER_AUTHOR_MIN: Final = 8
 
 
 class _Entry:
-    __slots__ = ("ancestors", "block", "tips")
+    __slots__ = ("ancestors", "block", "bundles", "tips")
 
-    def __init__(self, block: Block, ancestors: set[BlockReference], tips: set[TransactionId]) -> None:
+    def __init__(
+        self,
+        block: Block,
+        ancestors: set[BlockReference],
+        tips: set[TransactionId],
+        bundles: dict[BundleId, BundleReference],
+    ) -> None:
         self.block = block
         self.ancestors = ancestors
         self.tips = tips
+        self.bundles = bundles
+
+    def list_payload(self) -> Iterable[PayloadId]:
+        return (*self.tips, *self.bundles)
+
+    def discard(self, identity: PayloadId) -> None:
+        self.tips.discard(TransactionId(identity))
+        self.bundles.pop(BundleId(identity), None)
 
 
 class WaitingRoom:
@@ -37,7 +51,7 @@ class WaitingRoom:
         self._entries: dict[BlockReference, _Entry] = {}
         self._by_author: list[set[BlockReference]] = [set() for _ in range(committee_size)]
         self._by_ancestor: dict[BlockReference, set[BlockReference]] = {}
-        self._by_tip: dict[TransactionId, set[BlockReference]] = {}
+        self._by_payload: dict[PayloadId, set[BlockReference]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -46,20 +60,25 @@ class WaitingRoom:
         return reference in self._entries
 
     def hold(
-        self, block: Block, ancestors: Iterable[BlockReference], tips: Iterable[TransactionId]
+        self,
+        block: Block,
+        ancestors: Iterable[BlockReference],
+        tips: Iterable[TransactionId],
+        bundles: Iterable[BundleReference] = (),
     ) -> Block | None:
         """Keep a block until what it lacks is here.
 
         :returns: the block that had to go because its author's share is full, possibly ``block`` itself.
         """
-        entry = _Entry(block, set(ancestors), set(tips))
+        lacked = {compute_bundle_id(bundle, block.body.shard): bundle for bundle in bundles}
+        entry = _Entry(block, set(ancestors), set(tips), lacked)
         self._entries[block.reference] = entry
         own = self._by_author[block.reference.author]
         own.add(block.reference)
         for ancestor in entry.ancestors:
             self._by_ancestor.setdefault(ancestor, set()).add(block.reference)
-        for tip in entry.tips:
-            self._by_tip.setdefault(tip, set()).add(block.reference)
+        for identity in entry.list_payload():
+            self._by_payload.setdefault(identity, set()).add(block.reference)
         return self._drop(max(own)) if len(own) > self._share else None
 
     def process_accepted(self, reference: BlockReference) -> list[Block]:
@@ -71,12 +90,14 @@ class WaitingRoom:
             ready += self._release(entry)
         return ready
 
-    def process_attached(self, tip: TransactionId) -> list[Block]:
-        """A transaction became present. Returns the blocks that lack nothing any more, no longer held."""
+    def process_attached(self, identity: PayloadId) -> list[Block]:
+        """A transaction or a bundle became present. Returns the blocks that lack nothing any more, no longer
+        held.
+        """
         ready = []
-        for waiter in sorted(self._by_tip.pop(tip, ())):
+        for waiter in sorted(self._by_payload.pop(identity, ())):
             entry = self._entries[waiter]
-            entry.tips.discard(tip)
+            entry.discard(identity)
             ready += self._release(entry)
         return ready
 
@@ -118,8 +139,18 @@ class WaitingRoom:
             )
         return sorted(blocks), list(tips)
 
+    def get_missing_bundles(self, limit: int) -> list[BundleReference]:
+        """Bundles that are waited for, an equal share of every author's blocks, oldest first."""
+        share = max(1, limit // len(self._by_author))
+        bundles: dict[BundleReference, None] = {}
+        for own in self._by_author:
+            entries = (self._entries[reference] for reference in sorted(own))
+            lacked = (bundle for entry in entries for bundle in entry.bundles.values())
+            bundles.update(dict.fromkeys(islice(lacked, share)))
+        return list(bundles)
+
     def _release(self, entry: _Entry) -> list[Block]:
-        if entry.ancestors or entry.tips:
+        if entry.ancestors or entry.tips or entry.bundles:
             return []
         self._remove(entry)
         return [entry.block]
@@ -131,10 +162,10 @@ class WaitingRoom:
             self._by_ancestor[ancestor].discard(reference)
             if not self._by_ancestor[ancestor]:
                 del self._by_ancestor[ancestor]
-        for tip in entry.tips:
-            self._by_tip[tip].discard(reference)
-            if not self._by_tip[tip]:
-                del self._by_tip[tip]
+        for identity in entry.list_payload():
+            self._by_payload[identity].discard(reference)
+            if not self._by_payload[identity]:
+                del self._by_payload[identity]
         return entry.block
 
     def _remove(self, entry: _Entry) -> None:

@@ -362,3 +362,16 @@ class InvalidFinding(MarketFault):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"the finding is refused: {reason}")
+
+
+class MarketElsewhere(MarketFault):
+    """An operation in a shard that has no market."""
+
+    code = "market-elsewhere"
+
+    def __init__(self, shard: int, market_shard: int) -> None:
+        self.shard = shard
+        self.market_shard = market_shard
+        super().__init__(
+            f"the market is in shard {market_shard}, not in {shard}: send the money to an account there first"
+        )

@@ -41,6 +41,7 @@ REFUSALS: Final = (
     "move-invalid",
     "move-late",
     "moves-too-many",
+    "market-elsewhere",
 )
 """Codes of refused operations. A code's number is its place, from 1; new ones are added at the end."""
 

@@ -37,6 +37,9 @@ TransactionId = NewType("TransactionId", Annotated[bytes, _HASH])
 """Hash of an encoded, signed transaction. The shard's genesis id has the same type: it is the first parent.
 """
 
+BundleId = NewType("BundleId", Annotated[bytes, _HASH])
+"""Hash of the name of what a checkpoint of one shard brings to another one."""
+
 JobId = NewType("JobId", Annotated[bytes, _HASH])
 """Hash of a standing job's parameters."""
 

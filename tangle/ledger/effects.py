@@ -44,7 +44,10 @@ class Status(IntEnum):
     """The fee is over ``max_fee``."""
 
     OPERATION = 5
-    """The operation itself is impossible."""
+    """The market refuses the operation."""
+
+    CONGESTED = 6
+    """Too many receipts to the recipient's shard are on their way; it costs nothing and may be sent again."""
 
 
 class AccountChange(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -82,8 +85,9 @@ class Effect(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Issuer, then others; empty for a conflict."""
 
     figures: Annotated[tuple[Natural, ...], Meta(max_length=2)]
-    """Of a conflict, what the ledger found. Expired: checkpoint. Sequence: expected. Funds: balance, fee.
-    Fee: fee. Operation: the number of the refusal, nothing for a recipient in another shard."""
+    """What the ledger found. Applied with a receipt: target shard, number of the receipt. Expired:
+    checkpoint. Sequence: expected. Funds: balance, fee. Fee: fee. Operation: the number of the refusal.
+    Congested: target shard, receipts on their way."""
 
 
 def encode_effect(effect: Effect) -> bytes:
@@ -121,7 +125,8 @@ def describe_effect(effect: Effect, body: TransactionBody) -> str:
     figures = effect.figures
     match effect.status:
         case Status.APPLIED:
-            return f"applied: fee {effect.fee}"
+            receipt = f", receipt {figures[1]} to shard {figures[0]}" if figures else ""
+            return f"applied: fee {effect.fee}{receipt}"
         case Status.EXPIRED:
             return f"expired: ordered by checkpoint {figures[0]}, too long after anchor {body.anchor}"
         case Status.SEQUENCE:
@@ -133,8 +138,8 @@ def describe_effect(effect: Effect, body: TransactionBody) -> str:
         case Status.FEE:
             return f"fee: {figures[0]} is over the limit of {body.max_fee} that the issuer set"
         case Status.OPERATION:
-            if figures:
-                return _describe_refusal(figures[0])
-            return "operation: the recipient lives in another shard"
+            return _describe_refusal(figures[0])
+        case Status.CONGESTED:
+            return f"congested: {figures[1]} receipts to shard {figures[0]} are on their way; try again later"
         case _:
             assert_never(effect.status)

@@ -17,7 +17,6 @@ from poi.market.errors import MarketFault
 from poi.market.outcomes import Movement
 from poi.market.refusals import get_refusal_number
 from shards.checkpoints import SupplyTotals, check_supply
-from tangle.core.hashing import compute_home_shard
 from tangle.core.multiset import MultisetHash
 from tangle.core.parameters import Parameters
 from tangle.core.transactions import MarketCall, StakingOperation, Transaction, Transfer, get_outgoing
@@ -35,6 +34,7 @@ from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode
 from tangle.ledger.effects import AccountChange, Effect, Status
 from tangle.ledger.fees import FeeSplit, Market, compute_market, compute_weight, decay_emission, split_fees
 from tangle.ledger.marketplace import MarketClosing, book_movements, compute_market_entry
+from tangle.ledger.receipts import Crossing, CrossingClosing, find_target
 from tangle.ledger.staking.desk import StakingClosing
 from tangle.ledger.staking.errors import StakingFault, get_staking_refusal_number
 from tangle.ledger.staking.records import StakingChange, compute_staking_entry
@@ -72,6 +72,9 @@ class ExecutionContext(Struct, frozen=True):
     call_staking: Callable[[Transaction, StakingOperation, Account], Account]
     """Asks the book of stakes for what a transaction wants, its issuer's account being this, the fee paid.
     Answers the account then; raises ``StakingFault`` where it refuses."""
+
+    crossing: Crossing
+    """What goes to other shards and comes from them. It has taken the commit's bundles before."""
 
 
 class Execution(Struct, frozen=True):
@@ -112,9 +115,11 @@ def execute(
     """Judge and apply ``transactions`` in order, at the price of ``state``.
 
     A conflict costs nothing and leaves the issuer's sequence as it is. Fees are split once, over their sum,
-    and the leader is paid after the last transaction.
+    and the leader is paid after the last transaction. What bundles brought is credited before the first.
     """
     run = _Run(state.price, read_account, context)
+    for receipt in context.crossing.list_credited():
+        _credit(run.changes, read_account, receipt.account, receipt.amount)
     effects = tuple([run.process(transaction) for transaction in transactions])
     fees = split_fees(run.fees, context.parameters)
     if fees.leader:
@@ -130,6 +135,7 @@ def finish_checkpoint(
     payments: Mapping[PublicKey, Grains],
     market: MarketClosing,
     staking: StakingClosing,
+    crossing: CrossingClosing,
 ) -> FinishedCheckpoint:
     """The state after the checkpoint that ``execution`` fills.
 
@@ -137,6 +143,7 @@ def finish_checkpoint(
     :param payments: emission that is due, from ``pay_emission`` at ``state.emission``; usually empty.
     :param market: what the checkpoint did there; its movements are booked in ``execution``.
     :param staking: the same of stakes.
+    :param crossing: what the checkpoint did between shards; booked likewise.
     :raises SupplyBroken: grains were made or lost; the node must stop.
     """
     parameters = context.parameters
@@ -164,7 +171,7 @@ def finish_checkpoint(
         stakes=Grains(old.stakes + stakes),
         escrow=market.held,
         fund=Grains(old.fund + execution.fees.fund),
-        inflow=old.inflow,
+        inflow=old.inflow + crossing.inflow,
     )
     check_supply(supply)
     timestamp_ms = max(state.timestamp_ms, context.timestamp_ms)  # commit times never go back
@@ -185,6 +192,9 @@ def finish_checkpoint(
         supply=supply,
         accounts=live.get_state(),
         market=market.head,
+        sent=crossing.sent,
+        acknowledged=crossing.acknowledged,
+        received=crossing.received,
     )
     return FinishedCheckpoint(finished, accounts)
 
@@ -232,11 +242,13 @@ class _Run:
         context, body = self._context, transaction.body
         work = body.work
         macs = context.evaluation_macs(work.job) * len(work.results)
-        weight = compute_weight(len(transaction.encoded), macs, context.parameters)
+        operation = body.operation
+        target = find_target(operation, context.shard, self._shard_bits)
+        is_abroad = target != context.shard
+        weight = compute_weight(len(transaction.encoded), macs, context.parameters, is_abroad=is_abroad)
         self.weight += weight
         fee = weight * self._price
         issuer = self.changes.get(body.issuer) or self._read_account(body.issuer)
-        operation = body.operation
         amount = get_outgoing(operation)
         if context.checkpoint_index - body.anchor > context.parameters.expiry_gap:
             return _make_conflict(transaction, Status.EXPIRED, context.checkpoint_index)
@@ -250,18 +262,31 @@ class _Run:
             return self._call_market(transaction, issuer, fee)
         if not isinstance(operation, Transfer):
             return self._call_staking(transaction, operation, issuer, fee)
-        recipient = operation.recipient
-        if self._shard_bits and compute_home_shard(recipient, self._shard_bits) != context.shard:
-            return _make_conflict(transaction, Status.OPERATION)
-        changes = self._transfer(body.issuer, issuer, recipient, amount, fee)
+        if is_abroad:
+            return self._send(transaction, operation, issuer, fee, target)
+        changes = self._transfer(body.issuer, issuer, operation.recipient, amount, fee)
         return self._conclude(transaction, fee, changes)
 
-    def _conclude(self, transaction: Transaction, fee: int, changes: tuple[AccountChange, ...]) -> Effect:
+    def _conclude(
+        self, transaction: Transaction, fee: int, changes: tuple[AccountChange, ...], *figures: int
+    ) -> Effect:
         self.fees += fee
         is_counted = self._context.is_work_counted(transaction)
         if is_counted:
             self.counted.append(transaction)
-        return Effect(transaction.id, Status.APPLIED, Grains(fee), int(is_counted), changes, ())
+        return Effect(transaction.id, Status.APPLIED, Grains(fee), int(is_counted), changes, figures)
+
+    def _send(
+        self, transaction: Transaction, transfer: Transfer, issuer: Account, fee: int, target: Shard
+    ) -> Effect:
+        crossing = self._context.crossing
+        if crossing.is_congested(target):
+            return _make_conflict(transaction, Status.CONGESTED, target, crossing.count_open(target))
+        receipt = crossing.send(target, transfer.recipient, transfer.amount)
+        key = transaction.body.issuer
+        balance = Grains(issuer.balance - transfer.amount - fee)
+        self.changes[key] = Account(balance, Sequence(issuer.sequence + 1), issuer.stake)
+        return self._conclude(transaction, fee, (self._describe(key),), target, receipt.sequence)
 
     def _call_market(self, transaction: Transaction, issuer: Account, fee: int) -> Effect:
         try:

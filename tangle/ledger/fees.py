@@ -57,11 +57,14 @@ class Market(Struct, frozen=True):
     """Weight ordered since then."""
 
 
-def compute_weight(size: int, macs: int, parameters: Parameters) -> int:
+def compute_weight(size: int, macs: int, parameters: Parameters, *, is_abroad: bool = False) -> int:
     """Weight of a transaction of ``size`` bytes whose work takes ``macs`` multiply-accumulates. Protocol
     6.
+
+    :param is_abroad: it sends to an account of another shard, where its receipt is credited.
     """
-    return size + parameters.operation_weight + macs // parameters.macs_per_weight
+    weight = size + parameters.operation_weight + macs // parameters.macs_per_weight
+    return weight + parameters.receipt_weight if is_abroad else weight
 
 
 def compute_price(price: int, weight: int, parameters: Parameters) -> Grains:

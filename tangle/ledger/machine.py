@@ -8,6 +8,8 @@ Source: protocol 5 and 6.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +17,7 @@ from msgspec.structs import replace
 from aivm.backends.protocol import Backend
 from poi.events import ClosedGeneration
 from poi.market.entries import Entry
-from poi.market.errors import MarketFault
+from poi.market.errors import MarketElsewhere, MarketFault
 from poi.market.limits import DEVNET_RULES, MarketRules
 from poi.market.machine import Market
 from poi.market.operations import Caller, Moment
@@ -24,20 +26,21 @@ from poi.market.outcomes import Credit, Movement, Purpose
 from poi.market.outcomes import Outcome as MarketOutcome
 from poi.market.records import Job
 from shards.blocks import GENESIS_ROUND, BlockReference
+from shards.bundles import Bundle
 from shards.checkpoints import (
-    CHECKPOINT_VERSION,
     NO_ROOT,
     Checkpoint,
-    ModelState,
     compute_checkpoint_digest,
 )
 from shards.commits import CommitRecord
 from shards.committee import Committee
 from shards.epochs import make_next_committee
+from shards.receipts import compute_receipts_root, make_batches
 from tangle.core.genesis import Genesis, Validator
+from tangle.core.hashing import compute_home_shard
 from tangle.core.merkle import compute_merkle_root
 from tangle.core.transactions import StakingOperation, Transaction, TransactionBody
-from tangle.core.types import ChainId, CheckpointIndex, Digest, Grains, JobId, PublicKey, Shard
+from tangle.core.types import INTEGER_MAX, ChainId, CheckpointIndex, Digest, Grains, JobId, PublicKey, Shard
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, AccountReader, encode_account_entry
 from tangle.ledger.board import Board, ClosedWork, Earning, StandingEntry
 from tangle.ledger.effects import Effect, encode_effect
@@ -57,10 +60,15 @@ from tangle.ledger.marketplace import (
     book_movements,
     list_refuted,
 )
+from tangle.ledger.receipts import Crossing, CrossingClosing, take_bundles
+from tangle.ledger.sealing import build_checkpoint
 from tangle.ledger.staking.book import StakingBook
 from tangle.ledger.staking.desk import StakingClosing, StakingDesk
 from tangle.ledger.staking.records import StakingEntry
-from tangle.ledger.state import LedgerState, compute_epoch, compute_state_digest, link_checkpoint
+from tangle.ledger.state import LedgerState, compute_epoch, link_checkpoint
+
+MARKET_SHARD: Final = Shard(0)
+"""Where the job market is."""
 
 AccountLister = Callable[[], Iterable[tuple[PublicKey, Account]]]
 """Every live account as of the last checkpoint, in the order of keys; read once an epoch."""
@@ -106,6 +114,9 @@ class CheckpointOutcome(Struct, frozen=True):
 
     staking: StakingClosing
     """What happened to stakes."""
+
+    crossing: CrossingClosing
+    """What went to other shards and came from them."""
 
     next_committee: Committee | None
     """Whoever goes on after this checkpoint; none unless it is the last one of a committee's epoch."""
@@ -155,6 +166,7 @@ class ShardMachine:
         self._desk = StakingDesk(shard, genesis.parameters, staking_entries, commits)
         self._board = Board(genesis, board, backend)
         self._genesis = genesis
+        self._allocated = sum(allocation.amount for allocation in genesis.allocations)
         self._parameters = genesis.parameters
         self._chain = chain
         self._shard = shard
@@ -162,6 +174,11 @@ class ShardMachine:
         self._list_accounts = list_accounts
         market = Market.restore(state.market, market_entries, rules)
         self._marketplace = Marketplace(market, self.committee.weights)
+
+    @property
+    def shard(self) -> Shard:
+        """The shard whose commits are executed."""
+        return self._shard
 
     @property
     def board(self) -> tuple[StandingEntry, ...]:
@@ -214,6 +231,7 @@ class ShardMachine:
         :param fee: of the transaction that would carry it.
         :raises MarketFault, WrongSeal: it would be refused.
         """
+        self._check_market()
         known = self._read_account(account)
         caller = Caller(account, known.sequence, Grains(max(0, known.balance - fee)), known.stake)
         return self.market.copy().apply(operation, caller, self.get_moment())
@@ -226,26 +244,31 @@ class ShardMachine:
         """
         return self._desk.copy().call(body, operation, account, self.state.epoch)
 
-    def is_checkpoint_due(self, commit: CommitRecord, ordered: int, ballots: int = 0) -> bool:
-        """Whether ``commit``, with so many transactions and verdicts, makes a checkpoint."""
+    def is_checkpoint_due(
+        self, commit: CommitRecord, ordered: int, ballots: int = 0, bundles: int = 0
+    ) -> bool:
+        """Whether ``commit``, with so many transactions, verdicts and bundles, makes a checkpoint."""
         age_ms = commit.timestamp_ms - self.state.timestamp_ms
         is_age_due = age_ms >= self._parameters.checkpoint_interval_ms
         is_forced = self._desk.has_news or self._ends_epoch(commit.timestamp_ms)
-        return ordered > 0 or ballots > 0 or is_age_due or is_forced
+        return ordered > 0 or ballots > 0 or bundles > 0 or is_age_due or is_forced
 
     def process_commit(
         self,
         commit: CommitRecord,
         transactions: Sequence[Transaction],
         ballots: Sequence[CastBallot] = (),
+        bundles: Sequence[Bundle] = (),
     ) -> CheckpointOutcome:
         """Execute the transactions of a commit and make its checkpoint.
 
         :param ballots: the verdicts in the commit's blocks, in order.
+        :param bundles: what the commit's blocks name of other shards, in order, each once and verified.
         :raises SupplyBroken: the books do not balance: the node must stop.
         """
         moment = self._make_moment(commit)
-        context = self._make_context(commit, moment)
+        crossing = take_bundles(bundles, self._shard, self.state, self._parameters)
+        context = self._make_context(commit, moment, crossing)
         opened = self._board.begin(self.market.list_jobs(), moment.now_ms)
         execution = execute(transactions, self.state, self._read_account, context)
         self._book(execution, self._marketplace.count_votes(ballots, moment))
@@ -257,20 +280,19 @@ class ShardMachine:
         market = self._close_market(execution, moment, elected)
         self._desk.fine_refuted(list_refuted(market), execution.changes, self._read_account)
         self._board.end(self.market.list_jobs())
-        payments: dict[PublicKey, Grains] = {}
-        for each in closing.emission:
-            payments[each.account] = Grains(payments.get(each.account, 0) + each.amount)
         staking = self._desk.close()
-        for owner, amount in staking.rewards:
-            payments[owner] = Grains(payments.get(owner, 0) + amount)
+        payments = _add_up(((each.account, each.amount) for each in closing.emission), staking.rewards)
+        if moment.epoch != self.state.epoch:
+            self._send_home(execution, crossing)
+        crossed = crossing.close()
         finished = finish_checkpoint(
-            self.state, execution, self._read_account, context, payments, market, staking
+            self.state, execution, self._read_account, context, payments, market, staking, crossed
         )
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
         if is_epoch_end:
             finished = replace(finished, state=replace(finished.state, committee_epoch=moment.epoch))
-        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected)
+        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected, crossed)
         digest = compute_checkpoint_digest(checkpoint)
         self.state = link_checkpoint(finished.state, digest)
         next_committee = None
@@ -296,6 +318,7 @@ class ShardMachine:
             market=market,
             staking=staking,
             next_committee=next_committee,
+            crossing=crossed,
         )
 
     def _ends_epoch(self, timestamp_ms: int) -> bool:
@@ -334,7 +357,7 @@ class ShardMachine:
     def _book(self, execution: Execution, movements: Iterable[Movement]) -> None:
         book_movements(execution.changes, self._read_account, movements)
 
-    def _make_context(self, commit: CommitRecord, moment: Moment) -> ExecutionContext:
+    def _make_context(self, commit: CommitRecord, moment: Moment, crossing: Crossing) -> ExecutionContext:
         return ExecutionContext(
             parameters=self._parameters,
             shard=self._shard,
@@ -343,13 +366,24 @@ class ShardMachine:
             leader=self.committee.validators[commit.leader.author].public_key,
             evaluation_macs=self.get_evaluation_macs,
             is_work_counted=self._board.is_counted,
-            call_market=lambda transaction, account, fee: self._marketplace.call(
+            call_market=lambda transaction, account, fee: self._call_market(
                 transaction, account, fee, moment
             ),
             call_staking=lambda transaction, operation, account: self._desk.call(
                 transaction.body, operation, account, self.state.epoch
             ),
+            crossing=crossing,
         )
+
+    def _call_market(
+        self, transaction: Transaction, account: Account, fee: int, moment: Moment
+    ) -> tuple[Movement, ...]:
+        self._check_market()
+        return self._marketplace.call(transaction, account, fee, moment)
+
+    def _check_market(self) -> None:
+        if self._shard != MARKET_SHARD:
+            raise MarketElsewhere(self._shard, MARKET_SHARD)
 
     def _count(self, execution: Execution) -> tuple[CountedRow, ...]:
         index = self.state.ordered_total
@@ -363,15 +397,28 @@ class ShardMachine:
         return tuple(rows)
 
     def _close_generations(self, execution: Execution, moment: Moment) -> ClosedWork:
-        supply = self.state.supply
-        closing = self._board.close_generations(
-            moment.now_ms, self.state.emission, supply.genesis + supply.emitted
-        )
+        closing = self._board.close_generations(moment.now_ms, self.state.emission, self.count_issued())
         for finding in closing.findings:
             # A generation that closes after the job's deadline is not paid: the customer was promised a time.
             with suppress(MarketFault):
                 self._book(execution, self._marketplace.close_generation(finding, moment))
         return closing
+
+    def _send_home(self, execution: Execution, crossing: Crossing) -> None:
+        """Empty accounts of other shards: a leader is paid where it leads, and could spend nothing there."""
+        bits = self._parameters.shard_bits
+        if not bits:
+            return
+        for key, account in sorted((dict(self._list_accounts()) | execution.changes).items()):
+            home = compute_home_shard(key, bits)
+            if home != self._shard and account.balance and not crossing.is_congested(home):
+                crossing.send(home, key, account.balance)
+                execution.changes[key] = Account(Grains(0), account.sequence, account.stake)
+
+    def count_issued(self) -> int:
+        """Grains issued if every shard had emitted as much as this one: all together stay within 63 bits."""
+        share = (INTEGER_MAX - self._allocated) >> self._parameters.shard_bits
+        return INTEGER_MAX - share + self.state.supply.emitted
 
     def _make_checkpoint(
         self,
@@ -380,9 +427,10 @@ class ShardMachine:
         effects_encoded: Sequence[bytes],
         finished: FinishedCheckpoint,
         elected: tuple[Validator, ...],
+        crossed: CrossingClosing,
     ) -> Checkpoint:
         is_epoch_end = finished.state.epoch != self.state.epoch
-        return _build_checkpoint(
+        return build_checkpoint(
             chain=self._chain,
             shard=self._shard,
             committee_epoch=self.committee.epoch,
@@ -391,6 +439,7 @@ class ShardMachine:
             state=finished.state,
             effects=execution.effects,
             effects_encoded=effects_encoded,
+            receipts_root=compute_receipts_root(crossed.batches),
             accounts_root=self._compute_accounts_root(finished.accounts) if is_epoch_end else NO_ROOT,
             models=tuple(entry.model for entry in self.board),
             next_committee=elected,
@@ -402,6 +451,13 @@ class ShardMachine:
         return compute_merkle_root([encode_account_entry(key, account) for key, account in sorted(live)])
 
 
+def _add_up(*payments: Iterable[tuple[PublicKey, Grains]]) -> dict[PublicKey, Grains]:
+    sums: dict[PublicKey, Grains] = {}
+    for account, amount in chain(*payments):
+        sums[account] = Grains(sums.get(account, 0) + amount)
+    return sums
+
+
 def _describe_credit(credit: Credit) -> Earning:
     return Earning(credit.account, credit.amount, JobId(credit.about), 0, credit.purpose)
 
@@ -410,7 +466,7 @@ def make_genesis_checkpoint(
     chain: ChainId, shard: Shard, state: LedgerState, board: Sequence[StandingEntry]
 ) -> Checkpoint:
     """Checkpoint 0: the state before anything was ordered. Nobody signs it; it follows from the genesis."""
-    return _build_checkpoint(
+    return build_checkpoint(
         chain=chain,
         shard=shard,
         committee_epoch=state.committee_epoch,
@@ -419,47 +475,8 @@ def make_genesis_checkpoint(
         state=state,
         effects=(),
         effects_encoded=(),
+        receipts_root=compute_receipts_root(make_batches(state.sent, {})),
         accounts_root=NO_ROOT,
         models=tuple(entry.model for entry in board),
         next_committee=(),
-    )
-
-
-def _build_checkpoint(
-    *,
-    chain: ChainId,
-    shard: Shard,
-    committee_epoch: int,
-    previous: Digest,
-    leader: BlockReference,
-    state: LedgerState,
-    effects: Sequence[Effect],
-    effects_encoded: Sequence[bytes],
-    accounts_root: Digest,
-    models: tuple[ModelState, ...],
-    next_committee: tuple[Validator, ...],
-) -> Checkpoint:
-    return Checkpoint(
-        version=CHECKPOINT_VERSION,
-        chain=chain,
-        shard=shard,
-        epoch=state.epoch,
-        committee_epoch=committee_epoch,
-        index=state.checkpoint_index,
-        previous=previous,
-        leader=leader,
-        timestamp_ms=state.timestamp_ms,
-        ordered_total=state.ordered_total,
-        ordered_count=len(effects),
-        ordered_root=compute_merkle_root([effect.transaction for effect in effects]),
-        effects_root=compute_merkle_root(effects_encoded),
-        receipts_root=compute_merkle_root(()),
-        received=state.received,
-        state_digest=compute_state_digest(state),
-        accounts_root=accounts_root,
-        price=state.price,
-        difficulty=state.difficulty,
-        supply=state.supply,
-        models=models,
-        next_committee=next_committee,
     )

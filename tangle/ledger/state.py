@@ -163,7 +163,7 @@ def make_genesis_state(
         difficulty=1,
         window_start_ms=genesis.timestamp_ms,
         window_weight=0,
-        emission=parameters.emission_per_generation,
+        emission=Grains(parameters.emission_per_generation >> parameters.shard_bits),
         supply=SupplyTotals(Grains(balances + stakes), none, none, balances, stakes, none, none, 0),
         accounts=live.get_state(),
         market=make_first_head(rules, genesis.timestamp_ms),

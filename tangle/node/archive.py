@@ -45,6 +45,7 @@ from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_state
 from tangle.node.committee_archive import CommitteeArchive
 from tangle.node.market_archive import MarketArchive
+from tangle.node.receipt_archive import ReceiptArchive
 from tangle.node.staking_archive import StakingArchive
 from tangle.node.training_archive import JOB, TrainingArchive
 from tangle.store.keys import (
@@ -147,6 +148,7 @@ class Archive:
         self.market = MarketArchive(store)
         self.staking = StakingArchive(store)
         self.training = TrainingArchive(store)
+        self.receipts = ReceiptArchive(store)
         last = store.scan(Table.TRANSACTIONS, limit=1, reverse=True)
         self._next_arrival = parse_sequence_key(last[0][0]) + 1 if last else 0
         self._unordered: dict[TransactionId, int] = {}

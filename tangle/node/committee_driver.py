@@ -15,10 +15,13 @@ import structlog
 from msgspec import Struct
 
 from shards.blocks import (
+    BUNDLES_MAX,
     VOTES_MAX,
     Attestation,
     Block,
     BlockReference,
+    BundleReference,
+    PayloadId,
     SignatureClaim,
     Vote,
     check_block,
@@ -103,6 +106,12 @@ class CommitteeHooks(Struct, frozen=True):
 
     take_attestations: Callable[[int], tuple[Attestation, ...]]
     """Own attestations that no own block carries yet, at most so many."""
+
+    on_missing_bundles: Callable[[Sequence[BundleReference], Peer | None], None]
+    """The same for bundles from other shards."""
+
+    take_bundles: Callable[[int], tuple[BundleReference, ...]]
+    """Bundles that are present and worth naming, at most so many."""
 
     take_votes: Callable[[int], tuple[Vote, ...]]
     """Own verdicts on matters of the market that wait for a block, at most so many."""
@@ -200,8 +209,8 @@ class CommitteeDriver:
         """Each author's newest accepted block that others may see."""
         return tuple(block for block in self.core.get_latest_blocks() if self.is_sendable(block.encoded))
 
-    def on_attached(self, identities: Sequence[TransactionId]) -> None:
-        """Transactions that became present: suspended blocks that named them may go on."""
+    def on_attached(self, identities: Sequence[PayloadId]) -> None:
+        """Transactions or bundles that became present: suspended blocks that named them may go on."""
         self._handle(self.core.process_attached(identities, self._clock.now_ms()))
         self._save_soon()
 
@@ -295,7 +304,8 @@ class CommitteeDriver:
         tips = () if is_empty else self._hooks.select_tips(parameters.tips_per_block, round_number)
         attestations = self._hooks.take_attestations(parameters.attestations_per_block)
         votes = () if self.is_closing else self._hooks.take_votes(VOTES_MAX)
-        block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key, votes)
+        bundles = () if is_empty else self._hooks.take_bundles(BUNDLES_MAX)
+        block, events = self.core.propose(self._clock.now_ms(), tips, attestations, key, votes, bundles)
         self._unguarded = block
         self._proposed_round = block.reference.round
         self._is_payload_known = False
@@ -318,6 +328,8 @@ class CommitteeDriver:
             missing = self.core.get_missing()
             if missing.blocks or missing.tips:
                 self._hooks.on_missing(missing.blocks, missing.tips, None)
+            if missing.bundles:
+                self._hooks.on_missing_bundles(missing.bundles, None)
             if self.core.clock_round == clock_round:
                 # Nobody moves: a block that was lost on its way may be what the others wait for.
                 for block in self.get_latest_blocks():
@@ -356,8 +368,11 @@ class CommitteeDriver:
                 self.blocks_total += 1
                 self._unsaved.append(block)
                 self._hooks.on_accepted(block)
-            case BlockSuspended(reference, missing_blocks, missing_tips):
-                self._hooks.on_missing(missing_blocks, missing_tips, self._senders.get(reference))
+            case BlockSuspended(reference, missing_blocks, missing_tips, missing_bundles):
+                sender = self._senders.get(reference)
+                self._hooks.on_missing(missing_blocks, missing_tips, sender)
+                if missing_bundles:
+                    self._hooks.on_missing_bundles(missing_bundles, sender)
             case BlockDropped(reference, reason):
                 log.debug("block-dropped", round=reference.round, reason=reason.value)
             case SubDagCommitted():

@@ -27,9 +27,11 @@ from tangle.ledger.events import SubDagEvent
 from tangle.ledger.limits import UNWRITTEN_MAX
 from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.marketplace import collect_ballots
+from tangle.ledger.receipts import collect_bundles
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive, EvaluationRecord
 from tangle.node.attesting import ExecutedCheckpoint
+from tangle.node.bundle_source import BundleSource
 from tangle.node.depot import Depot
 from tangle.node.finality import Finality
 from tangle.node.training_archive import PaidJob
@@ -55,15 +57,18 @@ class Executor:
         archive: Archive,
         finality: Finality,
         depot: Depot,
+        bundles: BundleSource,
         on_subdag_events: Callable[[tuple[SubDagEvent, ...]], None],
         on_executed: Callable[[CheckpointOutcome], None],
         is_ended: bool = False,
     ) -> None:
         """:param depot: gives out the data of paid jobs.
+        :param bundles: gives out what blocks name of other shards.
         :param is_ended: whether the last commit of the committee at work is executed.
         """
         self._is_ended = is_ended
         self._depot = depot
+        self._bundles = bundles
         self._subdag = subdag
         self._archive = archive
         self._finality = finality
@@ -119,7 +124,7 @@ class Executor:
         """Execute what waits, as much as one write takes; durable on return. ``run`` does nothing else."""
         batch, outcomes, commits, ordered = WriteBatch(), [], 0, 0
         while self._commits and commits < COMMITS_PER_WRITE and ordered < ORDERED_PER_WRITE:
-            if commits and self.machine.list_opening():
+            if commits and (self.machine.list_opening() or collect_bundles(self._commits[0].blocks)):
                 break  # data may be long in coming: what is done is written and attested first
             outcome = await self._execute(self._commits.popleft(), batch)
             commits += 1
@@ -140,10 +145,13 @@ class Executor:
         transactions = self._order(commit)
         ballots = collect_ballots(commit.blocks)
         self.machine.observe(commit.record)
-        if not self.machine.is_checkpoint_due(commit.record, len(transactions), len(ballots)):
+        named = collect_bundles(commit.blocks)
+        if not self.machine.is_checkpoint_due(commit.record, len(transactions), len(ballots), len(named)):
             return None
         await self._hand_in(batch)
-        outcome = self.machine.process_commit(commit.record, transactions, ballots)
+        bundles = await self._bundles.get(named) if named else ()
+        self._archive.receipts.put_bundles(batch, bundles, self.machine.shard)
+        outcome = self.machine.process_commit(commit.record, transactions, ballots, bundles)
         self._put(batch, outcome)
         if outcome.next_committee is not None:
             self._is_ended = True
@@ -180,6 +188,7 @@ class Executor:
         identities = tuple(transaction.id for transaction in outcome.transactions)
         self._finality.on_executed(ExecutedCheckpoint(outcome.checkpoint, outcome.digest, identities))
         self._on_executed(outcome)
+        self._bundles.on_executed(outcome)
         for slash in outcome.staking.slashed:
             log.warning(
                 "slashed",
@@ -220,6 +229,7 @@ class Executor:
         archive.put_ledger_state(batch, outcome.state)
         archive.put_earnings(batch, checkpoint.index, outcome.earnings)
         archive.staking.put_changes(batch, outcome.staking.changes)
+        archive.receipts.put_crossing(batch, outcome)
         archive.market.put_closing(batch, outcome.market, checkpoint.index, checkpoint.timestamp_ms)
         for row in outcome.counted:
             archive.put_evaluation(batch, row.job, row.ordered_index, EvaluationRecord(row.generation))

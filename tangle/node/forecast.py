@@ -18,6 +18,7 @@ from tangle.ledger.errors import AnchorAhead
 from tangle.ledger.execution import ExecutionContext, execute
 from tangle.ledger.fees import compute_price, compute_weight
 from tangle.ledger.marketplace import read_call
+from tangle.ledger.receipts import Crossing, find_target
 from tangle.node.ingest import find_fault
 from tangle.node.node import Node
 from tangle.node.views import TransactionStatus
@@ -213,11 +214,14 @@ class NodeForecast:
             is_work_counted=machine.is_work_counted,
             call_market=self._try_market,
             call_staking=self._try_staking,
+            crossing=Crossing(node.shard, machine.state, parameters),
         )
         effects = execute(transactions, machine.state, node.executor.read_account, context).effects
         last = transactions[-1]
         macs = context.evaluation_macs(last.body.work.job) * len(last.body.work.results)
-        return effects[-1], compute_weight(len(last.encoded), macs, parameters) * machine.state.price
+        is_abroad = find_target(last.body.operation, node.shard, parameters.shard_bits) != node.shard
+        weight = compute_weight(len(last.encoded), macs, parameters, is_abroad=is_abroad)
+        return effects[-1], weight * machine.state.price
 
     def _try_market(self, transaction: Transaction, account: Account, fee: int) -> tuple[Movement, ...]:
         del account  # the market looks at the issuer as it is now

@@ -11,7 +11,7 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from shards.blocks import Block, BlockReference, Vote, decode_block
+from shards.blocks import Block, BlockReference, PayloadId, Vote, decode_block
 from shards.committee import Committee
 from shards.events import RecoveredState
 from shards.guard import decode_last_signed, encode_last_signed, make_last_signed
@@ -19,7 +19,7 @@ from tangle.core.errors import TangleError
 from tangle.core.genesis import compute_chain_id, compute_shard_genesis_id
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import Transaction
-from tangle.core.types import TransactionId
+from tangle.core.types import BundleId, TransactionId
 from tangle.ledger.errors import ParentsMissing
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
 from tangle.ledger.limits import SubDagLimits, widen_window
@@ -292,10 +292,11 @@ class Node:
         self.fetcher.want_blocks(blocks, sender)
         self.missing.want(tips, sender)
 
-    def _is_present(self, identity: TransactionId) -> bool:
-        if self.subdag.is_attached(identity):
+    def _is_present(self, identity: PayloadId) -> bool:
+        tip = TransactionId(identity)
+        if self.subdag.is_attached(tip) or self.parts.bundles.is_present(BundleId(identity)):
             return True
-        place = self.archive.find_transaction(identity)
+        place = self.archive.find_transaction(tip)
         return place is not None and place.ordered is not None
 
     def _on_block_accepted(self, block: Block) -> None:
@@ -355,6 +356,7 @@ class Node:
             archive=self.archive,
             finality=self.finality,
             depot=self.depot,
+            bundles=self.parts.bundles,
             on_subdag_events=self._on_subdag_events,
             on_executed=self._on_executed,
             is_ended=recovered.ending is not None,
@@ -411,6 +413,8 @@ class Node:
             on_accepted=self._on_block_accepted,
             on_refused=self.peering.blame,
             on_missing=self._on_missing,
+            on_missing_bundles=self.parts.bundles.on_missing,
+            take_bundles=self.parts.bundles.take,
             on_committed=self.executor.add,
             select_tips=self.subdag.select_tips,
             take_attestations=attester.take_attestations,

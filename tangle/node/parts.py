@@ -8,17 +8,19 @@ from msgspec import Struct, field
 
 from aivm.backends.protocol import Backend
 from poi.market.limits import DEVNET_RULES, MarketRules
+from shards.blocks import PayloadId
 from shards.committee import Committee
 from shards.core import CommitteeCore
 from shards.events import Pace, RecoveredState
 from tangle.core.genesis import Genesis
 from tangle.core.signing import SigningKey
-from tangle.core.types import ChainId, Milliseconds, Shard, TransactionId
+from tangle.core.types import ChainId, Milliseconds, Shard
 from tangle.ledger.accounts import AccountReader
 from tangle.ledger.election import Election
 from tangle.ledger.machine import AccountLister, ShardMachine
 from tangle.net.addresses import Address, parse_address
 from tangle.net.network import Network
+from tangle.node.bundle_source import BundleSource, NoBundles
 from tangle.node.clock import Clock
 from tangle.node.computer import Computer
 from tangle.node.config import NodeConfig
@@ -68,6 +70,9 @@ class NodeParts(Struct, frozen=True):
 
     disk: Disk = field(default_factory=MemoryDisk)
     """What the home is on; one with room for ever where there is none."""
+
+    bundles: BundleSource = NoBundles()
+    """Brings what other shards send."""
 
     def make_disk_watch(self) -> DiskWatch:
         """An eye on it, not looking yet."""
@@ -141,12 +146,12 @@ class NodeParts(Struct, frozen=True):
         self,
         committee: Committee,
         chain: ChainId,
-        is_present: Callable[[TransactionId], bool],
+        is_present: Callable[[PayloadId], bool],
         recovered: RecoveredState,
     ) -> CommitteeCore:
         """Consensus as this node saw it when it stopped.
 
-        :param is_present: whether a transaction is attached, or ordered at any time.
+        :param is_present: whether a transaction is attached, or ordered at any time, or a bundle is here.
         """
         config = self.config
         key = self.find_validator_key(committee)

@@ -16,6 +16,14 @@ _PLACE: Final = Layout(">QQ")
 _SLOT: Final = Layout(">QQH")
 _COMMIT: Final = Layout(">QQ")
 _SEQUENCE: Final = Layout(">Q")
+_RECEIPT: Final = Layout(">HQ")
+_CREDIT: Final = Layout(">QI")
+
+RECEIPT_KEY_SIZE: Final = _RECEIPT.size
+"""Bytes of a key that is a shard and a receipt's number."""
+
+CREDIT_KEY_SIZE: Final = 32 + _CREDIT.size
+"""Bytes of a key of ``CREDITS``."""
 
 
 class TransactionPlace(Struct, frozen=True):
@@ -112,6 +120,22 @@ def compute_account_history_key(account: PublicKey, ordered: int) -> bytes:
 def compute_earning_key(account: PublicKey, position: int) -> bytes:
     """Key of ``EARNINGS``: 40 bytes."""
     return account + _SEQUENCE.pack(position)
+
+
+def compute_receipt_key(shard: int, sequence: int) -> bytes:
+    """Key of ``RECEIPTS_OUT`` (by target) and ``RECEIPTS_IN`` (by source): 10 bytes."""
+    return _RECEIPT.pack(shard, sequence)
+
+
+def compute_credit_key(account: PublicKey, checkpoint: int, place: int) -> bytes:
+    """Key of ``CREDITS``: 44 bytes."""
+    return account + _CREDIT.pack(checkpoint, place)
+
+
+def parse_credit_key(key: bytes) -> tuple[PublicKey, int, int]:
+    """The inverse of ``compute_credit_key``."""
+    checkpoint, place = _CREDIT.unpack(key[-_CREDIT.size :])
+    return PublicKey(key[: -_CREDIT.size]), checkpoint, place
 
 
 def compute_generation_key(job: JobId, generation: int) -> bytes:

@@ -66,6 +66,21 @@ class Table(Enum):
     EARNINGS = ("earnings", Environment.HISTORY)
     """Public key, checkpoint index and place in it -> amount, job, generation."""
 
+    RECEIPTS_OUT = ("receipts_out", Environment.HISTORY)
+    """Target shard, sequence -> receipt, the checkpoint that sent it, and from which transaction."""
+
+    RECEIPT_BATCHES = ("receipt_batches", Environment.HISTORY)
+    """Checkpoint index -> batches of receipts for all shards."""
+
+    RECEIPTS_IN = ("receipts_in", Environment.HISTORY)
+    """Source shard, sequence -> receipt, and the checkpoint that credited it."""
+
+    BUNDLES = ("bundles", Environment.HISTORY)
+    """Bundle id -> what a checkpoint of another shard brought."""
+
+    CREDITS = ("credits", Environment.HISTORY)
+    """Public key, checkpoint index and place in it -> source shard, sequence."""
+
     GENERATIONS = ("generations", Environment.HISTORY)
     """Job, generation -> record of the generation."""
 

@@ -101,6 +101,7 @@ VALIDATOR: Final = SigningKey(b"v" * 32)
 FAUCET: Final = SigningKey(b"f" * 32)
 ALICE: Final = SigningKey(b"a" * 32)
 BOB: Final = SigningKey(b"b" * 32)
+NONE: Final = Grains(0)
 ENDOWMENT: Final = 10**15
 PORTION: Final = 10**12
 JOB_PARAMETERS: Final = b"\x00"
@@ -352,14 +353,7 @@ class LedgerDouble:
             price=self.price,
             difficulty=1,
             supply=SupplyTotals(
-                genesis=Grains(held + self._burned),
-                emitted=Grains(0),
-                burned=Grains(self._burned),
-                balances=Grains(held),
-                stakes=Grains(0),
-                escrow=Grains(0),
-                fund=Grains(0),
-                inflow=0,
+                Grains(held + self._burned), NONE, Grains(self._burned), Grains(held), NONE, NONE, NONE, 0
             ),
             models=(ModelState(self.job, 0, self.weights_digest, 40, 1),),
             next_committee=(),

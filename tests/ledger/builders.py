@@ -15,6 +15,7 @@ from tangle.core.types import CheckpointIndex, Digest, Grains, Milliseconds, Pub
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account, encode_account_entry
 from tangle.ledger.execution import Execution, ExecutionContext, execute, finish_checkpoint
 from tangle.ledger.marketplace import Marketplace
+from tangle.ledger.receipts import Crossing
 from tangle.ledger.staking.book import make_first_entries
 from tangle.ledger.staking.desk import StakingDesk
 from tangle.ledger.staking.records import compute_staking_entry
@@ -78,6 +79,7 @@ class Ledger:
             is_work_counted=lambda _transaction: self.is_work_counted,
             call_market=self.call_market,
             call_staking=self.call_staking,
+            crossing=Crossing(Shard(0), self.state, self.parameters),
         )
 
     def call_market(self, transaction: Transaction, account: Account, fee: int) -> tuple[Movement, ...]:
@@ -108,7 +110,14 @@ class Ledger:
         execution = execute(transactions, self.state, self.read, context)
         market, staking = self.marketplace.close(), self.desk.close()
         finished = finish_checkpoint(
-            self.state, execution, self.read, context, payments or {}, market, staking
+            self.state,
+            execution,
+            self.read,
+            context,
+            payments or {},
+            market,
+            staking,
+            context.crossing.close(),
         )
         self.state = finished.state
         self.accounts.update(finished.accounts)

@@ -7,13 +7,12 @@ from msgspec.structs import replace
 
 from shards.checkpoints import check_supply
 from shards.errors import SupplyBroken
-from tangle.core.hashing import compute_home_shard
 from tangle.core.parameters import MINIMAL
 from tangle.core.transactions import Transaction
 from tangle.core.types import INTEGER_MAX, CheckpointIndex, Grains, Sequence
 from tangle.ledger.accounts import Account
 from tangle.ledger.effects import Status, describe_effect
-from tangle.ledger.execution import Execution, execute, finish_checkpoint
+from tangle.ledger.execution import Execution, finish_checkpoint
 from tangle.ledger.fees import FeeSplit, pay_emission
 from tangle.ledger.subdag import SubDag
 from tests.drawing.subdag import GENESIS_ID, SubDagDrawing, get_account, make_transaction
@@ -170,19 +169,6 @@ def test_expiry_is_exact(index: int, status: int) -> None:
         )
 
 
-def test_a_recipient_in_another_shard_is_no_operation_yet() -> None:
-    ledger = Ledger({})
-    ledger.parameters = replace(MINIMAL, shard_bits=1)
-    homes = {name: compute_home_shard(get_account(name), 1) for name in "abcdefgh"}
-    here, there = (next(name for name in homes if homes[name] == shard) for shard in (0, 1))
-    ledger.accounts[get_account("alice")] = Account(Grains(RICH))
-    context = ledger.make_context()
-    transactions = [pay("alice", 0, there, 1), pay("alice", 0, here, 1)]
-    execution = execute(transactions, ledger.state, ledger.read, context)
-    assert get_outcomes(execution) == [Status.OPERATION, Status.APPLIED]
-    assert "another shard" in describe_effect(execution.effects[0], transactions[0].body)
-
-
 def test_work_counts_only_if_applied_and_in_time() -> None:
     ledger = Ledger({"alice": RICH})
     ledger.is_work_counted = False
@@ -210,15 +196,11 @@ def test_broken_books_stop_the_node() -> None:
         0,
         (),
     )
+    context = ledger.make_context()
+    market, crossing = ledger.marketplace.close(), context.crossing.close()
     with pytest.raises(SupplyBroken) as caught:
         finish_checkpoint(
-            ledger.state,
-            forged,
-            ledger.read,
-            ledger.make_context(),
-            {},
-            ledger.marketplace.close(),
-            ledger.desk.close(),
+            ledger.state, forged, ledger.read, context, {}, market, ledger.desk.close(), crossing
         )
     assert (caught.value.issued, caught.value.held) == (RICH, RICH + 1)
     with pytest.raises(SupplyBroken):

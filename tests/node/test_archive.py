@@ -11,6 +11,7 @@ from poi.events import ClosedGeneration, JobSnapshot
 from poi.market.limits import DEVNET_RULES
 from poi.market.machine import Market
 from shards.events import EquivocationSeen
+from tangle.core.parameters import MINIMAL
 from tangle.core.transactions import Transaction
 from tangle.core.types import (
     CheckpointIndex,
@@ -20,12 +21,14 @@ from tangle.core.types import (
     Milliseconds,
     PublicKey,
     Sequence,
+    Shard,
     TransactionId,
 )
 from tangle.ledger.accounts import EMPTY_ACCOUNT, Account
 from tangle.ledger.effects import AccountChange, Effect, Status, encode_effect
 from tangle.ledger.machine import CheckpointOutcome
 from tangle.ledger.marketplace import Marketplace
+from tangle.ledger.receipts import Crossing
 from tangle.ledger.staking.desk import StakingClosing
 from tangle.node.archive import ARRIVAL_FLOOR, PAGE, Archive, EvaluationRecord, EventRow
 from tangle.store.memory_store import MemoryStore
@@ -74,6 +77,7 @@ def make_outcome(
         earnings=(),
         market=NOTHING_CLOSED,
         staking=StakingClosing(),
+        crossing=Crossing(Shard(0), STATE, MINIMAL).close(),
         next_committee=None,
     )
 

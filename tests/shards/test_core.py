@@ -73,7 +73,7 @@ def test_a_suspended_block_says_what_is_missing() -> None:
     feed(core, [drawing.blocks["A1"], drawing.blocks["B1"]])
     (event,) = feed(core, [drawing.blocks["A2"]])
     wanted = tuple(drawing.blocks[name].reference for name in ("C1", "D1"))
-    assert event == BlockSuspended(drawing.blocks["A2"].reference, wanted, ())
+    assert event == BlockSuspended(drawing.blocks["A2"].reference, wanted, (), ())
     assert core.get_missing().blocks == wanted
 
 
@@ -81,7 +81,7 @@ def test_a_block_waits_for_its_transactions() -> None:
     attached: set[TransactionId] = set()
     core = make_core(attached=attached)
     block = with_tips(CommitteeDrawing("1: A").blocks["A1"], TIP)
-    assert feed(core, [block]) == [BlockSuspended(block.reference, (), (TIP,))]
+    assert feed(core, [block]) == [BlockSuspended(block.reference, (), (TIP,), ())]
     assert core.get_missing().tips == (TIP,)
     attached.add(TIP)
     assert core.process_attached([TIP], NOW) == (BlockAccepted(block),)

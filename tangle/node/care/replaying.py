@@ -31,6 +31,7 @@ from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive
 from tangle.node.attesting import Attester
+from tangle.node.bundle_source import StoredBundles
 from tangle.node.care.findings import OnProgress
 from tangle.node.depot import Depot
 from tangle.node.event_log import EventLog
@@ -224,6 +225,7 @@ class Replay:
             archive=self._archive,
             finality=Finality(attester=attester, hooks=hooks, certified=0),
             depot=Depot(self._source.training),
+            bundles=StoredBundles(self._source.receipts, self._shard),
             on_subdag_events=lambda events: None,
             on_executed=self._on_executed,
         )

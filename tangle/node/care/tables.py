@@ -14,6 +14,7 @@ from poi.events import JobSnapshot
 from poi.market.entries import Shelf
 from poi.market.records import Capacity, Job, ProgramEntry
 from shards.blocks import decode_block
+from shards.bundles import Bundle, decode_bundle
 from shards.certificates import decode_certificate
 from shards.checkpoints import decode_checkpoint
 from shards.commits import decode_commit
@@ -34,8 +35,16 @@ from tangle.node.archive import (
 )
 from tangle.node.committee_archive import EXECUTED, CommitteeRecord
 from tangle.node.market_archive import JobRecord, decode_event
+from tangle.node.receipt_archive import CreditedReceipt, SentReceipt, read_batches
 from tangle.node.training_archive import JOB, PaidJob
-from tangle.store.keys import decode_place, parse_block_key, parse_commit_key, parse_sequence_key
+from tangle.store.keys import (
+    CREDIT_KEY_SIZE,
+    RECEIPT_KEY_SIZE,
+    decode_place,
+    parse_block_key,
+    parse_commit_key,
+    parse_sequence_key,
+)
 from tangle.store.store import Table
 
 HASH_SIZE: Final = 32
@@ -211,6 +220,17 @@ def _expect_number(key: bytes, number: int) -> None:
         raise MalformedEncoding("key", "it names another number than the record")
 
 
+def _read_bundle(key: bytes, value: bytes) -> Bundle:
+    _expect_key(key, HASH_SIZE)
+    return decode_bundle(value)
+
+
+def _read_credit(key: bytes, value: bytes) -> bytes:
+    _expect_key(key, CREDIT_KEY_SIZE)
+    _expect_key(value, RECEIPT_KEY_SIZE)
+    return value
+
+
 NUMBERED: Final = HASH_SIZE + SEQUENCE_SIZE
 """Bytes of a key that is an id and a number."""
 
@@ -225,6 +245,11 @@ RULES: Final[Mapping[Table, TableRule]] = {
     Table.CERTIFICATES: TableRule(Origin.SOURCE, _read_certificate),
     Table.ACCOUNT_HISTORY: TableRule(Origin.INDEX, _read_empty(NUMBERED)),
     Table.EARNINGS: TableRule(Origin.RESULT, _read_record(EarningRecord, NUMBERED)),
+    Table.RECEIPTS_OUT: TableRule(Origin.RESULT, _read_record(SentReceipt, RECEIPT_KEY_SIZE)),
+    Table.RECEIPT_BATCHES: TableRule(Origin.RESULT, read_batches),
+    Table.RECEIPTS_IN: TableRule(Origin.RESULT, _read_record(CreditedReceipt, RECEIPT_KEY_SIZE)),
+    Table.BUNDLES: TableRule(Origin.SOURCE, _read_bundle),
+    Table.CREDITS: TableRule(Origin.RESULT, _read_credit),
     Table.GENERATIONS: TableRule(Origin.RESULT, _read_record(GenerationRecord, NUMBERED)),
     Table.WEIGHTS: TableRule(Origin.RESULT, _read_bytes),
     Table.EVALUATIONS: TableRule(Origin.RESULT, _read_record(EvaluationRecord, NUMBERED)),
