@@ -280,19 +280,20 @@ class ShardMachine:
         market = self._close_market(execution, moment, elected)
         self._desk.fine_refuted(list_refuted(market), execution.changes, self._read_account)
         self._board.end(self.market.list_jobs())
+        payments: dict[PublicKey, Grains] = {}
+        for each in closing.emission:
+            payments[each.account] = Grains(payments.get(each.account, 0) + each.amount)
         staking = self._desk.close()
-        payments = _add_up(((each.account, each.amount) for each in closing.emission), staking.rewards)
-        if moment.epoch != self.state.epoch:
-            self._send_home(execution, crossing)
-        crossed = crossing.close()
+        for paid in staking.rewards:
+            payments[paid.owner] = Grains(payments.get(paid.owner, 0) + paid.amount)
         finished = finish_checkpoint(
-            self.state, execution, self._read_account, context, payments, market, staking, crossed
+            self.state, execution, self._read_account, context, payments, market, staking
         )
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
         if is_epoch_end:
             finished = replace(finished, state=replace(finished.state, committee_epoch=moment.epoch))
-        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected, crossed)
+        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected)
         digest = compute_checkpoint_digest(checkpoint)
         self.state = link_checkpoint(finished.state, digest)
         next_committee = None
@@ -313,7 +314,7 @@ class ShardMachine:
                 *((fees,) if fees.amount else ()),
                 *closing.emission,
                 *map(_describe_credit, market.paid),
-                *(Earning(owner, amount, None, 0, Purpose.COMMITTEE) for owner, amount in staking.rewards),
+                *(Earning(each.owner, each.amount, None, 0, Purpose.COMMITTEE) for each in staking.rewards),
             ),
             market=market,
             staking=staking,
@@ -331,7 +332,9 @@ class ShardMachine:
         )
         if self._election is not None:
             elected = self._election(self.state, self._parameters, self.committee, moment.epoch)
-        return () if elected == self.committee.validators else elected
+        members = () if elected == self.committee.validators else elected
+        self._desk.note_committee(moment.epoch, members)
+        return members
 
     def _make_moment(self, commit: CommitRecord) -> Moment:
         state = self.state

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from shards.blocks import Block, BlockReference, decode_block
+from shards.blocks import BLOCK_SIZE_MAX, Block, BlockReference, decode_block
 from shards.commits import CommitRecord, decode_commit, encode_commit
 from shards.committee import Committee
 from shards.events import EquivocationSeen
@@ -30,6 +30,9 @@ EXECUTED: Final = b"executed-commit"
 
 COMMITTEE_SIZE_MAX: Final = 32_768
 """Longest record of a committee in bytes: 256 validators fit."""
+
+EVIDENCE_SIZE_MAX: Final = 2 * BLOCK_SIZE_MAX + 32
+"""Longest row of evidence in bytes: two blocks, and what is around them."""
 
 BLOCKS_PER_READ: Final = 1_000
 """Blocks read at a time where all are wanted."""
@@ -135,6 +138,12 @@ class CommitteeArchive:
         reference, epoch = evidence.first.reference, evidence.first.body.epoch
         value = encode([evidence.first.encoded, evidence.second.encoded])
         batch.put(Table.EVIDENCE, compute_slot_key(epoch, reference.round, reference.author), value)
+
+    def list_evidence(self, limit: int) -> list[tuple[Block, Block]]:
+        """Both blocks of equivocations that were seen, in order of epochs and rounds."""
+        rows = self._store.scan(Table.EVIDENCE, limit=limit)
+        pairs = [decode(tuple[bytes, bytes], value, limit=EVIDENCE_SIZE_MAX) for _, value in rows]
+        return [(decode_block(first), decode_block(second)) for first, second in pairs]
 
     def count_evidence(self) -> int:
         """Equivocations seen."""

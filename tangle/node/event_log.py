@@ -1,7 +1,7 @@
 """The event log: what became final, in order, with ids that never skip.
 
 Events are read off the certified history: for each final checkpoint one event of its own, one for each
-generation that it closed, and one for each of its transactions. Ids count from 1, so the same event has the
+generation that it closed, one for each thing that happened to stakes, and one for each of its transactions. Ids count from 1, so the same event has the
 same id on every node and after every restart, and a wallet can resume anywhere. The store keeps one row for
 each checkpoint; the events themselves are expanded from history when somebody reads them.
 """
@@ -17,6 +17,7 @@ import msgspec
 from shards.checkpoints import Checkpoint, ModelState
 from tangle.core.address import encode_address
 from tangle.core.types import PublicKey
+from tangle.ledger.staking.events import Elected, Rewarded, Slashed, StakingRecord
 from tangle.node.archive import Archive, OrderedRow
 from tangle.node.views import Event, SlowConsumer
 from tangle.store.store import WriteBatch
@@ -34,6 +35,7 @@ EXPANDED_MAX: Final = 64
 TRANSACTION: Final = "transaction"
 CHECKPOINT: Final = "checkpoint"
 MODEL: Final = "model"
+STAKE: Final = "stake"
 
 
 class EventLog:
@@ -51,6 +53,7 @@ class EventLog:
     def put(self, batch: WriteBatch, checkpoint: Checkpoint, previous: Checkpoint) -> None:
         """Add the row of a checkpoint that became final; ``on_durable`` follows when the batch is on disk."""
         count = 1 + len(_get_closed(checkpoint, previous)) + checkpoint.ordered_total - previous.ordered_total
+        count += len(self._archive.staking.list_events(checkpoint.index))
         self._archive.put_event_row(batch, self.last_id + 1, checkpoint.index, count)
         self.last_id += count
 
@@ -102,6 +105,7 @@ class EventLog:
         bodies = [
             self._describe_checkpoint(checkpoint, previous),
             *self._describe_models(checkpoint, previous),
+            *map(self._describe_stake, self._archive.staking.list_events(index)),
             *(self._describe_transaction(row) for row in rows),
         ]
         events = tuple(
@@ -139,6 +143,35 @@ class EventLog:
             }
             described.append((MODEL, (), msgspec.json.encode(body)))
         return described
+
+    def _describe_stake(self, record: StakingRecord) -> tuple[str, tuple[PublicKey, ...], bytes]:
+        event = record.event
+        match event:
+            case Slashed():
+                body: dict[str, object] = {
+                    "what": "slashed",
+                    "validator": event.validator.hex(),
+                    "owner": encode_address(self._prefix, event.owner),
+                    "burned": str(event.burned),
+                    "cause": event.cause.name.lower(),
+                }
+                return STAKE, (event.owner,), msgspec.json.encode(body)
+            case Rewarded():
+                body = {
+                    "what": "rewarded",
+                    "validator": event.validator.hex(),
+                    "owner": encode_address(self._prefix, event.owner),
+                    "amount": str(event.amount),
+                    "blocks": str(event.blocks),
+                }
+                return STAKE, (event.owner,), msgspec.json.encode(body)
+            case Elected():
+                members = [
+                    {"public_key": member.public_key.hex(), "weight": member.weight}
+                    for member in event.members
+                ]
+                body = {"what": "elected", "epoch": str(event.epoch), "members": members}
+                return STAKE, (), msgspec.json.encode(body)
 
     def _describe_transaction(self, row: OrderedRow) -> tuple[str, tuple[PublicKey, ...], bytes]:
         effect = row.effect

@@ -143,6 +143,7 @@ class Executor:
     async def _execute(self, commit: SubDagCommitted, batch: WriteBatch) -> CheckpointOutcome | None:
         self._archive.committees.put_commit(batch, self.machine.committee.epoch, commit.record)
         transactions = self._order(commit)
+        self._archive.set_void(self._subdag.voided)
         ballots = collect_ballots(commit.blocks)
         self.machine.observe(commit.record)
         named = collect_bundles(commit.blocks)
@@ -194,7 +195,7 @@ class Executor:
                 "slashed",
                 validator=slash.validator.hex()[:16],
                 burned=slash.burned,
-                cause=slash.cause.value,
+                cause=slash.cause.name.lower(),
             )
         for closed in outcome.closed:
             log.info(
@@ -212,10 +213,12 @@ class Executor:
         try:
             return self._subdag.order_cone(tip)
         except NotAttached:
-            # Ordered so long ago that the sub-DAG has forgotten it; anything else would be a broken
-            # invariant.
-            place = self._archive.find_transaction(tip)
-            if place is None or place.ordered is None:
+            # Ordered, or found void, so long ago that the sub-DAG has forgotten it; anything else would be a
+            # broken invariant.
+            place, transaction = self._archive.find_transaction(tip), self._archive.get_transaction(tip)
+            if place is None or transaction is None:
+                raise
+            if place.ordered is None and not self._subdag.is_void(transaction):
                 raise
             return []
 
@@ -229,7 +232,7 @@ class Executor:
         archive.put_ledger_state(batch, outcome.state)
         archive.put_earnings(batch, checkpoint.index, outcome.earnings)
         archive.staking.put_changes(batch, outcome.staking.changes)
-        archive.receipts.put_crossing(batch, outcome)
+        archive.staking.put_events(batch, checkpoint.index, checkpoint.timestamp_ms, outcome.staking.events)
         archive.market.put_closing(batch, outcome.market, checkpoint.index, checkpoint.timestamp_ms)
         for row in outcome.counted:
             archive.put_evaluation(batch, row.job, row.ordered_index, EvaluationRecord(row.generation))

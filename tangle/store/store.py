@@ -105,6 +105,9 @@ class Table(Enum):
     TRAINING_DATA = ("training_data", Environment.HISTORY)
     """Blob id -> training data of a paid job."""
 
+    STAKING_EVENTS = ("staking_events", Environment.HISTORY)
+    """Checkpoint index, place -> what happened to stakes and committees, and when."""
+
     EVIDENCE = ("evidence", Environment.HISTORY)
     """Epoch of the committee, round, author -> both blocks of an equivocation."""
 

@@ -50,7 +50,7 @@ from tangle.core.types import Digest, Grains, Milliseconds
 from tangle.ledger.board import Earning
 from tangle.ledger.effects import Effect, Status, describe_effect
 from tangle.ledger.marketplace import CastBallot, read_call
-from tangle.ledger.staking.desk import Slash, SlashCause
+from tangle.ledger.staking.events import SlashCause, Slashed
 from tangle.ledger.staking.records import NEVER
 from tests.drawing.subdag import GENESIS_ID, get_account, make_transaction
 from tests.ledger.market_shell import CAPACITY, INFERENCE, PROGRAM, REGISTER, RICH, RULES, MarketShell
@@ -334,7 +334,7 @@ def test_a_refuted_result_costs_a_candidate_a_part_of_its_stake_and_nobody_else(
 
     share = it.genesis.parameters.staking.refuted_share
     lost = 1_000 * share // 1_000_000
-    assert outcome.staking.slashed == (Slash(SIGNER.public_key, WORKER, Grains(lost), SlashCause.REFUTED),)
+    assert outcome.staking.slashed == (Slashed(SIGNER.public_key, WORKER, Grains(lost), SlashCause.REFUTED),)
     assert outcome.accounts[WORKER].stake == 1_000 - lost
     candidate = it.machine.stakes.find_candidate(WORKER)
     assert candidate is not None

@@ -33,7 +33,7 @@ from tangle.ledger.board import StandingEntry, start_board
 from tangle.ledger.effects import Status, describe_effect, get_operation_refusal
 from tangle.ledger.machine import CheckpointOutcome, ShardMachine, make_genesis_checkpoint
 from tangle.ledger.staking.book import make_first_entries, prove_possession
-from tangle.ledger.staking.desk import Slash, SlashCause
+from tangle.ledger.staking.events import SlashCause, Slashed
 from tangle.ledger.staking.records import StakingEntry, compute_entry_key, compute_staking_entry
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tests.drawing.subdag import CHAIN, GENESIS_ID, get_account, make_transaction
@@ -254,7 +254,7 @@ def test_two_blocks_of_a_round_burn_stake_and_send_to_jail() -> None:
 
     lost = STAKE * RULES.slash_share // 1_000_000
     (slash,) = outcome.staking.slashed
-    assert slash == Slash(VALIDATORS[1], VALIDATORS[1], Grains(lost), SlashCause.TWIN)
+    assert slash == Slashed(VALIDATORS[1], VALIDATORS[1], Grains(lost), SlashCause.TWIN)
     assert network.read(VALIDATORS[1]).stake == STAKE - lost
     assert outcome.checkpoint.supply.burned == lost
     elected = network.end_epoch().checkpoint.next_committee
@@ -295,7 +295,7 @@ def test_one_that_signs_twice_at_an_epochs_end_loses_of_what_that_end_sets_free(
 
     (slash,) = outcome.staking.slashed
     assert slash.burned == STAKE
-    reward = sum(amount for owner, amount in outcome.staking.rewards if owner == ann)
+    reward = sum(each.amount for each in outcome.staking.rewards if each.owner == ann)
     after = network.read(ann)
     assert (after.balance - before.balance - reward, after.stake) == (STAKE * 3 // 4, STAKE // 4)
 

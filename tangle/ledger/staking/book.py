@@ -29,6 +29,7 @@ from tangle.ledger.staking.errors import (
     StakeBelowMinimum,
     StakeShort,
 )
+from tangle.ledger.staking.events import Rewarded
 from tangle.ledger.staking.records import (
     NEVER,
     Candidate,
@@ -53,7 +54,7 @@ class EpochClosing(Struct, frozen=True):
     releases: tuple[tuple[PublicKey, Grains], ...]
     """Stakes that are balances again."""
 
-    rewards: tuple[tuple[PublicKey, Grains], ...]
+    rewards: tuple[Rewarded, ...]
     """Emission for the committee of the epoch."""
 
     elected: tuple[Validator, ...]
@@ -171,6 +172,10 @@ class StakingBook:
         self._turn(epoch)
         return EpochClosing(releases, rewards, () if elected == tuple(committee) else elected)
 
+    def preview(self, epoch: int, read_stake: Callable[[PublicKey], int]) -> tuple[Validator, ...]:
+        """Whom an election for ``epoch`` would elect if it were now; empty for nobody."""
+        return elect(self._list_standing(epoch, read_stake), self._rules)
+
     def take_changes(self) -> tuple[StakingChange, ...]:
         """What changed since the last call, by key."""
         changes = []
@@ -233,17 +238,17 @@ class StakingBook:
             raise CandidateUnknown(owner)
         self._put(replace(candidate, retired=epoch + 1))
 
-    def _pay(self, committee: Sequence[Validator], pool: int) -> tuple[tuple[PublicKey, Grains], ...]:
+    def _pay(self, committee: Sequence[Validator], pool: int) -> tuple[Rewarded, ...]:
         members = [self.find_candidate(member.public_key) for member in committee]
         blocks = [0 if member is None else member.blocks for member in members]
         rewards = compute_rewards(committee, blocks, pool)
         return tuple(
-            (member.owner, Grains(reward))
+            Rewarded(member.validator, member.owner, Grains(reward), member.blocks)
             for member, reward in zip(members, rewards, strict=True)
             if member is not None and reward
         )
 
-    def _list_standing(self, epoch: int, read_stake: StakeReader) -> list[Standing]:
+    def _list_standing(self, epoch: int, read_stake: Callable[[PublicKey], int]) -> list[Standing]:
         leaving: dict[PublicKey, int] = {}
         for entry in self._entries.values():
             if isinstance(entry, Leaving):

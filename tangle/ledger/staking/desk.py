@@ -7,9 +7,9 @@ all of that came to is taken with ``close``.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shards.commits import CommitRecord
 from shards.committee import Committee
@@ -21,38 +21,13 @@ from tangle.core.types import INTEGER_MAX, Grains, PublicKey, Shard
 from tangle.ledger.accounts import Account, AccountReader
 from tangle.ledger.staking.book import StakingBook
 from tangle.ledger.staking.errors import NotStakingShard
+from tangle.ledger.staking.events import Elected, Rewarded, SlashCause, Slashed, StakingEvent
 from tangle.ledger.staking.records import StakingChange, StakingEntry
 from tangle.ledger.staking.twins import TwinWatch
 from tangle.ledger.state import LedgerState
 
 Changes = dict[PublicKey, Account]
 """Accounts as they are now, those only that changed in this checkpoint."""
-
-
-class SlashCause(StrEnum):
-    """Why a stake was burned."""
-
-    TWIN = "twin"
-    """Two blocks of one round."""
-
-    REFUTED = "refuted"
-    """A result that a dispute refuted."""
-
-
-class Slash(Struct, frozen=True):
-    """A part of a candidate's stake that was destroyed."""
-
-    validator: PublicKey
-    """The candidate's key."""
-
-    owner: PublicKey
-    """Whose stake it was."""
-
-    burned: Grains
-    """How much."""
-
-    cause: SlashCause
-    """Why."""
 
 
 class StakingClosing(Struct, frozen=True):
@@ -64,11 +39,19 @@ class StakingClosing(Struct, frozen=True):
     burned: Grains = Grains(0)
     """Stake that was destroyed."""
 
-    rewards: tuple[tuple[PublicKey, Grains], ...] = ()
+    slashed: tuple[Slashed, ...] = ()
+    """Stakes that were burned, in order."""
+
+    rewards: tuple[Rewarded, ...] = ()
     """Emission for the committee of the epoch that ends."""
 
-    slashed: tuple[Slash, ...] = ()
-    """Stakes that were burned, in order."""
+    elected: Elected | None = None
+    """Who goes on, at an epoch's end."""
+
+    @property
+    def events(self) -> tuple[StakingEvent, ...]:
+        """What history keeps of it, in order."""
+        return (*self.slashed, *self.rewards, *((self.elected,) if self.elected is not None else ()))
 
 
 class StakingDesk:
@@ -144,8 +127,7 @@ class StakingDesk:
         :param epoch: the one that begins.
         :returns: the next committee; empty when nothing changes.
         """
-        issued = state.supply.genesis + state.supply.emitted
-        pool = min(state.emission * self._parameters.staking.reward_generations, (INTEGER_MAX - issued) // 2)
+        pool = compute_pool(state, self._parameters)
 
         def read_stake(key: PublicKey) -> Grains:
             return (changes.get(key) or read(key)).stake
@@ -155,14 +137,19 @@ class StakingDesk:
             known = changes.get(owner) or read(owner)
             balance, stake = Grains(known.balance + amount), Grains(known.stake - amount)
             changes[owner] = Account(balance, known.sequence, stake)
-        self._note(rewards=closing.rewards)
+        self._closing = replace(self._closing, rewards=closing.rewards)
         # Weights are relative: a committee that only drew even with its genesis weights is no news.
         return () if _is_same(closing.elected, committee.validators) else closing.elected
 
     def close(self) -> StakingClosing:
         """What the checkpoint did; the next one begins."""
         closing, self._closing = self._closing, StakingClosing()
-        return StakingClosing(self.book.take_changes(), closing.burned, closing.rewards, closing.slashed)
+        return replace(closing, changes=self.book.take_changes())
+
+    def note_committee(self, epoch: int, members: tuple[Validator, ...]) -> None:
+        """An epoch begins with these, or with the same when there are none."""
+        if self._shard == LEADING_SHARD:
+            self._closing = replace(self._closing, elected=Elected(epoch, members))
 
     def forget_commits(self) -> None:
         """Another committee begins: no block of the one before can be committed."""
@@ -179,7 +166,7 @@ class StakingDesk:
                 continue
             owner = candidate.owner
             changes[owner], burned = self.book.fine(worker, changes.get(owner) or read(owner))
-            self._note(slashed=(Slash(candidate.validator, owner, burned, SlashCause.REFUTED),))
+            self._note(Slashed(candidate.validator, owner, burned, SlashCause.REFUTED))
 
     def _slash(self, validator: PublicKey, epoch: int, changes: Changes, read: AccountReader) -> None:
         candidate = self.book.find_candidate(validator)
@@ -189,16 +176,18 @@ class StakingDesk:
         slashed = self.book.slash(validator, changes.get(owner) or read(owner), epoch)
         if slashed is not None:
             changes[owner], burned = slashed
-            self._note(slashed=(Slash(validator, owner, burned, SlashCause.TWIN),))
+            self._note(Slashed(validator, owner, burned, SlashCause.TWIN))
 
-    def _note(
-        self, rewards: tuple[tuple[PublicKey, Grains], ...] = (), slashed: tuple[Slash, ...] = ()
-    ) -> None:
+    def _note(self, slashed: Slashed) -> None:
         closing = self._closing
-        burned = closing.burned + sum(each.burned for each in slashed)
-        self._closing = StakingClosing(
-            (), Grains(burned), (*closing.rewards, *rewards), (*closing.slashed, *slashed)
-        )
+        burned = Grains(closing.burned + slashed.burned)
+        self._closing = replace(closing, burned=burned, slashed=(*closing.slashed, slashed))
+
+
+def compute_pool(state: LedgerState, parameters: Parameters) -> int:
+    """What the committee of the present epoch is paid at most."""
+    issued = state.supply.genesis + state.supply.emitted
+    return min(state.emission * parameters.staking.reward_generations, (INTEGER_MAX - issued) // 2)
 
 
 def _is_same(elected: Sequence[Validator], present: Sequence[Validator]) -> bool:

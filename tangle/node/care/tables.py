@@ -23,6 +23,7 @@ from tangle.core.errors import MalformedEncoding
 from tangle.core.transactions import decode_transaction
 from tangle.ledger.accounts import decode_account
 from tangle.ledger.effects import decode_effect
+from tangle.ledger.staking.events import decode_staking_record
 from tangle.ledger.staking.records import StakingEntry, StakingShelf, compute_entry_key, decode_entry
 from tangle.ledger.state import decode_ledger_state
 from tangle.node.archive import (
@@ -182,6 +183,11 @@ def read_staking_entry(key: bytes, value: bytes) -> StakingEntry:
     return entry
 
 
+def _read_staking_event(key: bytes, value: bytes) -> object:
+    _expect_key(key, SEQUENCE_SIZE + 2)
+    return decode_staking_record(value)
+
+
 def _read_listed(key: bytes, value: bytes) -> object:
     parse_sequence_key(key)
     _expect_key(value, HASH_SIZE)
@@ -258,6 +264,7 @@ RULES: Final[Mapping[Table, TableRule]] = {
     Table.PAID_JOBS: TableRule(Origin.RESULT, _read_record(PaidJob, HASH_SIZE)),
     Table.PAID_LIST: TableRule(Origin.RESULT, _read_empty(NUMBERED)),
     Table.TRAINING_DATA: TableRule(Origin.SOURCE, _read_bytes),
+    Table.STAKING_EVENTS: TableRule(Origin.RESULT, _read_staking_event),
     Table.EVIDENCE: TableRule(Origin.SOURCE, _read_evidence),
     Table.ACCOUNTS: TableRule(Origin.RESULT, _read_account),
     Table.STAKING: TableRule(Origin.RESULT, read_staking_entry),

@@ -83,9 +83,10 @@ class World:
             self.accounts[owner] = Account(
                 Grains(known.balance + amount), Sequence(0), Grains(known.stake - amount)
             )
-        for owner, amount in closing.rewards:
-            known = self.accounts[owner]
-            self.accounts[owner] = Account(Grains(known.balance + amount), Sequence(0), known.stake)
+        for paid in closing.rewards:
+            known = self.accounts[paid.owner]
+            balance = Grains(known.balance + paid.amount)
+            self.accounts[paid.owner] = Account(balance, Sequence(0), known.stake)
         return closing.elected
 
 
