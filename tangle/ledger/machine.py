@@ -280,20 +280,22 @@ class ShardMachine:
         market = self._close_market(execution, moment, elected)
         self._desk.fine_refuted(list_refuted(market), execution.changes, self._read_account)
         self._board.end(self.market.list_jobs())
-        payments: dict[PublicKey, Grains] = {}
-        for each in closing.emission:
-            payments[each.account] = Grains(payments.get(each.account, 0) + each.amount)
         staking = self._desk.close()
-        for paid in staking.rewards:
-            payments[paid.owner] = Grains(payments.get(paid.owner, 0) + paid.amount)
+        payments = _add_up(
+            ((each.account, each.amount) for each in closing.emission),
+            ((each.owner, each.amount) for each in staking.rewards),
+        )
+        if moment.epoch != self.state.epoch:
+            self._send_home(execution, crossing)
+        crossed = crossing.close()
         finished = finish_checkpoint(
-            self.state, execution, self._read_account, context, payments, market, staking
+            self.state, execution, self._read_account, context, payments, market, staking, crossed
         )
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
         if is_epoch_end:
             finished = replace(finished, state=replace(finished.state, committee_epoch=moment.epoch))
-        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected)
+        checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected, crossed)
         digest = compute_checkpoint_digest(checkpoint)
         self.state = link_checkpoint(finished.state, digest)
         next_committee = None

@@ -232,6 +232,7 @@ class Executor:
         archive.put_ledger_state(batch, outcome.state)
         archive.put_earnings(batch, checkpoint.index, outcome.earnings)
         archive.staking.put_changes(batch, outcome.staking.changes)
+        archive.receipts.put_crossing(batch, outcome)
         archive.staking.put_events(batch, checkpoint.index, checkpoint.timestamp_ms, outcome.staking.events)
         archive.market.put_closing(batch, outcome.market, checkpoint.index, checkpoint.timestamp_ms)
         for row in outcome.counted:
