@@ -7,6 +7,9 @@ protocol 2: ``0 <= anchor - parent.anchor <= anchor_gap`` for every parent, and 
 The shard's genesis id is a parent at any anchor: it is where a network that was idle for longer than the gap
 begins again.
 
+A transaction so old that nothing could come of it is void: it attaches whatever its parents are, and is never
+ordered. So what a node must remember to order like all others has an end.
+
 Everything is synchronous and deterministic in the order of calls. Attaching costs time in the number of
 parents, ordering in the number of transactions ordered.
 """
@@ -43,6 +46,15 @@ GENESIS_ANCHOR: Final = -1
 """Stands for the genesis id's anchor, to which the gap rule does not apply; no transaction has it."""
 
 
+def compute_void_anchor(executed: int, parameters: Parameters) -> int:
+    """Transactions anchored before this are not ordered after checkpoint ``executed``. Source: protocol 5.7.
+
+    They and all that build on them would be expired. Whether one was ordered long ago, or never, makes no
+    difference any more: nobody has to know it.
+    """
+    return executed - parameters.expiry_gap - parameters.anchor_gap
+
+
 class SubDag:
     """One shard's sub-DAG."""
 
@@ -52,8 +64,8 @@ class SubDag:
         """:param genesis_id: the shard's, from ``compute_shard_genesis_id``; counts as ordered by checkpoint
         0.
         """
+        self._parameters = parameters
         self._anchor_gap = parameters.anchor_gap
-        self._expiry_gap = parameters.expiry_gap
         self._genesis_id = genesis_id
         self._limits = limits if limits is not None else SubDagLimits()
         self._unordered: dict[TransactionId, Vertex] = {}
@@ -65,6 +77,9 @@ class SubDag:
         self._tips = TipPool()
         self._scoring = ConeScoring(parameters, self._unordered, self._recent)
         self._executed = CheckpointIndex(0)
+        self.voided: list[TransactionId] = []
+        """Void transactions that blocks named since the last checkpoint. They stay stored: who gets such a
+        block later asks for them."""
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -100,7 +115,7 @@ class SubDag:
         if len(self._unordered) + len(self._waiting) >= bound:
             raise SubDagFull("unordered transactions", self._limits.unordered_max)
         missing = set()
-        for parent in body.parents:
+        for parent in () if self.is_void(transaction) else body.parents:
             parent_anchor = self._get_anchor(parent)
             if parent_anchor is None:
                 missing.add(parent)
@@ -150,6 +165,10 @@ class SubDag:
             or transaction_id in self._recent
             or transaction_id == self._genesis_id
         )
+
+    def is_void(self, transaction: Transaction) -> bool:
+        """Whether it will never be ordered because it is too old."""
+        return transaction.body.anchor < compute_void_anchor(self._executed, self._parameters)
 
     def is_waiting(self, transaction_id: TransactionId) -> bool:
         """Whether it waits for parents."""
@@ -240,8 +259,8 @@ class SubDag:
     def order_cone(self, tip: TransactionId) -> list[Transaction]:
         """The unordered past of ``tip`` and itself: depth-first post-order, parents in listed order.
 
-        All of it is ordered from now on, by the checkpoint after the latest executed. Empty if it was ordered
-        before.
+        All of it is ordered from now on, by the checkpoint after the latest executed, but for what is void:
+        that is let go. Empty if it was ordered before.
 
         :raises NotAttached: ``tip`` is neither attached nor in the window of ordered transactions.
         """
@@ -252,6 +271,8 @@ class SubDag:
                 return []
             raise NotAttached(tip)
         order: list[Transaction] = []
+        void_anchor = compute_void_anchor(self._executed, self._parameters)
+        checkpoint = CheckpointIndex(self._executed + 1)
         path = [(vertex, iter(vertex.transaction.body.parents))]
         while path:
             vertex, parents = path[-1]
@@ -263,11 +284,14 @@ class SubDag:
             else:
                 path.pop()
                 transaction = vertex.transaction
+                anchor = transaction.body.anchor
                 self._forget(transaction)
-                order.append(transaction)
-        checkpoint = CheckpointIndex(self._executed + 1)
+                self._remember(transaction.id, Ordered(anchor, checkpoint))
+                if anchor < void_anchor:
+                    self.voided.append(transaction.id)
+                else:
+                    order.append(transaction)
         for transaction in order:
-            self._remember(transaction.id, Ordered(transaction.body.anchor, checkpoint))
             self._latest.append((transaction.id, transaction.body.anchor))
         return order
 
@@ -281,7 +305,8 @@ class SubDag:
         self._tips.on_checkpoint(self._executed)
         self._scoring.on_checkpoint(self._executed)
         events: list[SubDagEvent] = []
-        expired = self._drop_expired()
+        expired = (*self.voided, *self._drop_expired())
+        self.voided = []
         if expired:
             events.append(Expired(expired))
         for entry in self._waiting.get_expired(self._executed - self._limits.waiting_checkpoints_max):
@@ -400,7 +425,7 @@ class SubDag:
         return tuple(chosen)
 
     def _drop_expired(self) -> tuple[TransactionId, ...]:
-        expired_before = self._executed - self._expiry_gap - self._anchor_gap
+        expired_before = compute_void_anchor(self._executed, self._parameters)
         if not self._anchors or min(self._anchors) >= expired_before:
             return ()
         dropped: list[TransactionId] = []
@@ -415,7 +440,8 @@ class SubDag:
             for parent in vertex.transaction.body.parents:
                 parent_vertex = self._unordered.get(parent)
                 if parent_vertex is not None:
-                    parent_vertex.children -= 1
+                    # One that was void came without its parents, which did not count it.
+                    parent_vertex.children = max(0, parent_vertex.children - 1)
                     if not parent_vertex.children and parent_vertex.named_round == NEVER:
                         self._heads.add(parent_vertex)
         return tuple(dropped)

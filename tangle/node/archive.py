@@ -150,7 +150,12 @@ class Archive:
         self.training = TrainingArchive(store)
         self.receipts = ReceiptArchive(store)
         last = store.scan(Table.TRANSACTIONS, limit=1, reverse=True)
-        self._next_arrival = parse_sequence_key(last[0][0]) + 1 if last else 0
+        floor = store.get(Table.META, ARRIVAL_FLOOR)
+        # Where all rows were pruned, the floor goes on.
+        self._next_arrival = max(
+            parse_sequence_key(last[0][0]) + 1 if last else 0,
+            0 if floor is None else parse_sequence_key(floor),
+        )
         self._unordered: dict[TransactionId, int] = {}
         """Arrival of every row that is not ordered, in order of arrival."""
 
@@ -210,6 +215,14 @@ class Archive:
     def on_deleted(self, identities: Sequence[TransactionId]) -> None:
         """Reads see no more of these."""
         self._leaving.difference_update(identities)
+
+    def set_void(self, identities: Sequence[TransactionId]) -> None:
+        """Blocks name these too late for them to be ordered: they stay for whoever gets those blocks later, and
+        a restart does not look for them.
+        """
+        for identity in identities:
+            self._unordered.pop(identity, None)
+            self._given_up.discard(identity)
 
     def find_transaction(self, identity: TransactionId) -> TransactionPlace | None:
         """Where the transaction is stored, if it is, and not about to be deleted."""

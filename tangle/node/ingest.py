@@ -61,13 +61,18 @@ BLAMELESS: Final = (TransactionExpired, ParentsMissing)
 """Refusals that an honest peer can run into: it was a little behind, or a parent got lost."""
 
 
-def find_fault(transaction: Transaction, verdict: TransactionVerdict) -> TangleError | None:
-    """What the computer found wrong with a transaction's signature or work; none for a sound one."""
+def find_fault(
+    transaction: Transaction, verdict: TransactionVerdict, *, is_void: bool = False
+) -> TangleError | None:
+    """What the computer found wrong with a transaction's signature or work; none for a sound one.
+
+    :param is_void: it will never be ordered, and nobody looks at its work.
+    """
     body = transaction.body
     if not verdict.is_signature_valid:
         return InvalidSignature(TRANSACTION, body.issuer)
     claimed = body.work.results
-    if verdict.results != claimed:
+    if verdict.results != claimed and not is_void:
         index = next(i for i, d in enumerate(verdict.results) if d != claimed[i])
         return ForgedWork(body.issuer, body.sequence, index, claimed[index], verdict.results[index])
     return None
@@ -366,7 +371,7 @@ class Intake:
             self._finish(entry, SubmitOutcome(identity, True, self._find_status(identity), None))
 
     def _accept(self, entry: _Entry, verdict: TransactionVerdict) -> bool:
-        fault = find_fault(entry.transaction, verdict)
+        fault = find_fault(entry.transaction, verdict, is_void=self._board.is_void(entry.transaction))
         if fault is not None:
             self._refuse(entry, fault)
         return fault is None

@@ -25,6 +25,7 @@ from tangle.core.transactions import MarketCall, Transaction, check_transaction
 from tangle.core.types import ChainId, JobId, PublicKey, Shard
 from tangle.ledger.errors import AnchorAhead
 from tangle.ledger.marketplace import read_call
+from tangle.ledger.subdag import compute_void_anchor
 from tangle.node.archive import Archive
 from tangle.node.computer import TransactionBatch
 
@@ -174,11 +175,17 @@ class WorkBoard:
         if anchor + self.parameters.expiry_gap < self.latest:
             raise TransactionExpired(anchor, self.latest, self.parameters.expiry_gap)
 
+    def is_void(self, transaction: Transaction) -> bool:
+        """Whether it is so old that nobody looks at its work: it will never be ordered."""
+        return transaction.body.anchor < compute_void_anchor(self.latest, self.parameters)
+
     def check_work(self, transaction: Transaction) -> None:
-        """Whether the work is of the job, generation and amount that the anchor asks for.
+        """Whether the work is of the job, generation and amount that the anchor asks for, unless it is void.
 
         :raises WrongJob, WrongGeneration, StaleWork, WrongDifficulty: it is not.
         """
+        if self.is_void(transaction):
+            return
         body = transaction.body
         facts = self.get_facts(body.anchor)
         drawn = draw_job(facts.board, body.issuer, body.sequence)
@@ -195,12 +202,16 @@ class WorkBoard:
         )
 
     def build_batch(self, transactions: Sequence[Transaction]) -> TransactionBatch:
-        """A verification request for transactions whose work passed ``check_work``."""
+        """A verification request for transactions whose work passed ``check_work``; of void ones, for their
+        signatures.
+        """
         groups: dict[tuple[JobId, int], tuple[list[Assignment], list[int]]] = {}
         signed = []
         for position, transaction in enumerate(transactions):
             body = transaction.body
             signed.append((transaction.body_encoded, transaction.signature, body.issuer))
+            if self.is_void(transaction):
+                continue
             items, positions = groups.setdefault((body.work.job, body.work.generation), ([], []))
             items.append(Assignment(body.issuer, body.sequence, len(body.work.results)))
             positions.append(position)

@@ -9,9 +9,8 @@ live state after history. Both ends stream: they hold one frame at a time.
 
 import os
 from collections.abc import Callable, Iterator
-from hashlib import blake2b
+from functools import partial
 from pathlib import Path
-from struct import Struct as Layout
 from typing import Annotated, BinaryIO, Final, TypeVar
 
 from msgspec import Meta, Struct
@@ -21,22 +20,13 @@ from tangle.core.errors import TangleError
 from tangle.core.types import ChainId, Natural
 from tangle.store.errors import CopyExists, CopyFailed, ExportDamaged, ExportOfAnotherChain, WrongSchema
 from tangle.store.files import PRIVATE_FILE_MODE, sync_directory
+from tangle.store.framed import FRAME_BYTES, FRAME_BYTES_MAX, FrameReader, FrameWriter
 from tangle.store.snapshot import Readable, Row
 from tangle.store.store import SCHEMA_VERSION, Store, Table, WriteBatch
 
 MAGIC: Final = b"tangle-export-1\n"
 """First bytes of a file."""
 
-DIGEST_SIZE: Final = 32
-"""Bytes of a digest."""
-
-FRAME_BYTES: Final = 1_048_576
-"""Rows are put into a frame until it has this many bytes."""
-
-FRAME_BYTES_MAX: Final = 268_435_456
-"""Longest frame that is read: one row can be a model of some hundred megabytes, and no longer."""
-
-_LENGTH: Final = Layout(">I")
 _PURPOSE: Final = b"tangle/export"
 
 _HEAD, _ROWS, _END = 0, 1, 2
@@ -112,17 +102,17 @@ def export(source: Readable, chain: ChainId, path: Path, on_rows: OnRows) -> int
 
 
 def _write(source: Readable, chain: ChainId, file: BinaryIO, on_rows: OnRows) -> int:
-    writer = _FrameWriter(file)
-    writer.write(Head(_HEAD, chain, SCHEMA_VERSION, tuple(table.title.encode() for table in Table)))
+    writer = FrameWriter(file, MAGIC, _PURPOSE)
+    writer.write(encode(Head(_HEAD, chain, SCHEMA_VERSION, tuple(table.title.encode() for table in Table))))
     total = 0
     for place, table in enumerate(Table):
         done, of = 0, source.count(table)
         for rows in _gather(source.iterate(table)):
-            writer.write(Rows(_ROWS, place, tuple(rows)))
+            writer.write(encode(Rows(_ROWS, place, tuple(rows))))
             done += len(rows)
             on_rows(table.title, done, max(done, of))
         total += done
-    writer.write(End(_END, total))
+    writer.write(encode(End(_END, total)))
     return total
 
 
@@ -139,34 +129,14 @@ def _gather(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield gathered
 
 
-class _FrameWriter:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._digest = blake2b(digest_size=DIGEST_SIZE, person=_PURPOSE)
-        self._put(MAGIC)
-
-    def write(self, record: Struct) -> None:
-        content = encode(record)
-        self._put(_LENGTH.pack(len(content)))
-        self._put(content)
-        self._put(self._digest.digest())
-
-    def _put(self, data: bytes) -> None:
-        self._digest.update(data)
-        self._file.write(data)
-
-
 class ExportReader:
     """Reads a file frame by frame; a frame is given out once its digest holds."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         """:raises ExportDamaged: it is no export, or not one of this version of the format."""
-        self._file = file
         self._path = path
-        self._digest = blake2b(digest_size=DIGEST_SIZE, person=_PURPOSE)
-        if self._take(len(MAGIC)) != MAGIC:
-            raise ExportDamaged(path, 0, "it does not begin like an export of this program")
-        self.head = self._decode(Head, self._read_frame())
+        self._frames = FrameReader(file, MAGIC, _PURPOSE, partial(ExportDamaged, path))
+        self.head = self._decode(Head, self._frames.read())
 
     def check(self, chain: ChainId) -> None:
         """Whether this program can take it in, for ``chain``.
@@ -188,44 +158,23 @@ class ExportReader:
         """
         tables, total = list(Table), 0
         while True:
-            frame = self._read_frame()
+            frame = self._frames.read()
             if frame[:2] == b"\x82\x02":  # an array of two that begins with 2: only the end is one
                 break
             page = self._decode(Rows, frame)
             if page.kind != _ROWS or page.table >= len(tables):
-                raise self._fault("a frame is of no known kind")
+                raise self._frames.make_fault("a frame is of no known kind")
             total += len(page.rows)
             yield tables[page.table], page.rows
         if self._decode(End, frame).total != total:
-            raise self._fault("rows are missing")
-        if self._file.read(1):
-            raise self._fault("it goes on behind its end")
-
-    def _read_frame(self) -> bytes:
-        (size,) = _LENGTH.unpack(self._take(_LENGTH.size))
-        if size > FRAME_BYTES_MAX:
-            raise self._fault("a frame is longer than any can be")
-        content = self._take(size)
-        expected = self._digest.digest()
-        if self._take(DIGEST_SIZE) != expected:
-            raise self._fault("a digest does not hold")
-        return content
-
-    def _take(self, size: int) -> bytes:
-        data = self._file.read(size)
-        if len(data) < size:
-            raise self._fault("it is not whole")
-        self._digest.update(data)
-        return data
+            raise self._frames.make_fault("rows are missing")
+        self._frames.check_end()
 
     def _decode(self, kind: type[Record], frame: bytes) -> Record:
         try:
             return decode(kind, frame, limit=FRAME_BYTES_MAX)
         except TangleError as error:
-            raise self._fault(str(error)) from error
-
-    def _fault(self, reason: str) -> ExportDamaged:
-        return ExportDamaged(self._path, self._file.tell(), reason)
+            raise self._frames.make_fault(str(error)) from error
 
 
 async def import_rows(reader: ExportReader, store: Store, on_rows: OnRows) -> int:

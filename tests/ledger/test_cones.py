@@ -21,7 +21,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ledger" / "cones.
 def test_published_orders(vector: dict[str, Any]) -> None:
     drawing = SubDagDrawing("\n".join(vector["drawing"]))
     subdag = SubDag(MINIMAL, GENESIS_ID)
-    subdag.on_checkpoint(CheckpointIndex(100))
+    subdag.on_checkpoint(CheckpointIndex(16))
     drawing.attach(subdag)
     assert [order(subdag, drawing, tip) for tip in vector["tips"]] == vector["orders"]
     assert all(subdag.order_cone(drawing[tip].id) == [] for tip in vector["tips"])
