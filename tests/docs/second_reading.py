@@ -145,6 +145,59 @@ def verify_proof(encoded: bytes, genesis_encoded: bytes) -> list[Any]:
     return list(effect)
 
 
+def verify_certified(
+    checkpoint: list[Any], certificate: list[Any], validators: Sequence[tuple[bytes, int]], chain: bytes
+) -> None:
+    """Section 5.18: the checkpoint of some shard, and its quorum."""
+    version, checkpoint_chain, shard, _, _, index = checkpoint[:6]
+    if (version, checkpoint_chain) != (1, chain):
+        raise Refused("version or chain")
+    if certificate[:2] != [index, hash_plain("tangle/check", checkpoint)]:
+        raise Refused("certificate of another checkpoint")
+    verify_certificate(index, certificate[1], certificate[2], validators, chain, shard)
+
+
+def verify_bundle(
+    encoded: bytes, validators: Sequence[tuple[bytes, int]], chain: bytes, target: int, shard_bits: int
+) -> tuple[bytes, list[Any]]:
+    """Sections 4.11 and 5.18; answers the id and the receipts."""
+    bundle = cbor2.loads(encoded)
+    if encode(bundle) != encoded:
+        raise Refused("encoding")
+    checkpoint, certificate, first, receipts, path = bundle
+    source, index = checkpoint[2], checkpoint[5]
+    if source == target or source >= 2**shard_bits:
+        raise Refused("source")
+    verify_certified(checkpoint, certificate, validators, chain)
+    for sequence, receipt in enumerate(receipts, first):
+        if receipt[:3] != [source, target, sequence]:
+            raise Refused("numbers")
+    batch = [target, first, len(receipts), compute_root([encode(receipt) for receipt in receipts])]
+    verify_inclusion(checkpoint[13], encode(batch), [target, 2**shard_bits, path])
+    identity = hash_array("tangle/bundle", [source, index, hash_plain("tangle/check", checkpoint), target])
+    return identity, receipts
+
+
+def verify_receipt_proof(
+    encoded: bytes, validators: Sequence[tuple[bytes, int]], chain: bytes, shard_bits: int
+) -> list[Any]:
+    """Sections 4.11 and 5.18; answers the receipt."""
+    version, receipt, place, batch, path, sent, delivered = cbor2.loads(encoded)
+    source, target, sequence = receipt[:3]
+    if version != 1 or sent[0][2] != source or batch[0] != target:
+        raise Refused("version or shards")
+    verify_certified(sent[0], sent[1], validators, chain)
+    verify_inclusion(sent[0][13], encode(batch), [target, 2**shard_bits, path])
+    if place[:2] != [sequence - batch[1], batch[2]]:
+        raise Refused("place")
+    verify_inclusion(batch[3], encode(receipt), place)
+    for arrived in delivered:
+        verify_certified(arrived[0], arrived[1], validators, chain)
+        if arrived[0][2] != target or arrived[0][14][source] <= sequence:
+            raise Refused("not received")
+    return list(receipt)
+
+
 def hash_plain(purpose: str, value: Any) -> bytes:
     """Hash of the encoding of a decoded record."""
     return compute_hash(purpose, encode(value))

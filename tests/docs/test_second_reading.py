@@ -11,8 +11,11 @@ import pytest
 
 from aivm.backends.numpy_backend import NumpyBackend
 from poi.presets import DIGITS
+from shards.bundles import decode_bundle, verify_bundle
 from shards.checkpoints import compute_checkpoint_digest
+from shards.committee import Committee
 from shards.proofs import verify_transaction_proof
+from shards.receipt_proofs import verify_receipt_proof
 from tangle.core.encoding import encode
 from tangle.core.genesis import (
     GENESIS_VERSION,
@@ -26,7 +29,7 @@ from tangle.core.genesis import (
 )
 from tangle.core.parameters import DEVNET
 from tangle.core.signing import SigningKey
-from tangle.core.types import Grains, Milliseconds, Shard
+from tangle.core.types import ChainId, Grains, Milliseconds, PublicKey, Shard
 from tangle.ledger.board import start_board
 from tangle.ledger.effects import decode_effect, encode_effect
 from tangle.ledger.machine import make_genesis_checkpoint
@@ -109,6 +112,28 @@ def test_a_proof_that_a_network_gave_out() -> None:
     assert [[change[0].hex(), *change[1:]] for change in effect[4]] == vector["changes"]
     proven = verify_transaction_proof(proof, decode_genesis(genesis))
     assert encode_effect(decode_effect(proven.effect)) == second.encode(effect)
+
+
+def test_a_bundle_between_shards_and_a_proof_of_a_receipt() -> None:
+    vector = load_vectors("receipts/bundle.json")
+    chain, bits, target = bytes.fromhex(vector["chain"]), vector["shard_bits"], vector["target"]
+    validators = [(bytes.fromhex(key), weight) for key, weight in vector["validators"]]
+    encoded = bytes.fromhex(vector["bundle"])
+    identity, receipts = second.verify_bundle(encoded, validators, chain, target, bits)
+    assert identity.hex() == vector["id"]
+    stated = [[*each[:3], bytes.fromhex(each[3]), each[4]] for each in vector["receipts"]]
+    assert receipts == stated
+    committee = Committee(0, tuple(Validator(PublicKey(key), weight) for key, weight in validators))
+    reference = verify_bundle(decode_bundle(encoded), committee, ChainId(chain), Shard(target), bits)
+    assert [reference.source, reference.index, reference.digest.hex()] == vector["reference"]
+    assert second.verify_bundle(bytes.fromhex(vector["empty"]), validators, chain, 3, bits)[1] == []
+    proof = bytes.fromhex(vector["proof"])
+    assert second.verify_receipt_proof(proof, validators, chain, bits) == stated[-1]
+    verify_receipt_proof(proof, ChainId(chain), bits, lambda shard, epoch: committee)
+    changed = cbor2.loads(encoded)
+    changed[3][0][4] += 1
+    with pytest.raises(second.Refused):
+        second.verify_bundle(second.encode(changed), validators, chain, target, bits)
 
 
 def test_works_of_the_digits_job() -> None:

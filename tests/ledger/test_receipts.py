@@ -10,15 +10,17 @@ from shards.blocks import BlockReference, BundleReference, compute_genesis_refer
 from shards.commits import CommitRecord
 from shards.receipts import Receipt, compute_receipts_root
 from tangle.core.encoding import encode
+from tangle.core.hashing import compute_home_shard
 from tangle.core.merkle import compute_merkle_root
 from tangle.core.parameters import MINIMAL
 from tangle.core.transactions import MarketCall, SignedEnvelope, Transaction, decode_transaction
 from tangle.core.types import INTEGER_MAX, CheckpointIndex, Digest, Grains, Shard
+from tangle.ledger.accounts import Account
 from tangle.ledger.effects import Status, describe_effect
 from tangle.ledger.receipts import collect_bundles
 from tests.drawing.blocks import make_body, make_unsigned
 from tests.drawing.subdag import CHAIN, get_account
-from tests.ledger.crossing import COMMITTEE, RICH, Shards, find_names
+from tests.ledger.crossing import COMMITTEE, KEYS, RICH, Shards, find_names
 
 HERE, ALSO_HERE = find_names(0, 1)
 THERE, ALSO_THERE = find_names(1, 1)
@@ -170,6 +172,38 @@ def test_emission_is_shared_by_the_shards_and_stays_within_bounds() -> None:
     share = (INTEGER_MAX - allocated) // 4
     assert machine.count_issued() == INTEGER_MAX - share
     assert alone.every[0].machine.count_issued() == 2 * RICH
+
+
+def test_what_is_earned_abroad_goes_home_when_the_epoch_moves() -> None:
+    world = Shards(1)
+    author, leader = next(
+        (author, key.public_key)
+        for author, key in enumerate(KEYS)
+        if compute_home_shard(key.public_key, 1) == 1
+    )
+    here, there = world.every
+    earned = here.run([world.pay(HERE, ALSO_HERE)], author=author)
+    balance = here.read(leader).balance
+    assert balance > 0
+    assert earned.crossing.outgoing == {}
+    moved = here.run((), at_ms=MINIMAL.epoch_ms)
+    (receipt,) = moved.crossing.outgoing[Shard(1)]
+    assert (receipt.account, receipt.amount) == (leader, balance)
+    assert here.read(leader) == Account()
+    assert moved.checkpoint.supply.inflow == -balance
+    there.run((), [here.bundle(2, 1)])
+    assert there.read(leader).balance == balance
+    assert world.count_in_flight() == 0
+
+
+def test_what_is_earned_abroad_stays_while_the_window_is_full() -> None:
+    world = Shards(1, replace(MINIMAL, receipts_window=1))
+    author = next(author for author, key in enumerate(KEYS) if compute_home_shard(key.public_key, 1) == 1)
+    leader, here = KEYS[author].public_key, world.every[0]
+    here.run([world.pay(HERE, THERE)], author=author)
+    balance = here.read(leader).balance
+    assert here.run((), at_ms=MINIMAL.epoch_ms).crossing.outgoing == {}
+    assert here.read(leader).balance == balance > 0
 
 
 def test_one_shard_has_neither_numbers_nor_leaves() -> None:
