@@ -144,6 +144,7 @@ class Simulation:
                     tasks.start_soon(self._stop_at_finding, tasks.cancel_scope)
                     tasks.start_soon(self.world.timeline.run)
                     verdict = await self._live(tasks)
+                    self.world.is_over = True
                     tasks.cancel_scope.cancel()
         except* Exception as group:  # whatever a node does to its callers is a finding, not an end
             self._report_fault(group)

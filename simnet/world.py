@@ -242,6 +242,8 @@ class Member:
         return (epoch, round_number + LAG_ROUNDS) < furthest
 
     def _tell_end(self, reason: str) -> None:
+        if self.world.is_over:
+            return
         if self.bender is not None:
             self.world.log.write(self.name, "adversary-ended", reason=reason)
             return
@@ -316,6 +318,10 @@ class World:
         self.log = log
         self.report = report
         self._watch = watch
+        self.is_over = False
+        """Whether the run has come to its end: nodes are pulled apart, and what one of them says then, such as
+        that its store has gone before it, is no finding."""
+
         self.fail_points = FailPoints()
         self.computer = SharedComputer(BACKEND)
         self.genesis = make_genesis(options)

@@ -64,6 +64,7 @@ def make_checkpoint_answer(view: CheckpointView) -> CheckpointAnswer:
         index=Quantity(checkpoint.index),
         digest=HexDigest(view.digest),
         epoch=Quantity(checkpoint.epoch),
+        committee_epoch=Quantity(checkpoint.committee_epoch),
         previous=HexDigest(checkpoint.previous),
         leader=CheckpointLeaderAnswer(Quantity(leader.round), leader.author, HexDigest(leader.digest)),
         timestamp_ms=Quantity(checkpoint.timestamp_ms),

@@ -45,6 +45,9 @@ class BlocksInputs(Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=BLOCKS_MAX)] = 64
     """Most blocks to return."""
 
+    epoch: Quantity | None = None
+    """Epoch of the committee; the present one for none."""
+
 
 class SlotInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """A validator's turn in a round."""
@@ -57,6 +60,9 @@ class SlotInputs(Struct, frozen=True, forbid_unknown_fields=True):
 
     shard: ShardIndex = 0
     """The shard."""
+
+    epoch: Quantity | None = None
+    """Epoch of the committee; the present one for none."""
 
 
 class CheckpointsInputs(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,7 +98,9 @@ class ContentsInputs(Struct, frozen=True, forbid_unknown_fields=True):
 def list_blocks(call: Call[BlocksInputs, None]) -> Reply:
     """Accepted blocks of the committee, by round and author."""
     inputs = call.inputs
-    blocks = call.context.service.explorer.get_blocks(inputs.shard, inputs.first_round, inputs.limit)
+    blocks = call.context.service.explorer.get_blocks(
+        inputs.shard, inputs.first_round, inputs.limit, inputs.epoch
+    )
     return Reply(tuple(map(make_summary, blocks)))
 
 
@@ -100,7 +108,7 @@ def list_blocks(call: Call[BlocksInputs, None]) -> Reply:
 def get_slot(call: Call[SlotInputs, None]) -> Reply:
     """The blocks that a validator signed for a round: one, or more where it broke the rules."""
     inputs = call.inputs
-    blocks = call.context.service.explorer.get_slot(inputs.shard, inputs.round, inputs.author)
+    blocks = call.context.service.explorer.get_slot(inputs.shard, inputs.round, inputs.author, inputs.epoch)
     return Reply(tuple(map(make_block_answer, blocks)))
 
 

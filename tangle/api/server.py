@@ -11,6 +11,7 @@ from msgspec import Struct
 from tangle.api import (
     routes_admin,
     routes_blobs,
+    routes_epochs,
     routes_events,
     routes_explorer,
     routes_forecast,
@@ -52,6 +53,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         routes_network,
         routes_events,
         routes_explorer,
+        routes_epochs,
         routes_meta,
     )
     for route in module.routes.routes

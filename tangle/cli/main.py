@@ -20,6 +20,7 @@ MODULES: Final = {
     "fees": "tangle.cli.fees_command:fees",
     "dag": "tangle.cli.dag_commands:dag",
     "committee": "tangle.cli.dag_commands:committee",
+    "epochs": "tangle.cli.epochs_commands:epochs",
     "verify": "tangle.cli.verify_command:verify",
     "model": "tangle.cli.model_commands:model",
     "infer": "tangle.cli.infer_command:infer",

@@ -9,7 +9,7 @@ from poi.market.operations import decode_operation
 from poi.receipts.check import Agreement, ErrorBound, FormOnly, Negligible, Sampled, Survived
 from poi.receipts.errors import MissingMaterial
 from poi.receipts.record import Level
-from shards.committee import Committee
+from shards.epochs import EPOCH_CHAIN_SIZE_MAX, EpochEnd, decode_epoch_chain
 from shards.proofs import PROOF_SIZE_MAX, ProvenTransaction, verify_transaction_proof
 from tangle.api.convert_transactions import make_staking_answer
 from tangle.api.describe_operations import tell_operation
@@ -42,8 +42,14 @@ from tangle.ledger.effects import Status, decode_effect, describe_effect
     type=click.Path(dir_okay=False, path_type=Path),
     help="Genesis of the network; that of the home or of its devnet when left out.",
 )
+@click.option(
+    "--light",
+    "epochs_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Ends of epochs, from tangle epochs export: what proofs of later epochs than the first need.",
+)
 @pass_context
-def verify(context: CommandContext, proof: Path, genesis_path: Path | None) -> None:
+def verify(context: CommandContext, proof: Path, genesis_path: Path | None, epochs_path: Path | None) -> None:
     """Check a transaction's proof or a receipt of work offline, and say what it proves.
 
     PROOF is a file made by tangle tx proof, or a receipt in JSON made by tangle job receipt or tangle infer.
@@ -57,8 +63,14 @@ def verify(context: CommandContext, proof: Path, genesis_path: Path | None) -> N
     genesis = find_genesis(context, genesis_path)
     with proof.open("rb") as file:
         data = file.read(PROOF_SIZE_MAX + 1)
-    proven = verify_transaction_proof(data, genesis)
+    ends = () if epochs_path is None else _read_ends(epochs_path)
+    proven = verify_transaction_proof(data, genesis, ends)
     emit_proven(context, proven, genesis)
+
+
+def _read_ends(path: Path) -> tuple[EpochEnd, ...]:
+    with path.open("rb") as file:
+        return decode_epoch_chain(file.read(EPOCH_CHAIN_SIZE_MAX + 1))
 
 
 def _verify_receipt(context: CommandContext, path: Path, genesis_path: Path | None) -> None:
@@ -133,7 +145,7 @@ def describe_bound(bound: ErrorBound) -> str:
 
 def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Genesis) -> None:
     """Print what a proof that holds proves."""
-    committee = Committee(0, genesis.validators)
+    committee = proven.committee
     effect = decode_effect(proven.effect)
     body, checkpoint = proven.transaction.body, proven.checkpoint
     prefix = genesis.parameters.address_prefix.decode()
@@ -154,6 +166,7 @@ def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Gen
         "is_work_counted": bool(effect.work_counted),
         "chain": compute_chain_id(genesis).hex(),
         "shard": checkpoint.shard,
+        "epoch": str(committee.epoch),
         "checkpoint": str(checkpoint.index),
         "timestamp_ms": str(checkpoint.timestamp_ms),
         "signers": list(proven.signers),
@@ -169,6 +182,7 @@ def emit_proven(context: CommandContext, proven: ProvenTransaction, genesis: Gen
         "fee": format_amount(effect.fee),
         "work": "counted" if effect.work_counted else "not counted",
         "checkpoint": f"{checkpoint.index} of shard {checkpoint.shard}, {format_time(time_ms)}",
+        "epoch": str(committee.epoch),
         "signed by": f"validators {', '.join(map(str, proven.signers))}: weight {weight} of {total}, "
         f"a quorum is {committee.quorum}",
         "network": describe_network(genesis),

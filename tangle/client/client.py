@@ -14,6 +14,8 @@ from aivm.program.binding import Tensor
 from poi.market.jobs import compute_job_name
 from poi.market.operations import Operation as MarketOperation
 from poi.market.operations import encode_operation
+from shards.epochs import EpochEnd
+from shards.errors import EpochUnknown
 from shards.proofs import ProvenTransaction, verify_transaction_proof
 from tangle.api.schemas.forecast import SimulatedAnswer
 from tangle.api.schemas.inference import InferenceAnswer
@@ -80,6 +82,7 @@ class TangleClient(BlobMethods, ExplorerMethods, MarketMethods, NodeReader):
         super().__init__(base_url, config or ClientConfig(), sleep)
         self._chain = chain
         self._genesis: Genesis | None = None
+        self._ends: tuple[EpochEnd, ...] = ()
         self._locks: dict[PublicKey, anyio.Lock] = {}
         self._ledger_ahead_ms: int | None = None
 
@@ -319,7 +322,13 @@ class TangleClient(BlobMethods, ExplorerMethods, MarketMethods, NodeReader):
         :param genesis: from a source that the caller trusts, not from the node that is checked.
         :raises TangleError: the proof does not hold, or proves another transaction.
         """
-        proven = verify_transaction_proof(await self.get_proof(identity), genesis)
+        proof = await self.get_proof(identity)
+        try:
+            proven = verify_transaction_proof(proof, genesis, self._ends)
+        except EpochUnknown:
+            # It is of a committee that is newer than what this client knows, which is checked with the proof.
+            self._ends = await self.get_epoch_ends()
+            proven = verify_transaction_proof(proof, genesis, self._ends)
         if proven.transaction.id != bytes(identity):
             raise UnexpectedAnswer(self.base_url, f"a proof of {proven.transaction.id.hex()}")
         return proven

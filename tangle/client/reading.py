@@ -1,14 +1,16 @@
 """The reading half of the client: one method for each reading route."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import anyio
 from msgspec import Meta, Struct
 
 from shards.certificates import CERTIFICATE_SIZE_MAX, Certificate
 from shards.checkpoints import CHECKPOINT_SIZE_MAX, Checkpoint
+from shards.epochs import EPOCH_ENDS_MAX, EpochEnd, decode_epoch_chain
 from tangle.api.schemas.common import Envelope
+from tangle.api.schemas.epochs import EpochAnswer
 from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, EarningAnswer, ShardAnswer
 from tangle.api.schemas.models import LineageItemAnswer, ModelAnswer, ModelDetailAnswer
 from tangle.api.schemas.network import (
@@ -29,6 +31,10 @@ from tangle.core.types import PublicKey
 from tangle.node.views import TransactionStatus
 
 Data = TypeVar("Data")
+
+
+EPOCHS_PER_PAGE: Final = 64
+"""Ends of epochs that are asked for at a time: as many as a node gives."""
 
 
 class CertifiedCheckpoint(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -173,6 +179,30 @@ class NodeReader:
         except TangleError as error:
             raise UnexpectedAnswer(self.base_url, str(error)) from None
         return answer.checkpoint, answer.certificates[0] if answer.certificates else None
+
+    async def get_epochs(self, *, first: int = 0, limit: int = 20, shard: int = 0) -> tuple[EpochAnswer, ...]:
+        """Committees by epoch, from ``first`` on."""
+        return await self._get(tuple[EpochAnswer, ...], "/v1/epochs", first=first, limit=limit, shard=shard)
+
+    async def get_epoch_ends(self) -> tuple[EpochEnd, ...]:
+        """Last checkpoints of all epochs that ended, with their certificates. None of them is checked here:
+        see ``follow_epochs``.
+
+        :raises UnexpectedAnswer: what came are no ends of epochs.
+        """
+        ends: list[EpochEnd] = []
+        first = 0
+        while len(ends) < EPOCH_ENDS_MAX:
+            data = await self._get_bytes("/v1/epochs", "application/cbor", first=first, limit=EPOCHS_PER_PAGE)
+            try:
+                page = decode_epoch_chain(data)
+            except TangleError as error:
+                raise UnexpectedAnswer(self.base_url, str(error)) from None
+            if not page or page[-1].checkpoint.epoch <= first:
+                break
+            ends.extend(page)
+            first = page[-1].checkpoint.epoch
+        return tuple(ends)
 
     async def get_contents(
         self, index: int, *, shard: int = 0, limit: int = 50

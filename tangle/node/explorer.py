@@ -6,8 +6,12 @@ Everything is read from disk, so an explorer that asks for old things costs the 
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 from shards.blocks import Block, decode_block
 from shards.checkpoints import compute_checkpoint_digest
+from shards.committee import Committee
+from shards.epochs import EpochEnd
 from tangle.core.types import INTEGER_MAX, TransactionId
 from tangle.node.node import Node
 from tangle.node.views import CheckpointView, NotFound, TransactionView
@@ -19,8 +23,22 @@ TWINS_MAX: Final = 64
 """Most blocks of one slot that are read: an honest author signs one, a faulty one any number."""
 
 
+class EpochView(Struct, frozen=True):
+    """A committee and its epoch."""
+
+    committee: Committee
+    begun: int
+    """The checkpoint that it began on: the last one of the epoch before."""
+
+    end: EpochEnd | None
+    """Its last checkpoint, once that is certified."""
+
+
 class Explorer(Protocol):
     """The explorer's half of a node."""
+
+    def get_epochs(self, shard: int, first: int, limit: int) -> tuple[EpochView, ...]:
+        """Epochs from ``first`` on, the present one last."""
 
     def get_blocks(
         self, shard: int, first_round: int | None, limit: int, epoch: int | None = None
@@ -113,6 +131,23 @@ class NodeExplorer:
         return CheckpointView(
             checkpoint, compute_checkpoint_digest(checkpoint), archive.get_certificate(index)
         )
+
+    def get_epochs(self, shard: int, first: int, limit: int) -> tuple[EpochView, ...]:
+        """Epochs from ``first`` on."""
+        self._check_shard(shard)
+        archive, latest = self._node.archive, self._node.executor.machine.state.committee_epoch
+        listed = archive.committees.list_committees(first, limit + 1)
+        known = [(committee, begun) for committee, begun in listed if committee.epoch <= latest]
+        ends = [self._find_end(begun) for _, begun in known[1:]]
+        rows = zip(known[:limit], [*ends, None], strict=False)
+        return tuple(EpochView(committee, begun, end) for (committee, begun), end in rows)
+
+    def _find_end(self, index: int) -> EpochEnd | None:
+        archive = self._node.archive
+        checkpoint, certificate = archive.get_checkpoint(index), archive.get_certificate(index)
+        if checkpoint is None or certificate is None:
+            return None
+        return EpochEnd(checkpoint, certificate)
 
     def _check_shard(self, shard: int) -> None:
         if shard != self._node.shard:

@@ -2,14 +2,18 @@
 
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from shards.blocks import Block, BlockBody, compute_genesis_references, sign_block
-from shards.checkpoints import sign_attestation
+from shards.certificates import AuthorSignature, Certificate
+from shards.checkpoints import compute_checkpoint_digest, sign_attestation
 from shards.committee import Committee
+from shards.epochs import EpochEnd, make_next_committee
 from tangle.core.genesis import Genesis
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import Transfer
 from tangle.core.types import ChainId, Milliseconds, PublicKey, Shard, TransactionId
-from tangle.node.explorer import LATEST_ROUNDS
+from tangle.node.explorer import LATEST_ROUNDS, EpochView
 from tangle.node.views import CheckpointView, NotFound, TransactionView
 
 ROUNDS: Final = 40
@@ -35,19 +39,40 @@ class ExplorerDouble:
         self._key = key
         self._shard = shard
 
-    def get_blocks(self, shard: int, first_round: int | None, limit: int) -> tuple[Block, ...]:
+    def get_blocks(
+        self, shard: int, first_round: int | None, limit: int, epoch: int | None = None
+    ) -> tuple[Block, ...]:
         self._check_shard(shard)
+        if epoch:
+            return ()
         first = ROUNDS - LATEST_ROUNDS + 1 if first_round is None else first_round
         return tuple(block for block in self._make_blocks() if block.reference.round >= first)[:limit]
 
-    def get_slot(self, shard: int, round_number: int, author: int) -> tuple[Block, ...]:
+    def get_slot(
+        self, shard: int, round_number: int, author: int, epoch: int | None = None
+    ) -> tuple[Block, ...]:
         self._check_shard(shard)
         wanted = (round_number, author)
         blocks = self._make_blocks()
         found = [block for block in blocks if (block.reference.round, block.reference.author) == wanted]
-        if not found:
+        if epoch or not found:
             raise NotFound("block", f"{round_number}/{author}")
         return tuple(found)
+
+    def get_epochs(self, shard: int, first: int, limit: int) -> tuple[EpochView, ...]:
+        """An epoch that ended, and the present one."""
+        self._check_shard(shard)
+        node = self._node
+        committee, last = Committee(0, node.genesis.validators), node.checkpoints[0]
+        checkpoint = replace(last.checkpoint, epoch=2)
+        digest = compute_checkpoint_digest(checkpoint)
+        signed = sign_attestation(digest, checkpoint.index, self._shard, self._key, node.chain)
+        certificate = Certificate(checkpoint.index, digest, (AuthorSignature(0, signed.signature),))
+        views = (
+            EpochView(committee, 0, EpochEnd(checkpoint, certificate)),
+            EpochView(make_next_committee(committee, checkpoint), checkpoint.index, None),
+        )
+        return tuple(view for view in views if view.committee.epoch >= first)[:limit]
 
     def get_checkpoints(self, shard: int, before: int | None, limit: int) -> tuple[CheckpointView, ...]:
         self._check_shard(shard)

@@ -53,6 +53,13 @@ class Http:
         assert status == 200, answer
         return answer["data"]
 
+    async def read(self, path: str, media_type: str) -> bytes:
+        """The bytes of an answer of this type."""
+        url = self.base_url + path
+        async with self.session.get(url, headers={"Accept": media_type}) as response:
+            assert (response.status, response.content_type) == (200, media_type)
+            return await response.read()
+
     async def refuse(self, method: str, path: str, **options: Any) -> tuple[int, str]:
         """Status and code of a refusal, after checking that it is a proper problem document."""
         status, answer, response = await self.ask(method, path, **options)

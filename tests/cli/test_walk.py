@@ -102,6 +102,18 @@ def test_the_proof_holds_without_the_node(node: Terminal, sent: dict[str, Any], 
     assert "this transaction was ordered, and is final" in shown
 
 
+def test_epochs_are_listed_and_saved_for_light_clients(node: Terminal, proof: Path, tmp_path: Path) -> None:
+    (epoch,) = node.run_json("epochs", "list")["epochs"]
+    assert (epoch["epoch"], epoch["begun"], epoch["ended"]) == ("0", "0", None)
+    assert "at work" in node.run("epochs", "list").stdout
+    ends = tmp_path / "ends"
+    record = node.run_json("epochs", "export", str(ends))
+    assert (record["ends"], record["epoch"]) == (0, "0")
+    assert node.run_json("verify", str(proof), "--light", str(ends))["epoch"] == "0"
+    ends.write_bytes(ends.read_bytes() + b"\0")
+    assert node.fail("verify", str(proof), "--light", str(ends))[0] == 1
+
+
 def test_no_byte_of_a_proof_can_be_changed(node: Terminal, proof: Path, tmp_path: Path) -> None:
     whole = proof.read_bytes()
     changed = tmp_path / "changed.proof"

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 import anyio
+import pytest
 from msgspec.structs import replace
 
 from shards.committee import Committee
 from shards.epochs import EpochEnd, follow_epochs, make_genesis_committee
+from shards.errors import EpochUnknown
 from shards.guard import decode_last_signed
+from shards.proofs import verify_transaction_proof
 from tangle.core.genesis import Validator
 from tangle.core.parameters import Parameters
 from tangle.core.types import Milliseconds
@@ -49,15 +52,16 @@ async def wait_epoch(members: Sequence[Member], epoch: int) -> None:
     await wait_until(lambda: all(get_epoch(member) >= epoch for member in members), timeout_s=60)
 
 
+def list_ends(member: Member) -> list[EpochEnd]:
+    """The ends of epochs that a node has."""
+    views = member.service.explorer.get_epochs(0, 0, 1_000)
+    return [view.end for view in views if view.end is not None]
+
+
 async def follow(member: Member) -> tuple[Committee, ...]:
-    """What a light client makes of the ends of epochs that a node has."""
-    archive, genesis = member.node.archive, member.world.genesis
-    ends = []
-    for _, begun in archive.committees.list_committees(1, 1_000):
-        checkpoint, certificate = archive.get_checkpoint(begun), archive.get_certificate(begun)
-        if checkpoint is not None and certificate is not None:
-            ends.append(EpochEnd(checkpoint, certificate))
-    return follow_epochs(make_genesis_committee(genesis), ends, member.node.chain)
+    """What a light client makes of them."""
+    first = make_genesis_committee(member.world.genesis)
+    return follow_epochs(first, list_ends(member), member.node.chain)
 
 
 async def test_epochs_end_and_others_begin_under_load() -> None:
@@ -70,6 +74,16 @@ async def test_epochs_end_and_others_begin_under_load() -> None:
         committees = await follow(world.members[0])
         assert [committee.epoch for committee in committees] == list(range(len(committees)))
         assert len(committees) >= 4
+        service, genesis = world.services[1], world.genesis
+        views = service.explorer.get_epochs(0, 0, 100)
+        ends = [view.end for view in views if view.end is not None]
+        last = (await send_everywhere(world, 1))[0]
+        await wait_all_final(world.members, [last])
+        proof = service.get_transaction_proof(last)
+        proven = verify_transaction_proof(proof, genesis, [*ends, *list_ends(world.members[0])[len(ends) :]])
+        assert proven.committee.epoch == proven.checkpoint.committee_epoch >= 3
+        with pytest.raises(EpochUnknown):
+            verify_transaction_proof(proof, genesis, ends[:2])
 
 
 async def test_validators_join_and_leave() -> None:

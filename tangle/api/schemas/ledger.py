@@ -144,6 +144,9 @@ class CheckpointAnswer(Struct, frozen=True):
     digest: HexDigest
     """What the committee signs."""
 
+    committee_epoch: Quantity
+    """Epoch of the committee that signs it."""
+
     epoch: Quantity
     """Epoch by commit time."""
 
