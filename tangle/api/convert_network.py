@@ -9,11 +9,20 @@ from tangle.api.schemas.network import (
     LatencyAnswer,
     PeerAnswer,
     ReadinessCheckAnswer,
+    ResourcesAnswer,
     StatusAnswer,
     ValidatorAnswer,
 )
 from tangle.api.wire import EventId, HexBytes, HexDigest, Quantity
-from tangle.node.views import CommitteeView, Event, PeerView, ReadinessCheck, StatusView, ValidatorView
+from tangle.node.views import (
+    CommitteeView,
+    Event,
+    PeerView,
+    ReadinessCheck,
+    ResourcesView,
+    StatusView,
+    ValidatorView,
+)
 
 
 def make_peer_answer(view: PeerView) -> PeerAnswer:
@@ -95,6 +104,18 @@ def make_status_answer(view: StatusView) -> StatusAnswer:
         resident_bytes=Quantity(view.resident_bytes),
         database_bytes=Quantity(view.database_bytes),
         queues=view.queues,
+        resources=_make_resources_answer(view.resources),
+    )
+
+
+def _make_resources_answer(view: ResourcesView) -> ResourcesAnswer:
+    return ResourcesAnswer(
+        cpu_s=view.cpu_s,
+        workers_cpu_s=view.workers_cpu_s,
+        loop_lag_ms=view.loop_lag_ms,
+        disk_free_bytes=Quantity(view.disk_free_bytes),
+        workers=view.workers,
+        evaluations={device: Quantity(count) for device, count in view.evaluations.items()},
     )
 
 

@@ -21,8 +21,8 @@ from tangle.core.types import Shard
 from tangle.node.config import NodeConfig
 from tangle.node.operator import NodeOperator, ensure_token
 from tangle.node.randomness import SystemRandomness
-from tangle.node.version import get_version
 from tangle.node.service import Service
+from tangle.node.version import get_version
 from tangle.store.home import Home
 
 log: Final = structlog.get_logger(__name__)

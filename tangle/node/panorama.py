@@ -1,5 +1,6 @@
 """The wide view of a node: status, readiness, committee and peers, as operators see them."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -8,10 +9,12 @@ from msgspec import Struct
 
 from tangle.node.learning import LearningQueries
 from tangle.node.node import Node
+from tangle.node.process_watch import ProcessWatch
 from tangle.node.views import (
     CommitteeView,
     PeerView,
     ReadinessCheck,
+    ResourcesView,
     StatusView,
     ValidatorView,
 )
@@ -32,12 +35,25 @@ class About(Struct, frozen=True):
     version: str
 
 
+class ProcessFigures(Struct, frozen=True):
+    """What several nodes of one process share, and where it is read."""
+
+    watch: ProcessWatch
+    workers: int
+    """Processes that compute."""
+
+    get_evaluations: Callable[[], Mapping[str, int]]
+    """Evaluations so far, by device."""
+
+
 class Panorama:
     """Reads a running node."""
 
-    def __init__(self, node: Node, about: About) -> None:
+    def __init__(self, node: Node, about: About, process: ProcessFigures | None = None) -> None:
+        """:param process: what is known of the process; nothing for none, as in a simulation."""
         self._node = node
         self._about = about
+        self._process = process or ProcessFigures(ProcessWatch(), 0, dict)
         self._learning = LearningQueries(node)
         self._started_s = node.parts.clock.monotonic_s()
 
@@ -79,6 +95,19 @@ class Panorama:
             resident_bytes=get_resident_bytes(),
             database_bytes=sum(node.parts.store.statistics().used_bytes.values()),
             queues=self.get_queues(),
+            resources=self._get_resources(),
+        )
+
+    def _get_resources(self) -> ResourcesView:
+        process = self._process
+        usage = process.watch.read()
+        return ResourcesView(
+            cpu_s=usage.cpu_s,
+            workers_cpu_s=usage.workers_cpu_s,
+            loop_lag_ms=usage.loop_lag_ms,
+            disk_free_bytes=self._node.disk.room.free_bytes,
+            workers=process.workers,
+            evaluations=dict(process.get_evaluations()),
         )
 
     def get_queues(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ choice of device to the node and it fails, or there is no compiler, the node sta
 
 import fcntl
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -59,6 +60,8 @@ class ProcessComputer:
         self._upgrade = partial(_initialize_worker, device, cache, tuple(jobs))
         self._choice = device
         self._device = describe_backend(NumpyBackend())
+        self.evaluations: Counter[str] = Counter()
+        """Evaluations since the start, own and checked, by the device that computed them."""
 
     @property
     def device(self) -> str:
@@ -90,6 +93,7 @@ class ProcessComputer:
         if verdicts is None:
             verdicts = await self.pool.call(_verify_transactions, batch, Priority.TRANSACTION)
         assert verdicts is not None, "a whole batch has all data"
+        self.evaluations[self._device] += sum(len(verdict.results) for verdict in verdicts)
         return verdicts
 
     async def verify_signatures(self, chain: ChainId, claims: Sequence[SignatureClaim]) -> tuple[bool, ...]:
@@ -102,6 +106,7 @@ class ProcessComputer:
         if answer is None:
             answer = await self.pool.call(_prove, request, Priority.PROVE)
         assert answer is not None, "a whole request has all data"
+        self.evaluations[self._device] += sum(map(len, answer.results))
         return answer
 
     def close(self) -> None:

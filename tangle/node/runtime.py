@@ -33,9 +33,10 @@ from tangle.node.jobs.opening import JobsParts, make_trainer, open_jobs
 from tangle.node.jobs.room import JobsRoom
 from tangle.node.metrics import make_registry
 from tangle.node.node import Node, open_node
-from tangle.node.panorama import About, Panorama
+from tangle.node.panorama import About, Panorama, ProcessFigures
 from tangle.node.parts import MARKET_SHARD, NodeParts
 from tangle.node.process_computer import ProcessComputer
+from tangle.node.process_watch import ProcessWatch
 from tangle.node.randomness import SystemRandomness
 from tangle.node.replicas.opening import open_replicas
 from tangle.node.replicas.room import ReplicaRoom
@@ -100,6 +101,12 @@ class _Process(Struct, frozen=True):
     """The faucet's keys by shard; empty where none is served."""
 
     serve_doors: Doors
+    watch: ProcessWatch
+
+    @property
+    def figures(self) -> ProcessFigures:
+        """What its nodes tell of it."""
+        return ProcessFigures(self.watch, self.computer.pool.workers, lambda: self.computer.evaluations)
 
 
 async def run_node(
@@ -121,7 +128,7 @@ async def run_node(
         computer = _make_computer(home, config, genesis)
         held.callback(computer.close)
         programs = await held.enter_async_context(open_program_pool(_make_pool_settings(home, config)))
-        process = _Process(plan, genesis, computer, programs, faucets, serve_doors)
+        process = _Process(plan, genesis, computer, programs, faucets, serve_doors, ProcessWatch())
         stores = {part: _open_store(part, config, genesis) for part in parts}
         for store in stores.values():
             held.callback(store.close)
@@ -161,6 +168,7 @@ async def _run(
                 if process.plan.stop_with_parent is not None:
                     tasks.start_soon(_stop_with_parent, process.plan.stop_with_parent, tasks.cancel_scope)
                 nodes = [await _start_node(process, part, store, tasks) for part, store in stores.items()]
+                tasks.start_soon(process.watch.run)
                 tasks.start_soon(_open_device, process.computer, process.programs, nodes)
                 if run_beside is not None:
                     await run_beside(tasks)
@@ -183,7 +191,7 @@ async def _start_node(process: _Process, home: Home, store: LmdbStore, tasks: Ta
     await tasks.start(node.run)
     faucet = process.faucets[parts.shard] if process.faucets else None
     if blobs is None:
-        panorama = Panorama(node, About(parts.config.name, get_version()))
+        panorama = Panorama(node, About(parts.config.name, get_version()), process.figures)
         service = Service(node, panorama, make_registry(node, panorama), faucet)
     else:
         service = await _open_market(process, node, blobs, faucet, tasks)
@@ -198,7 +206,8 @@ async def _open_market(
     await tasks.start(blobs.run)
     replicas = open_replicas(node, blobs, process.programs, ThreadBench())
     await tasks.start(replicas.run)
-    service = _make_service(node, node.parts, faucet, blobs, replicas)
+    panorama = Panorama(node, About(node.parts.config.name, get_version()), process.figures)
+    service = _make_service(node, panorama, faucet, blobs, replicas)
     service.jobs = open_jobs(node, JobsParts(service, blobs, process.programs, ThreadBench()))
     service.metrics.register(JobsCollector(service.jobs))
     tasks.start_soon(_work, service.jobs, node)
@@ -237,9 +246,8 @@ async def _open_blobs(files: DiskBlobFiles, node: Node, parts: NodeParts) -> Blo
 
 
 def _make_service(
-    node: Node, parts: NodeParts, faucet: SigningKey | None, blobs: BlobRoom, replicas: ReplicaRoom
+    node: Node, panorama: Panorama, faucet: SigningKey | None, blobs: BlobRoom, replicas: ReplicaRoom
 ) -> Service:
-    panorama = Panorama(node, About(parts.config.name, get_version()))
     registry = make_registry(node, panorama)
     registry.register(BlobCollector(blobs))
     return Service(node, panorama, registry, faucet, blobs, replicas)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tangle.node.forecast import Forecast
     from tangle.node.market_views import MarketQueries
     from tangle.node.replicas.views import FastAnswers
+from tangle.node.validator_views import LeavingView, ValidatorQueries
 
 
 class TransactionStatus(StrEnum):
@@ -144,6 +145,9 @@ class AccountView(Struct, frozen=True):
     checkpoint: int
     """Executed checkpoint that this was read at."""
 
+    leaving: tuple[LeavingView, ...] = ()
+    """Parts of the stake that leave, soonest first."""
+
 
 class HistoryPage(Struct, frozen=True):
     """One page of an account's transactions."""
@@ -233,6 +237,26 @@ class LatencySummary(Struct, frozen=True):
     samples: int
 
 
+class ResourcesView(Struct, frozen=True):
+    """What the node takes of its machine."""
+
+    cpu_s: float
+    """Processor time of the core process since its start."""
+
+    workers_cpu_s: float
+    """Processor time of its worker processes that live."""
+
+    loop_lag_ms: float
+    """How late the event loop came at worst in the last ten seconds."""
+
+    disk_free_bytes: int
+    workers: int
+    """Processes that compute for it."""
+
+    evaluations: dict[str, int]
+    """Evaluations since the start, own and checked, by the device that computed them."""
+
+
 class StatusView(Struct, frozen=True):
     """One screen about the node."""
 
@@ -284,6 +308,8 @@ class StatusView(Struct, frozen=True):
     queues: dict[str, int]
     """Length of each bounded queue."""
 
+    resources: ResourcesView
+
 
 class Event(Struct, frozen=True):
     """One entry of the gapless, stored event log."""
@@ -316,6 +342,7 @@ class NodeService(Protocol):
     market: "MarketQueries"
     replicas: "FastAnswers"
     forecast: "Forecast"
+    validators: ValidatorQueries
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
         """Take encoded transactions in; answers once each is attached or waiting and on disk, or refused.

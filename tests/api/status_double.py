@@ -1,7 +1,7 @@
 """The one screen of the node in memory: it has no peers to speak of, no database and no model."""
 
 from tangle.core.types import ChainId, PublicKey
-from tangle.node.views import LatencySummary, StatusView
+from tangle.node.views import LatencySummary, ResourcesView, StatusView
 
 
 def make_status(
@@ -39,4 +39,12 @@ def make_status(
         resident_bytes=1,
         database_bytes=0,
         queues={"intake": pending},
+        resources=ResourcesView(
+            cpu_s=0.5,
+            workers_cpu_s=0.25,
+            loop_lag_ms=1.5,
+            disk_free_bytes=5_000_000_000,
+            workers=1,
+            evaluations={"numpy CPU": ordered},
+        ),
     )

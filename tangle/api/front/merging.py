@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from tangle.api.schemas.ledger import ShardAnswer
-from tangle.api.schemas.network import LatencyAnswer, StatusAnswer
+from tangle.api.schemas.network import LatencyAnswer, ResourcesAnswer, StatusAnswer
 from tangle.api.wire import Quantity
 
 Item = TypeVar("Item")
@@ -58,6 +58,24 @@ def merge_statuses(answers: Mapping[int, StatusAnswer], processes: Mapping[int, 
         resident_bytes=Quantity(sum(resident.values())),
         database_bytes=Quantity(sum(answer.database_bytes for answer in every)),
         queues=queues,
+        resources=_merge_resources(answers, processes),
+    )
+
+
+def _merge_resources(answers: Mapping[int, StatusAnswer], processes: Mapping[int, int]) -> ResourcesAnswer:
+    """Sums over the processes, each counted once; the latest loop, and the fullest disk."""
+    every = {processes.get(shard, 0): answer.resources for shard, answer in answers.items()}.values()
+    evaluations: dict[str, Quantity] = {}
+    for each in every:
+        for device, count in each.evaluations.items():
+            evaluations[device] = Quantity(evaluations.get(device, 0) + count)
+    return ResourcesAnswer(
+        cpu_s=sum(each.cpu_s for each in every),
+        workers_cpu_s=sum(each.workers_cpu_s for each in every),
+        loop_lag_ms=max(each.loop_lag_ms for each in every),
+        disk_free_bytes=min(each.disk_free_bytes for each in every),
+        workers=sum(each.workers for each in every),
+        evaluations=evaluations,
     )
 
 

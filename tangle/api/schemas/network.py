@@ -116,6 +116,28 @@ class LatencyAnswer(Struct, frozen=True):
     """Transactions measured."""
 
 
+class ResourcesAnswer(Struct, frozen=True):
+    """What the node takes of its machine."""
+
+    cpu_s: float
+    """Processor time of the core process since its start."""
+
+    workers_cpu_s: float
+    """Processor time of its worker processes that live."""
+
+    loop_lag_ms: float
+    """How late the event loop came at worst in the last ten seconds."""
+
+    disk_free_bytes: Quantity
+    """Room on the disk of its database."""
+
+    workers: int
+    """Processes that compute for it."""
+
+    evaluations: dict[str, Quantity]
+    """Evaluations since the start, own and checked, by the device that computed them."""
+
+
 class StatusAnswer(Struct, frozen=True):
     """One screen about the node."""
 
@@ -208,6 +230,9 @@ class StatusAnswer(Struct, frozen=True):
 
     queues: dict[str, int]
     """Length of each bounded queue."""
+
+    resources: ResourcesAnswer
+    """What it takes of its machine."""
 
 
 class ReadinessCheckAnswer(Struct, frozen=True):
