@@ -148,6 +148,16 @@ class EpochUnknown(TangleError):
         )
 
 
+class EvidenceFalse(TangleError):
+    """Two blocks that do not show that anybody signed twice."""
+
+    code = "evidence-false"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"this is no evidence of signing twice: {reason}")
+
+
 class InvalidCertificate(TangleError):
     """Signatures that do not make a quorum for the stated checkpoint."""
 

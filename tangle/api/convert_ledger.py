@@ -10,11 +10,13 @@ from tangle.api.schemas.ledger import (
     CheckpointModelAnswer,
     CheckpointValidatorAnswer,
     EarningAnswer,
+    LeavingAnswer,
     SignatureAnswer,
     SupplyAnswer,
 )
 from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
 from tangle.node.earning_views import EarningView
+from tangle.node.validator_views import LeavingView
 from tangle.node.views import AccountView, CheckpointView
 
 
@@ -28,7 +30,13 @@ def make_account_answer(view: AccountView, accounts: AccountCodec) -> AccountAns
         stake=Quantity(view.stake),
         pending=view.pending,
         checkpoint=Quantity(view.checkpoint),
+        leaving=tuple(map(make_leaving_answer, view.leaving)),
     )
+
+
+def make_leaving_answer(view: LeavingView) -> LeavingAnswer:
+    """The answer's form of a part of a stake that leaves."""
+    return LeavingAnswer(Quantity(view.amount), Quantity(view.release_epoch), Quantity(view.release_ms))
 
 
 def _make_supply_answer(supply: SupplyTotals) -> SupplyAnswer:

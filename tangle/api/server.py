@@ -24,6 +24,7 @@ from tangle.api import (
     routes_network,
     routes_peers,
     routes_transactions,
+    routes_validators,
 )
 from tangle.api.behind_front import trust_front
 from tangle.api.config import ApiConfig
@@ -45,6 +46,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         routes_transactions,
         routes_forecast,
         routes_ledger,
+        routes_validators,
         routes_models,
         routes_market,
         routes_jobs,

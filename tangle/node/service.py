@@ -46,6 +46,8 @@ from tangle.node.market_views import MarketQueries
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama
 from tangle.node.replicas.views import FastAnswers, NoAnswers
+from tangle.node.validator_desk import ValidatorDesk
+from tangle.node.validator_views import ValidatorQueries
 from tangle.node.views import (
     AccountView,
     CheckpointView,
@@ -100,6 +102,7 @@ class Service:
         self.explorer: Explorer = NodeExplorer(node, self.get_transaction)
         self.market: MarketQueries = MarketDesk(node.executor.machine, node.archive.market)
         self.forecast: Forecast = NodeForecast(node)
+        self.validators: ValidatorQueries = ValidatorDesk(node)
         self.jobs: JobsRoom | None = None
         """The room for jobs, once it is open."""
 
@@ -334,6 +337,7 @@ class Service:
             stake=found.stake,
             pending=self.node.book.count_pending(account),
             checkpoint=self.node.finality.executed,
+            leaving=self.validators.list_leaving(account) if found.stake else (),
         )
 
     def get_account_history(

@@ -70,6 +70,7 @@ from tangle.node.forecast import Forecast
 from tangle.node.learning_views import GenerationView, LineageItem, ModelView
 from tangle.node.market_views import MarketQueries
 from tangle.node.replicas.views import FastAnswers, NoAnswers
+from tangle.node.validator_views import ValidatorQueries
 from tangle.node.views import (
     AccountView,
     CheckpointView,
@@ -96,6 +97,7 @@ from tests.api.explorer_double import ExplorerDouble, get_accounts
 from tests.api.forecast_double import ForecastDouble
 from tests.api.market_double import MarketDouble
 from tests.api.status_double import make_status
+from tests.api.validators_double import ValidatorsDouble
 
 VALIDATOR: Final = SigningKey(b"v" * 32)
 FAUCET: Final = SigningKey(b"f" * 32)
@@ -142,6 +144,7 @@ class LedgerDouble:
         self.blobs = BlobRoom(BlobStore(MemoryBlobFiles(), lambda: 1, quota_bytes=2_000_000), NoPeers())
         self.explorer: Explorer = ExplorerDouble(self, VALIDATOR, shard)
         self.forecast: Forecast = ForecastDouble(self)
+        self.validators: ValidatorQueries = ValidatorsDouble(self, VALIDATOR)
         self.replicas: FastAnswers = NoAnswers()
         self.is_automatic = is_automatic
         self.is_synced = True

@@ -16,10 +16,13 @@ from tangle.core.encoding import NO_TAGS
 MARKET_PATHS: Final = frozenset({"market", "programs", "workers", "quote", "inference", "jobs", "blobs"})
 """What is about the market and its blobs; it is in shard 0."""
 
+STAKING_PATHS: Final = frozenset({"validators"})
+"""What is about stakes and elections; they are in shard 0 too."""
+
 MARKET_SHARD: Final = 0
 """Where the market is."""
 
-SHARD_PATHS: Final = frozenset({"blocks", "committee", "fees", "models"})
+SHARD_PATHS: Final = frozenset({"blocks", "committee", "evidence", "fees", "models"})
 """What is told of one shard at a time: that of the query, or the node's first."""
 
 ENCODED_DEPTH_MAX: Final = 8
@@ -98,7 +101,7 @@ def find_target(method: str, path: str, query: Mapping[str, str]) -> Target:
             return _find_shard(shard) or Anywhere()
         case ["v1", name, *_] if name in SHARD_PATHS:
             return _find_shard(query.get("shard")) or Anywhere()
-        case ["v1", name, *_] if name in MARKET_PATHS:
+        case ["v1", name, *_] if name in MARKET_PATHS or name in STAKING_PATHS:
             return ToShard(MARKET_SHARD)
         case _:
             return _find_merged(path, query)

@@ -5,6 +5,19 @@ from msgspec import Struct
 from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
 
 
+class LeavingAnswer(Struct, frozen=True):
+    """A part of a stake that was taken back and is still bound."""
+
+    amount: Quantity
+    """Grains."""
+
+    release_epoch: Quantity
+    """Epoch whose beginning sets it free."""
+
+    release_ms: Quantity
+    """Commit time at which that is, at the earliest."""
+
+
 class AccountAnswer(Struct, frozen=True):
     """An account at the latest executed checkpoint."""
 
@@ -28,6 +41,9 @@ class AccountAnswer(Struct, frozen=True):
 
     checkpoint: Quantity
     """Checkpoint that this was read at."""
+
+    leaving: tuple[LeavingAnswer, ...] = ()
+    """Parts of the stake that leave, soonest first."""
 
 
 class EarningAnswer(Struct, frozen=True):
