@@ -3,7 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
-from shards.blocks import Attestation, Block, BlockReference, compute_genesis_references
+from shards.blocks import (
+    Attestation,
+    Block,
+    BlockReference,
+    BundleReference,
+    compute_bundle_id,
+    compute_genesis_references,
+)
 from shards.core import EARLY_PER_AUTHOR_MAX, CommitteeCore
 from shards.errors import BrokenCommitChain, InvalidPayload, ProposalNotDue
 from shards.events import (
@@ -13,6 +20,7 @@ from shards.events import (
     CommitteeEvent,
     DropReason,
     EquivocationSeen,
+    Missing,
     Pace,
     ProposalDue,
     RecoveredState,
@@ -20,7 +28,15 @@ from shards.events import (
 )
 from shards.waiting import WaitingRoom
 from tangle.core.parameters import MINIMAL
-from tangle.core.types import CheckpointIndex, Digest, Milliseconds, Signature, TransactionId
+from tangle.core.types import (
+    BundleId,
+    CheckpointIndex,
+    Digest,
+    Milliseconds,
+    Shard,
+    Signature,
+    TransactionId,
+)
 from tests.drawing.blocks import CHAIN, SHARD, make_body, make_committee, make_keys, make_unsigned
 from tests.drawing.committee import CommitteeDrawing
 from tests.shards.network import Network
@@ -86,6 +102,42 @@ def test_a_block_waits_for_its_transactions() -> None:
     attached.add(TIP)
     assert core.process_attached([TIP], NOW) == (BlockAccepted(block),)
     assert core.process_attached([TIP], NOW) == ()
+
+
+def test_a_block_waits_for_its_bundles_as_for_its_transactions() -> None:
+    present: set[TransactionId | BundleId] = {TIP}
+    core = CommitteeCore(COMMITTEE, MINIMAL, CHAIN, SHARD, None, PACE, present.__contains__, None)
+    names = [BundleReference(Shard(1), CheckpointIndex(n), Digest(bytes([n]) * 32)) for n in (1, 2)]
+    identities = [compute_bundle_id(name, SHARD) for name in names]
+    drawn = CommitteeDrawing("1: A").blocks["A1"]
+    block = make_unsigned(replace(drawn.body, tips=(TIP,), bundles=tuple(names)))
+    present.add(identities[1])
+    assert feed(core, [block]) == [BlockSuspended(block.reference, (), (), (names[0],))]
+    assert core.get_missing() == Missing((), (), (names[0],))
+    present.add(identities[0])
+    assert core.process_attached([identities[0]], NOW) == (BlockAccepted(block),)
+    assert core.get_missing() == Missing((), (), ())
+
+
+def test_a_block_may_lack_a_transaction_and_a_bundle() -> None:
+    core = make_core()
+    name = BundleReference(Shard(1), CheckpointIndex(1), Digest(b"d" * 32))
+    drawn = CommitteeDrawing("1: A").blocks["A1"]
+    block = make_unsigned(replace(drawn.body, tips=(TIP,), bundles=(name,)))
+    assert feed(core, [block]) == [BlockSuspended(block.reference, (), (TIP,), (name,))]
+    assert core.process_attached([compute_bundle_id(name, SHARD)], NOW) == ()
+    assert core.get_missing() == Missing((), (TIP,), ())
+
+
+def test_a_proposal_names_bundles() -> None:
+    sharded = replace(MINIMAL, shard_bits=1)
+    core = CommitteeCore(COMMITTEE, sharded, CHAIN, SHARD, 0, PACE, lambda _identity: True, None)
+    assert count(list(core.on_deadline(NOW)), ProposalDue) == 1
+    name = BundleReference(Shard(1), CheckpointIndex(1), Digest(b"d" * 32))
+    block, _ = core.propose(NOW, (), (), make_keys(4)[0], (), (name,))
+    assert block.body.bundles == (name,)
+    with pytest.raises(ProposalNotDue):
+        core.propose(NOW, (), (), make_keys(4)[0], (), (name,))
 
 
 def test_a_transaction_that_expired_while_ancestors_were_missing_is_waited_for_again() -> None:
