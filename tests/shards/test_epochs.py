@@ -1,6 +1,8 @@
 """From one committee to the next, by the last checkpoints of epochs alone."""
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -75,6 +77,18 @@ def test_committees_follow_from_the_first() -> None:
     keys = [[validator.public_key for validator in committee.validators] for committee in committees]
     expected = [KEYS[:4], KEYS[:4], KEYS[2:7], KEYS[7:]]
     assert keys == [[key.public_key for key in each] for each in expected]
+
+
+def test_the_published_chain() -> None:
+    vector = json.loads((Path(__file__).parents[1] / "vectors" / "committee" / "epochs.json").read_text())
+    assert encode_epoch_chain(ENDS).hex() == vector["ends"]
+    first = [[member.public_key.hex(), member.weight] for member in FIRST.validators]
+    assert (first, CHAIN.hex()) == (vector["committee"], vector["chain"])
+    followed = follow_epochs(FIRST, decode_epoch_chain(bytes.fromhex(vector["ends"])), CHAIN)
+    assert vector["committees"] == [
+        [each.epoch, [[member.public_key.hex(), member.weight] for member in each.validators]]
+        for each in followed
+    ]
 
 
 def test_whoever_knows_a_later_committee_goes_on_from_there() -> None:

@@ -11,7 +11,9 @@ import { blake2b } from "../../tangle/api/web/protocol/blake2b.js";
 import { ascii, fromHex, isEqual, toHex } from "../../tangle/api/web/protocol/bytes.js";
 import { decode, encode, MalformedEncoding } from "../../tangle/api/web/protocol/cbor.js";
 import { computeRoot, hash, isIncluded } from "../../tangle/api/web/protocol/hashing.js";
-import { computeShard, Refused, verifyProof } from "../../tangle/api/web/protocol/proof.js";
+import { followEpochs, readEpochEnds } from "../../tangle/api/web/protocol/epochs.js";
+import { Refused } from "../../tangle/api/web/protocol/certificate.js";
+import { computeShard, verifyProof } from "../../tangle/api/web/protocol/proof.js";
 import { readGenesis, readTransaction } from "../../tangle/api/web/protocol/records.js";
 import { isSigned, makeMessage, makeSigner } from "../../tangle/api/web/protocol/signatures.js";
 
@@ -179,7 +181,7 @@ const genesis = readGenesis(fromHex(vector.genesis));
 test("a real proof holds, and says what it proves", async () => {
   assert.equal(toHex(genesis.chain), vector.chain);
   const steps = [];
-  const proven = await verifyProof(proof, genesis, (step) => steps.push(step.name));
+  const proven = await verifyProof(proof, genesis, [], (step) => steps.push(step.name));
   assert.deepEqual(steps, ["encoding", "network", "certificate", "signature", "order", "effect"]);
   assert.equal(toHex(proven.transaction.id), vector.transaction);
   assert.equal(Number(proven.effect.status), vector.status);
@@ -218,4 +220,31 @@ test("a proof of another network is refused", async () => {
   const missing = { ...heavy, validators: [...heavy.validators].reverse() };
   await assert.rejects(verifyProof(proof, missing), Refused);
   assert.ok(isEqual(genesis.digest.slice(0, 8), genesis.chain));
+});
+
+const epochs = load("committee/epochs.json");
+const readCommittee = (members) =>
+  members.map(([publicKey, weight]) => ({ publicKey: fromHex(publicKey), weight: BigInt(weight) }));
+const founded = { chain: fromHex(epochs.chain), validators: readCommittee(epochs.committee) };
+
+test("ends of epochs lead from committee to committee", async () => {
+  const followed = await followEpochs(founded, readEpochEnds(fromHex(epochs.ends)));
+  assert.deepEqual(
+    followed.map(({ epoch, validators }) => [
+      Number(epoch),
+      validators.map((one) => [toHex(one.publicKey), Number(one.weight)]),
+    ]),
+    epochs.committees,
+  );
+});
+
+test("an end of an epoch that is missing, forged or of another network is refused", async () => {
+  const ends = readEpochEnds(fromHex(epochs.ends));
+  await assert.rejects(followEpochs(founded, ends.slice(1)), { code: "epoch-chain-broken" });
+  await assert.rejects(followEpochs({ ...founded, chain: genesis.chain }, ends), { code: "chain-wrong" });
+  const elected = ends[1].checkpoint.nextCommittee;
+  const usurped = { ...ends[1], checkpoint: { ...ends[1].checkpoint, nextCommittee: elected.slice(1) } };
+  await assert.rejects(followEpochs(founded, [ends[0], usurped, ends[2]]), Refused);
+  const others = { ...founded, validators: readCommittee(epochs.committees[2][1]) };
+  await assert.rejects(followEpochs(others, ends), Refused);
 });

@@ -7,7 +7,7 @@ import { card, draw, el, facts, put } from "./dom.js";
 import { formatCount, formatDuration, shorten } from "./format.js";
 import { amount } from "./links.js";
 import { getBytes } from "./node.js";
-import { getGenesis, getTrust, pin } from "./trust.js";
+import { getEpochEnds, getGenesis, getTrust, pin } from "./trust.js";
 
 const NAMES = {
   encoding: "The bytes are canonical",
@@ -37,7 +37,8 @@ export function makeProofCard(transaction, signal) {
       const genesis = await getGenesis();
       const begun = performance.now();
       let last = begun;
-      const proven = await verifyProof(changed, genesis, ({ name, detail }) => {
+      const ends = await getEpochEnds();
+      const proven = await verifyProof(changed, genesis, ends, ({ name, detail }) => {
         const now = performance.now();
         steps.append(el("li", { class: "holds" }, el("strong", null, NAMES[name]), el("span", null, detail), el("time", null, formatDuration(now - last))));
         last = now;

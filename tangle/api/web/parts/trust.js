@@ -5,11 +5,14 @@
 // browser refuses another one under the same name.
 
 import { toHex } from "../protocol/bytes.js";
+import { readEpochEnds } from "../protocol/epochs.js";
 import { readGenesis } from "../protocol/records.js";
 import { getBytes } from "./node.js";
 
 const PINNED = "genesis";
+const EPOCHS_A_PAGE = 64;
 let asked = null;
+let ends = [];
 
 /** The node's genesis, read once. */
 export function getGenesis() {
@@ -18,6 +21,16 @@ export function getGenesis() {
     throw error;
   });
   return asked;
+}
+
+/** The ends of all epochs so far, for proofs of later committees; those that are known are not asked for again. */
+export async function getEpochEnds() {
+  for (;;) {
+    const first = ends.length ? ends.at(-1).checkpoint.epoch : 0n;
+    const more = readEpochEnds(await getBytes(`/v1/epochs?first=${first}&limit=${EPOCHS_A_PAGE}`));
+    if (!more.length) return ends;
+    ends = [...ends, ...more];
+  }
 }
 
 /** Whether the reader has confirmed this genesis: `pinned`, `other` (a different one was), or `unknown`. */

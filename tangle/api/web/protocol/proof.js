@@ -1,63 +1,11 @@
-// Verifying a certificate and a proof with the genesis alone (docs/protocol.md 5.13).
+// Verifying a proof with the genesis, and the ends of epochs since (docs/protocol.md 5.13).
 
 import { isEqual, toHex } from "./bytes.js";
-import { encode } from "./cbor.js";
+import { demand, verifyCertificate } from "./certificate.js";
+import { findCommittee } from "./epochs.js";
 import { hash, walkPath } from "./hashing.js";
 import { readEffect, readProof, readTransaction } from "./records.js";
 import { isSigned, makeMessage } from "./signatures.js";
-
-/** Something that the protocol refuses; `code` is one of docs/protocol.md. */
-export class Refused extends Error {
-  name = "Refused";
-
-  constructor(code, message) {
-    super(message);
-    this.code = code;
-  }
-}
-
-function demand(holds, code, message) {
-  if (!holds) throw new Refused(code, message);
-}
-
-/** Weight that certifies: more than two thirds of all. */
-export function computeQuorum(validators) {
-  const total = validators.reduce((sum, one) => sum + one.weight, 0n);
-  return { total, quorum: (2n * total) / 3n + 1n };
-}
-
-/**
- * Check that a quorum of the committee signed a checkpoint.
- *
- * @returns the weight, the quorum, and the validators that signed.
- * @throws {Refused}
- */
-export async function verifyCertificate(certificate, checkpoint, genesis) {
-  const { validators, chain } = genesis;
-  demand(
-    certificate.index === checkpoint.index && isEqual(certificate.digest, checkpoint.digest),
-    "proof-invalid",
-    "the certificate is for another checkpoint",
-  );
-  let weight = 0n;
-  let before = -1n;
-  for (const { author } of certificate.signatures) {
-    const isNext = author > before && author < BigInt(validators.length);
-    demand(isNext, "certificate-invalid", "a validator is unknown, repeated or out of order");
-    before = author;
-    weight += validators[Number(author)].weight;
-  }
-  const { total, quorum } = computeQuorum(validators);
-  demand(weight >= quorum, "certificate-invalid", `the weight ${weight} is below the quorum ${quorum}`);
-  const body = encode([checkpoint.shard, checkpoint.index, checkpoint.digest]);
-  const message = makeMessage("tangle/attest", chain, body);
-  for (const { author, signature } of certificate.signatures) {
-    const { publicKey } = validators[Number(author)];
-    const holds = await isSigned(message, signature, publicKey);
-    demand(holds, "signature-invalid", `the signature of validator ${author} does not hold`);
-  }
-  return { weight, quorum, total, authors: certificate.signatures.map((part) => Number(part.author)) };
-}
 
 /** Home shard of an account. */
 export function computeShard(publicKey, bits) {
@@ -69,11 +17,12 @@ export function computeShard(publicKey, bits) {
 /**
  * Check a proof.
  *
+ * @param {Array<object>} ends of epochs, from that of epoch 0 on: proofs of later epochs need them.
  * @param {(step: {name: string, detail: string}) => void} onStep is told of every check that held.
  * @returns {Promise<object>} what is proven: transaction, effect, checkpoint, certificate, both walks.
  * @throws {Refused} or {MalformedEncoding}: the first check that fails.
  */
-export async function verifyProof(bytes, genesis, onStep = () => {}) {
+export async function verifyProof(bytes, genesis, ends = [], onStep = () => {}) {
   const proof = readProof(bytes);
   const transaction = readTransaction(proof.transaction);
   const effect = readEffect(proof.effect);
@@ -86,11 +35,13 @@ export async function verifyProof(bytes, genesis, onStep = () => {}) {
   demand(chains.every((chain) => isEqual(chain, genesis.chain)), "chain-wrong", "it is of another network");
   onStep({ name: "network", detail: `chain ${toHex(genesis.chain)}, named by the genesis` });
 
-  const certified = await verifyCertificate(proof.certificate, checkpoint, genesis);
+  const committee = await findCommittee(genesis, ends, checkpoint);
+  const certified = await verifyCertificate(proof.certificate, checkpoint, committee.validators, genesis.chain);
   const { authors, weight, quorum, total } = certified;
+  const led = committee.epoch === 0n ? "" : `, of epoch ${committee.epoch}, to which ${ends.length} ends of epochs lead`;
   onStep({
     name: "certificate",
-    detail: `${authors.length} ed25519 signatures hold: weight ${weight} of ${total}, quorum ${quorum}`,
+    detail: `${authors.length} ed25519 signatures hold: weight ${weight} of ${total}, quorum ${quorum}${led}`,
   });
 
   await verifyTransaction(transaction, genesis);

@@ -18,7 +18,7 @@ const FIELDS = {
   effect: "transaction:b32 status:n fee:n workCounted:n changes:l figures:l",
   change: "account:b32 balance:n sequence:n stake:n",
   checkpoint:
-    "version:n chain:b8 shard:n epoch:n index:n previous:b32 leader:l timestampMs:n orderedTotal:n " +
+    "version:n chain:b8 shard:n epoch:n committeeEpoch:n index:n previous:b32 leader:l timestampMs:n orderedTotal:n " +
     "orderedCount:n orderedRoot:b32 effectsRoot:b32 receiptsRoot:b32 received:l stateDigest:b32 accountsRoot:b32 " +
     "price:n difficulty:n supply:l models:l nextCommittee:l",
   leader: "round:n author:n digest:b32",
@@ -27,6 +27,8 @@ const FIELDS = {
   certificate: "index:n digest:b32 signatures:l",
   signature: "author:n signature:b64",
   inclusion: "index:n size:n path:l",
+  epochChain: "version:n ends:l",
+  epochEnd: "checkpoint:l certificate:l",
   proof: "version:n transaction:b effect:b ordered:l effects:l checkpoint:l certificate:l",
 };
 
@@ -101,6 +103,7 @@ export function readCheckpoint(values) {
     leader: name("leader", checkpoint.leader),
     supply: name("supply", checkpoint.supply),
     models: checkpoint.models.map((model) => name("model", model)),
+    nextCommittee: checkpoint.nextCommittee.map((one) => name("validator", one)),
   };
 }
 

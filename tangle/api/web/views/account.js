@@ -10,7 +10,7 @@ import { repeat } from "../parts/live.js";
 import { get, getBytes } from "../parts/node.js";
 import { makePager } from "../parts/pager.js";
 import { transactionTable } from "../parts/rows.js";
-import { getGenesis } from "../parts/trust.js";
+import { getEpochEnds, getGenesis } from "../parts/trust.js";
 
 const PERIOD_MS = 2_000;
 const TRIED_MAX = 20;
@@ -75,9 +75,10 @@ async function prove(account, items, place, again, signal) {
   shown(el("p", { class: "muted" }, "Checking…"));
   try {
     const genesis = await getGenesis();
+    const ends = await getEpochEnds();
     const begun = performance.now();
     for (const one of items.filter((item) => item.is_final && item.status === "checkpointed").slice(0, TRIED_MAX)) {
-      const proven = await verifyProof(await getBytes(`/v1/transactions/${one.id}/proof`, undefined, signal), genesis);
+      const proven = await verifyProof(await getBytes(`/v1/transactions/${one.id}/proof`, undefined, signal), genesis, ends);
       const change = proven.effect.changes.find((part) => toHex(part.account) === account.public_key);
       if (!change) continue;
       const since = BigInt(account.balance) - change.balance;
