@@ -1,0 +1,1 @@
+"""Measuring: what a benchmark is, how figures are taken and compared, and the load tool."""
