@@ -149,6 +149,27 @@ class NotApplied(TangleError):
         super().__init__(f"transaction {identity.hex()} is {status}: {reason or 'no reason is known'}")
 
 
+class WouldNotApply(TangleError):
+    """An operation that the ledger would refuse; it was not sent."""
+
+    code = "would-not-apply"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"nothing was sent, because the ledger would refuse it: {reason}")
+
+
+class InvalidPossession(TangleError):
+    """Something else than what proves that somebody has a validator's key."""
+
+    code = "possession-malformed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is not what tangle validator prove prints: 192 hexadecimal digits; copy the whole line"
+        )
+
+
 class CheckpointUnproven(TangleError):
     """A checkpoint that a node tells of, and that no quorum is shown to have signed."""
 

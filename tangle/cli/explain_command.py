@@ -20,8 +20,10 @@ from tangle.cli.job_names import find_job
 from tangle.cli.program_commands import format_row_price
 from tangle.cli.staking_texts import describe_staking
 from tangle.cli.texts import format_time
+from tangle.cli.validator_commands import describe_standing
 from tangle.client.client import TangleClient
 from tangle.client.errors import ApiProblem
+from tangle.core.address import PREFIXES
 from tangle.node.views import TransactionStatus
 
 ID_LENGTH: Final = 64
@@ -33,6 +35,9 @@ CONTENTS_MAX: Final = 200
 REFUSALS_SHOWN_MAX: Final = 10
 """Most refusals told one by one."""
 
+ADDRESS_BEGINNINGS: Final = tuple(f"{prefix}1" for prefix in PREFIXES)
+"""Of addresses; no id begins so, because an m is no hexadecimal digit."""
+
 Answer = TypeVar("Answer")
 
 
@@ -40,7 +45,7 @@ class Story(Struct, frozen=True):
     """What is told of anything."""
 
     kind: str
-    """``transaction``, ``job``, ``program``, ``model`` or ``checkpoint``."""
+    """``transaction``, ``job``, ``program``, ``model``, ``validator`` or ``checkpoint``."""
 
     title: str
     """What it is."""
@@ -64,7 +69,8 @@ class Story(Struct, frozen=True):
 def explain(context: CommandContext, identity: str) -> None:
     """Explain what happened to something and why, on one page.
 
-    ID is a transaction's, a job's (or its beginning), a program's or a model's id, or a checkpoint's number.
+    ID is a transaction's, a job's (or its beginning), a program's or a model's id, a validator's key or the
+    address that it stands for, or a checkpoint's number.
     """
     story = run_async(_explain, context.url, identity.strip())
 
@@ -85,6 +91,8 @@ async def _explain(url: str, text: str) -> Story:
     async with TangleClient(url) as client:
         if text.isdecimal() and len(text) < ID_LENGTH // 2:
             return await _explain_checkpoint(client, int(text))
+        if text.lower().startswith(ADDRESS_BEGINNINGS):
+            return await _explain_validator(client, text)
         if len(text) != ID_LENGTH:
             job = await find_job(client, text)
             return _tell_job(await client.explain_job(job.id))
@@ -96,6 +104,9 @@ async def _explain(url: str, text: str) -> Story:
             story = await _ask(partial(look, client, identity))
             if story is not None:
                 return story
+        story = await _ask(partial(_explain_validator, client, text))
+        if story is not None:
+            return story
         raise NothingKnown(text)
 
 
@@ -239,6 +250,28 @@ async def _explain_model(client: TangleClient, identity: bytes) -> Story:
             f"{model.counted_open} of {model.population} are there for the next generation",
         ),
         outlook=f"tangle model show {model.name} draws its learning curve",
+    )
+
+
+async def _explain_validator(client: TangleClient, name: str) -> Story:
+    detail, election = await client.get_validator(name), await client.get_validators()
+    item = detail.candidate
+    free = item.stake - item.leaving
+    needed = format_amount(election.stake_min)
+    return Story(
+        kind="validator",
+        title=f"validator {item.public_key.hex()}",
+        summary=f"It stands for {item.owner} since epoch {item.since}. Now: {describe_standing(item)}.",
+        lines=tuple((format_time(news.timestamp_ms), news.text) for news in detail.news),
+        notes=(
+            f"{format_amount(item.stake)} are at stake, {format_amount(item.leaving)} of them leave",
+            f"{format_amount(free)} count in elections; a candidate needs {needed}",
+            f"{item.fresh} evaluations were counted this epoch, {item.work} remain of those before",
+            f"{item.blocks} blocks of it were committed this epoch",
+            f"it has {item.share:.2%} of the committee's weight",
+        ),
+        outlook=f"an election now would give it {item.next_share:.2%}; the next one is at "
+        f"{format_time(election.ends_ms)}",
     )
 
 

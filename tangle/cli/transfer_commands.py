@@ -44,8 +44,9 @@ PURPOSES: Final = {
     "answer": "bond back: answer to job",
     "payment": "paid: job",
     "dispute": "dispute: job",
+    "committee": "pay of an epoch's committee",
 }
-"""What the market paid for, in words."""
+"""What the market and epochs paid for, in words."""
 
 timeout_option = click.option(
     "--timeout",
@@ -122,7 +123,7 @@ def balance(context: CommandContext, account: str, network: str) -> None:
     fields = {
         "address": answer.address,
         "balance": format_amount(answer.balance),
-        "stake": format_amount(answer.stake),
+        "stake": _describe_stake(answer),
         "sequence": answer.sequence,
         "pending": answer.pending,
         "checkpoint": answer.checkpoint,
@@ -279,6 +280,17 @@ async def _get_earnings(url: str, account: PublicKey, limit: int) -> tuple[list[
             if len(items) == limit:
                 break
     return items, own
+
+
+def _describe_stake(answer: AccountAnswer) -> str:
+    """What is bound, and what of it leaves."""
+    leaving = sum(part.amount for part in answer.leaving)
+    text = format_amount(answer.stake)
+    return (
+        f"{text}, of which {format_amount(leaving)} leave until epoch {answer.leaving[-1].release_epoch}"
+        if leaving
+        else text
+    )
 
 
 def _describe_earning(item: EarningAnswer) -> str:

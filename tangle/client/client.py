@@ -35,6 +35,7 @@ from tangle.client.market import MarketMethods
 from tangle.client.reading import NodeReader, as_text
 from tangle.client.sending import Prove, make_body, read_work
 from tangle.client.transport import ClientConfig
+from tangle.client.validators import ValidatorMethods
 from tangle.core.encoding import encode
 from tangle.core.errors import WrongChain
 from tangle.core.genesis import Genesis, compute_chain_id, decode_genesis
@@ -63,7 +64,7 @@ PROGRESS: Final = {
 """How far each status is on the way; after 3 comes nothing, but the certificate of a conflict."""
 
 
-class TangleClient(BlobMethods, ExplorerMethods, MarketMethods, NodeReader):
+class TangleClient(BlobMethods, ExplorerMethods, MarketMethods, ValidatorMethods, NodeReader):
     """A client of the node at ``base_url``. Close it, or use it as an asynchronous context manager."""
 
     def __init__(
