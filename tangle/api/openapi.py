@@ -32,6 +32,7 @@ REFUSALS: Final = {
     416: "The range lies behind the end.",
     422: "A rule of the ledger refuses it.",
     429: "Too much at once; ask again after `Retry-After` seconds.",
+    502: "The process of a shard ended, or answered what makes no sense; only a node of several shards says so.",
     503: "The node is not ready, or is stopping.",
     504: "The node did not answer in time.",
     507: "No room on the node's disk.",
@@ -74,7 +75,7 @@ def make_openapi(routes: Sequence[Route], version: str) -> dict[str, Any]:
 def list_refusals(route: Route) -> tuple[int, ...]:
     """HTTP statuses with which ``route`` may refuse."""
     names = set(route.inputs.__struct_fields__)
-    expected = {400, 429, 503, *route.refusals}
+    expected = {400, 429, 502, 503, *route.refusals}
     if route.tag == TAG:
         expected.add(401)
     if "{" in route.path or "shard" in names:
