@@ -319,8 +319,8 @@ class World:
         self.report = report
         self._watch = watch
         self.is_over = False
-        """Whether the run has come to its end: nodes are pulled apart, and what one of them says then, such as
-        that its store has gone before it, is no finding."""
+        """Whether the run has come to its end: nodes are pulled apart, and what one of them says then, such
+        as that its store has gone before it, is no finding."""
 
         self.fail_points = FailPoints()
         self.computer = SharedComputer(BACKEND)

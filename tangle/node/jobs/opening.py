@@ -80,17 +80,15 @@ def make_crew(node: Node, parts: JobsParts) -> Crew:
 def make_jobs_room(node: Node, parts: JobsParts, crew: Crew) -> JobsRoom:
     """The room over these people."""
     market = node.executor.machine.market
-    key = node.validator_key
     setting = Setting(
         config=get_jobs_config(node.parts.config),
         rules=market.rules,
-        validator=None if key is None else node.committee.index_of(key.public_key),
-        validators=len(node.genesis.validators),
+        get_seat=lambda: (node.driver.own_index, len(node.committee)),
         get_state=market.make_state,
         get_balance=lambda account: node.archive.get_account(account).balance,
         find_program=market.get_program,
         get_kept=node.depot.get_kept,
-        on_votes=node.driver.on_payload,
+        on_votes=lambda: node.driver.on_payload(),  # noqa: PLW0108  # the driver of that moment
         clock=node.parts.clock,
     )
     state = node.executor.machine.state

@@ -53,11 +53,8 @@ class Setting(Struct, frozen=True):
     rules: MarketRules
     """The network's numbers."""
 
-    validator: int | None
-    """Its number in the committee; none for a node that does not vote."""
-
-    validators: int
-    """Validators of the committee."""
+    get_seat: Callable[[], tuple[int | None, int]]
+    """Its number in the present committee, none for a node that does not vote; and how many sit there."""
 
     get_state: Callable[[], MarketState]
     """The market after the latest checkpoint, on disk or not yet."""
@@ -76,6 +73,16 @@ class Setting(Struct, frozen=True):
 
     clock: Clock
     """Wall time, for pauses."""
+
+    @property
+    def validator(self) -> int | None:
+        """Its number in the present committee; none for a node that does not vote."""
+        return self.get_seat()[0]
+
+    @property
+    def validators(self) -> int:
+        """Validators of the present committee."""
+        return self.get_seat()[1]
 
 
 class Moment(Struct, frozen=True):
@@ -190,10 +197,11 @@ class JobsRoom:
         state = self._state = self._state or setting.get_state()
         self.clerk.settle(self._now_ms())
         self._forget(state)
-        if setting.validator is not None:
-            self._validate(chores, setting.validator, state, commit_ms)
+        own = setting.validator
+        if own is not None:
+            self._validate(chores, own, state, commit_ms)
             if setting.config.challenge:
-                self._challenge(chores, setting.validator, state, commit_ms)
+                self._challenge(chores, own, state, commit_ms)
         self._work(chores, state, commit_ms)
 
     def _validate(self, chores: Chores, own: int, state: MarketState, commit_ms: int) -> None:

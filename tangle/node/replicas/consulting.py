@@ -50,7 +50,7 @@ class Setting(Struct, frozen=True):
     chain: ChainId
     """The chain that workers sign for."""
 
-    validators: frozenset[PublicKey]
+    get_validators: Callable[[], frozenset[PublicKey]]
     """Whose results count."""
 
 
@@ -230,7 +230,7 @@ class Consultation:
         try:
             answer = await member.seal(self.order)
             sealed = Sealed(answer.worker, answer.seal)
-            if sealed.worker not in self._setting.validators:
+            if sealed.worker not in self._setting.get_validators():
                 raise WrongSeals("its worker is no validator")
             verify_sealed(sealed, self._setting.chain, self.order.job, answer.signature)
         except TangleError as error:

@@ -30,7 +30,7 @@ def open_replicas(node: Node, blobs: BlobRoom, runner: ProgramRunner, bench: Ben
     room = ReplicaRoom(
         chain=node.chain,
         identity=node.parts.node_key.public_key,
-        validators=frozenset(validator.public_key for validator in node.genesis.validators),
+        get_validators=lambda: frozenset(each.public_key for each in node.committee.validators),
         neighbours=node.peering,
         blobs=blobs,
         door=node.intake,

@@ -1,6 +1,7 @@
 """The room for fast answers: runs jobs for peers that ask, and has peers run those of its own customers."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol, assert_never
 
@@ -61,7 +62,7 @@ class ReplicaRoom:
         *,
         chain: ChainId,
         identity: PublicKey,
-        validators: frozenset[PublicKey],
+        get_validators: Callable[[], frozenset[PublicKey]],
         neighbours: Neighbours,
         blobs: BlobRoom,
         door: Door,
@@ -76,7 +77,7 @@ class ReplicaRoom:
         self.failed = 0
         self.worker = worker
         self._identity = identity
-        self._setting = Setting(chain, validators)
+        self._setting = Setting(chain, get_validators)
         self._neighbours = neighbours
         self._blobs = blobs
         self._door = door

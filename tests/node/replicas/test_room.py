@@ -145,7 +145,7 @@ class Node:
         self.room = ReplicaRoom(
             chain=CHAIN,
             identity=make_key(self.host).public_key,
-            validators=validators,
+            get_validators=lambda: validators,
             neighbours=self.peering,
             blobs=self.blobs,
             door=self.gateway,

@@ -1,0 +1,126 @@
+"""Many epochs with validators that join, leave and crash under load, and a light client that was away."""
+
+import pytest
+from msgspec.structs import replace
+
+from shards.epochs import EpochEnd, follow_epochs, make_genesis_committee
+from shards.proofs import (
+    PROOF_VERSION,
+    TransactionProof,
+    encode_transaction_proof,
+    verify_transaction_proof,
+)
+from simnet.adversaries import Adversary, Strategy
+from simnet.fail_points import FailPoint
+from simnet.faults import Crash, CrashAt, Direction, Fault, Partition
+from simnet.options import SimulationOptions
+from simnet.run import Report, Simulation, run_simulation
+from simnet.verdicts import Pass
+from tangle.core.genesis import compute_chain_id
+from tangle.core.merkle import compute_inclusion_proof
+from tangle.ledger.effects import encode_effect
+from tangle.node.archive import Archive
+from tangle.store.memory_store import MemoryStore
+from tests.simnet.builders import make_options
+
+pytestmark = [pytest.mark.sim, pytest.mark.timeout(600)]
+
+SEATS = (
+    (0, 1, 2, 3),
+    (1, 2, 3, 4),
+    (1, 2, 3, 4, 5),
+    (2, 3, 4, 5),
+    (3, 4, 5, 6),
+    (0, 4, 5, 6),
+    (0, 1, 2, 3, 4, 5, 6),
+    (6, 5, 1, 0),
+)
+"""Somebody joins or leaves at nearly every end; those named last stay."""
+
+
+class Watch:
+    """What a light client is told at the end of a run, from the disk of a node."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+        self.proven_epoch = 0
+
+    def look(self, simulation: Simulation, _: Report) -> None:
+        """Follow from the genesis by the ends of epochs alone, and check the newest proof."""
+        world = simulation.world
+        member = world.honest[0]
+        archive = Archive(MemoryStore(member.disk))
+        ends = []
+        for _committee, begun in archive.committees.list_committees(1, 1_000):
+            checkpoint, certificate = archive.get_checkpoint(begun), archive.get_certificate(begun)
+            if checkpoint is not None and certificate is not None:
+                ends.append(EpochEnd(checkpoint, certificate))
+        chain = compute_chain_id(world.genesis)
+        committees = follow_epochs(make_genesis_committee(world.genesis), ends, chain)
+        self.epochs = len(committees) - 1
+        proof = make_newest_proof(archive)
+        self.proven_epoch = verify_transaction_proof(proof, world.genesis, ends).committee.epoch
+
+
+def make_newest_proof(archive: Archive) -> bytes:
+    """Of the last transaction that was ordered."""
+    index = 0
+    while (found := archive.get_checkpoint(index + 1)) is not None:
+        index = found.index
+    checkpoint = archive.get_checkpoint(index)
+    while checkpoint is not None and (
+        not checkpoint.ordered_count or archive.get_certificate(checkpoint.index) is None
+    ):
+        checkpoint = archive.get_checkpoint(checkpoint.index - 1)
+    assert checkpoint is not None
+    certificate = archive.get_certificate(checkpoint.index)
+    assert certificate is not None
+    total = checkpoint.ordered_total
+    rows = archive.get_ordered_range(total - checkpoint.ordered_count, total)
+    effects, identities = (
+        [encode_effect(row.effect) for row in rows],
+        [row.effect.transaction for row in rows],
+    )
+    transaction = archive.get_transaction(identities[-1])
+    assert transaction is not None
+    place = len(rows) - 1
+    ordered = compute_inclusion_proof(identities, place)
+    proven = compute_inclusion_proof(effects, place)
+    return encode_transaction_proof(
+        TransactionProof(
+            PROOF_VERSION, transaction.encoded, effects[-1], ordered, proven, checkpoint, certificate
+        )
+    )
+
+
+def play(options: SimulationOptions) -> tuple[Report, Watch]:
+    watch = Watch()
+    return run_simulation(options, on_end=watch.look), watch
+
+
+def test_validators_join_and_leave_while_one_is_down() -> None:
+    faults: tuple[Fault, ...] = (
+        Crash(2.0, 5.0, (2,)),
+        CrashAt(5.0, 8.0, FailPoint.BEGUN_BEFORE, (1, 3, 4), is_everybody=False),
+    )
+    report, watch = play(make_options(nodes=7, time_s=10.0, faults=faults, epoch_ms=2_000, seats=SEATS))
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert watch.epochs >= 4
+    assert watch.proven_epoch >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_twenty_epochs_with_crashes_a_partition_and_an_adversary(seed: int) -> None:
+    crashes = [Crash(3.0 + 6.0 * turn, 5.5 + 6.0 * turn, ((turn * 3) % 7,)) for turn in range(8)]
+    points = [
+        CrashAt(51.0, 54.0, FailPoint.ENDED_TORN, tuple(range(7)), is_everybody=True),
+        CrashAt(55.0, 58.0, FailPoint.BEGUN_BEFORE, tuple(range(7)), is_everybody=True),
+    ]
+    faults: tuple[Fault, ...] = (*crashes, *points, Partition(59.0, 61.0, (0, 1), Direction.BOTH))
+    options = make_options(seed, nodes=7, time_s=64.0, faults=faults, epoch_ms=3_000, seats=SEATS, rate=6.0)
+    options = replace(options, adversaries=(Adversary(6, Strategy.EQUIVOCATING_TWO),))
+    report, watch = play(options)
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert watch.epochs >= 20
+    assert watch.proven_epoch >= 20
