@@ -116,5 +116,5 @@ def test_a_node_whose_places_are_all_taken_keeps_the_peers_that_it_was_told_of()
     )
     report = run_simulation(options, prepare=look)
     assert isinstance(report.verdict, Pass), report.verdict
-    assert max(crowds) >= PEERS_MAX, "no place is free"
+    assert max(crowds) >= PEERS_MAX - 1, "no place is free but the one kept for somebody whom it dials itself"
     assert companions[-1] == 3
