@@ -26,6 +26,7 @@ from tangle.ledger.effects import Effect, Status
 from tangle.node.archive import LEDGER, Archive
 from tangle.node.committee_archive import decode_committee
 from tangle.node.market_archive import decode_event
+from tangle.node.receipt_archive import ReceiptArchive
 from tangle.store.keys import (
     compute_sequence_key,
     parse_block_key,
@@ -104,6 +105,7 @@ class Checker:
         home: Home = WHOLE,
         keys: Sequence[PublicKey] = (),
         on_supply: Callable[[SupplyTotals], None] = lambda _: None,
+        on_crossing: Callable[[str, Checkpoint, ReceiptArchive], None] = lambda _name, _made, _archive: None,
     ) -> None:
         """:param names: of the shard's nodes; those of validators first, in the committee's order.
         :param keys: the validators' keys, node by node; without them, places on committees are those of the
@@ -111,6 +113,7 @@ class Checker:
         :param faulty: nodes that are not honest: nothing is expected of them.
         :param report: told what was found.
         :param on_supply: told where all grains of the shard are, after each checkpoint of the one history.
+        :param on_crossing: told of each such checkpoint, the node that made it first, and its receipts.
         """
         self.effects: list[Effect] = []
         """The one history."""
@@ -128,6 +131,7 @@ class Checker:
         self._faulty = faulty
         self._home = home
         self._on_supply = on_supply
+        self._on_crossing = on_crossing
         self._checkpoints: list[_Reference] = []
         self._ordered: set[TransactionId] = set()
         self._sequences: dict[PublicKey, int] = {}
@@ -288,6 +292,8 @@ class Checker:
             check_supply(checkpoint.supply)
         except SupplyBroken as error:
             self._report(Violated(Invariant.SUPPLY, self._names[node], str(error)))
+        if node not in self._faulty:
+            self._on_crossing(self._names[node], checkpoint, archive.receipts)
         self._on_supply(checkpoint.supply)
         if checkpoint.shard != self._home.shard:
             detail = f"checkpoint {checkpoint.index} is one of shard {checkpoint.shard}"

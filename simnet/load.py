@@ -24,6 +24,7 @@ from tangle.core.transactions import (
 )
 from tangle.core.types import CheckpointIndex, Grains, PublicKey, Shard, TransactionId
 from tangle.core.types import Sequence as SequenceNumber
+from tangle.node.parts import MARKET_SHARD
 from tangle.node.service import Service
 from tangle.node.views import PreparedTransaction
 
@@ -132,7 +133,7 @@ class TradingWallet(Wallet):
 
 
 class Load:
-    """All wallets of one shard: what they send goes to accounts of their own shard."""
+    """All wallets of one shard: what they send goes to accounts of every shard."""
 
     def __init__(self, world: World, shard: int = 0) -> None:
         self.accepted: list[Accepted] = []
@@ -156,9 +157,9 @@ class Load:
                 make_trader_key(options, index, shard),
                 make_chance(options.seed, "trader", shard, index),
             )
-            for index in range(options.traders)
+            for index in range(options.traders if shard == MARKET_SHARD else 0)
         ]
-        self._accounts = [wallet.key.public_key for wallet in self.wallets]
+        self._accounts = [make_wallet_key(options, index).public_key for index in range(options.wallets)]
 
     async def run(self) -> None:
         """Send until cancelled."""

@@ -97,6 +97,13 @@ class Report(Struct, frozen=True):
     generation: int
     """Of the model, in the latest checkpoint; of the shards' models the lowest."""
 
+    credited: int
+    """Receipts that crossed from one shard to another."""
+
+    crossing_p50_ms: float | None
+    """From a receipt on a disk of its source to its credit on a disk of its target."""
+
+    crossing_p95_ms: float | None
     shards: tuple[ShardFigures, ...]
     """What came of each; the figures above are of all shards together."""
 
@@ -198,6 +205,7 @@ class Simulation:
             for member in members:
                 probing.start_soon(self._probe, member)
         await _wait_until(lambda: all(shard.is_settled for shard in self.shards))
+        await _wait_until(lambda: self.world.receipts.is_settled)
 
     async def _probe(self, member: Member) -> None:
         shard = self.shards[member.shard]
@@ -210,7 +218,9 @@ class Simulation:
             return f"{', '.join(down)} did not come up"
         if len(self.shards) == 1:
             return self.shards[0].describe_unsettled()
-        unsettled = [shard for shard in self.shards if not shard.is_settled] or self.shards
+        unsettled = [shard for shard in self.shards if not shard.is_settled]
+        if not unsettled:
+            return self.world.receipts.describe()
         return "; ".join(f"shard {shard.shard}: {shard.describe_unsettled()}" for shard in unsettled)
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -272,6 +282,9 @@ class Simulation:
             ),
             caught=len(set[int]().union(*(checker.caught for checker in world.checkers))),
             generation=min(each.generation for each in figures),
+            credited=world.receipts.credited,
+            crossing_p50_ms=compute_rank(world.receipts.crossing_ms, 0.5),
+            crossing_p95_ms=compute_rank(world.receipts.crossing_ms, 0.95),
             shards=figures,
         )
 

@@ -13,10 +13,18 @@ from simnet.verdicts import Finding, Invariant, Violated
 class SupplyChecker:
     """Adds up the latest checkpoint of every shard."""
 
-    def __init__(self, allocated: int, shards: int, report: Callable[[Finding], None]) -> None:
+    def __init__(
+        self,
+        allocated: int,
+        shards: int,
+        report: Callable[[Finding], None],
+        count_flying: Callable[[], int] | None = None,
+    ) -> None:
         """:param allocated: grains that the genesis gives to all accounts.
         :param report: told when they do not add up.
+        :param count_flying: grains of all receipts that were sent and not credited.
         """
+        self._count_flying = count_flying
         self._allocated = allocated
         self._shards = shards
         self._report = report
@@ -32,4 +40,9 @@ class SupplyChecker:
         held = sum(each.balances + each.stakes + each.escrow + each.fund for each in every)
         if held != issued:
             detail = f"all shards together hold {held} grains, genesis + emitted - burned is {issued}"
+            self._report(Violated(Invariant.SUPPLY, f"shard {shard}", detail))
+        flying = -sum(each.inflow for each in every)
+        counted = flying if self._count_flying is None else self._count_flying()
+        if flying != counted:
+            detail = f"{flying} grains left shards and arrived in none, receipts on their way hold {counted}"
             self._report(Violated(Invariant.SUPPLY, f"shard {shard}", detail))

@@ -33,6 +33,9 @@ class Invariant(Enum):
     OWN_SHARD = "own-shard"
     """Checkpoints are of the shard whose nodes make them, and change accounts that live there."""
 
+    RECEIPTS = "receipts"
+    """What one shard sends is credited in the other at most once, in order, and is what was sent."""
+
     NODE_SOUND = "node-sound"
     """A node stops only when it is stopped."""
 

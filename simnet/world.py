@@ -23,6 +23,7 @@ from simnet.chance import SeededRandomness, make_chance, make_key
 from simnet.checkers import Checker, FinalRun, Home
 from simnet.clock import START_MS, DriftingClock
 from simnet.computer import SharedComputer
+from simnet.crossing import ReceiptChecker
 from simnet.eclipse import SYBILS_MAX
 from simnet.event_log import EventLog, current_node
 from simnet.fail_points import FailPoint, FailPoints
@@ -45,9 +46,12 @@ from tangle.ledger.limits import SubDagLimits
 from tangle.ledger.state import LedgerState
 from tangle.net.addresses import Address
 from tangle.net.network import Network
+from tangle.node.bundle_source import NoBundles
 from tangle.node.catch_up import AHEAD_MAX, LAG_ROUNDS
 from tangle.node.committee_driver import INBOX_MAX
 from tangle.node.config import NodeConfig
+from tangle.node.crossing.courier import Courier
+from tangle.node.crossing.neighbours import LocalNeighbour, Neighbour
 from tangle.node.fetcher import WANTED_MAX
 from tangle.node.finality import StateForked
 from tangle.node.founding import found_network
@@ -264,10 +268,14 @@ class Member:
         async with anyio.create_task_group() as storing:
             storing.start_soon(store.run)
             try:
-                node = await open_node(self._make_parts(store))
+                courier = self._make_courier()
+                node = await open_node(self._make_parts(store, courier))
                 node.jobs = Jury(node, is_honest=self.bender is None)
                 self.on_opened(node)
                 async with anyio.create_task_group() as tasks:
+                    if courier is not None:
+                        courier.open(node)
+                        tasks.start_soon(courier.run)
                     await tasks.start(node.run)
                     panorama = Panorama(node, About(self.name, "0"))
                     self.node = node
@@ -277,13 +285,26 @@ class Member:
             finally:
                 store.stop()
 
-    def _make_parts(self, store: SimulatedStore) -> NodeParts:
+    def _make_courier(self) -> Courier | None:
+        """Brings what other shards send; nobody where there is one shard."""
+        shards = self.world.options.shards
+        return None if shards == 1 else Courier(Shard(self.shard), shards, self._find_neighbour)
+
+    def _find_neighbour(self, source: Shard) -> Neighbour | None:
+        return LocalNeighbour(partial(self._get_desk, source))
+
+    def _get_desk(self, source: Shard) -> Neighbour | None:
+        node = self.world.get_machine(self.index)[source].node
+        return None if node is None else node.desk
+
+    def _make_parts(self, store: SimulatedStore, courier: Courier | None) -> NodeParts:
         world, seed = self.world, self.world.options.seed
         others = tuple(f"{other.host}:{PORT}" for other in world.shards[self.shard] if other is not self)
         return NodeParts(
             genesis=world.genesis,
             config=replace(world.config, name=self.name, peer_host=self.host, peers=others),
             shard=Shard(self.shard),
+            bundles=courier or NoBundles(),
             store=store,
             guard=self.guard,
             computer=world.computer,
@@ -335,7 +356,8 @@ class World:
         self.timeline = Timeline(make_chance(options.seed, "timeline"))
         self.network = PacketNetwork(self.timeline, make_chance(options.seed, "network"), log)
         allocated = sum(allocation.amount for allocation in self.genesis.allocations)
-        self.supplies = SupplyChecker(allocated, options.shards, report)
+        self.receipts = ReceiptChecker(report)
+        self.supplies = SupplyChecker(allocated, options.shards, report, self.receipts.count_grains)
         self.checkers = [
             Checker(
                 [make_name(options, index, shard) for index in range(options.members)],
@@ -346,6 +368,7 @@ class World:
                 home=Home(shard, options.shard_bits),
                 on_supply=partial(self.supplies.on_supply, shard),
                 keys=[make_validator_key(options, index) for index in range(options.members)],
+                on_crossing=self.receipts.on_checkpoint,
             )
             for shard in range(options.shards)
         ]

@@ -21,6 +21,7 @@ from tangle.api.schemas.ledger import AccountAnswer
 from tangle.api.schemas.network import StatusAnswer
 from tangle.api.wire import encode_json
 from tangle.core.types import PublicKey
+from tangle.node.crossing.desk import BundleDesk
 from tangle.node.operator import Operator
 from tangle.node.views import AccountView, NodeService
 
@@ -58,6 +59,9 @@ class ApiContext:
         self._status: tuple[float, Page[StatusAnswer]] | None = None
         self._write_account = lru_cache(ACCOUNTS_MAX)(self._write_account_anew)
         self.answers = KeyedAnswers(monotonic)
+        self.desk: BundleDesk | None = None
+        """Gives bundles to other shards of the same node; on private doors only."""
+
         self.operator: Operator | None = None
         """Who changes the running node; on the operator's door only."""
         self.document: dict[str, Any] = {}

@@ -9,12 +9,14 @@ from tangle.api.schemas.ledger import (
     CheckpointLeaderAnswer,
     CheckpointModelAnswer,
     CheckpointValidatorAnswer,
+    CreditAnswer,
     EarningAnswer,
     LeavingAnswer,
     SignatureAnswer,
     SupplyAnswer,
 )
 from tangle.api.wire import HexBytes, HexDigest, Quantity, SignedQuantity
+from tangle.node.crossing.views import CreditView
 from tangle.node.earning_views import EarningView
 from tangle.node.validator_views import LeavingView
 from tangle.node.views import AccountView, CheckpointView
@@ -61,6 +63,17 @@ def make_earning_answer(view: EarningView) -> EarningAnswer:
         job=None if view.job is None else HexDigest(view.job),
         generation=make_quantity(view.generation),
         purpose=None if view.purpose is None else view.purpose.name.lower(),
+    )
+
+
+def make_credit_answer(view: CreditView) -> CreditAnswer:
+    """The answer's form of what came from another shard."""
+    return CreditAnswer(
+        checkpoint=Quantity(view.checkpoint),
+        timestamp_ms=Quantity(view.timestamp_ms),
+        source=view.source,
+        sequence=Quantity(view.sequence),
+        amount=Quantity(view.amount),
     )
 
 

@@ -11,6 +11,7 @@ from tangle.api.schemas.transactions import (
     MarketCallAnswer,
     OperationAnswer,
     PreparedAnswer,
+    ReceiptAnswer,
     StakingAnswer,
     TransactionAnswer,
     TransferAnswer,
@@ -28,6 +29,7 @@ from tangle.core.transactions import (
     Unstake,
     Work,
 )
+from tangle.node.crossing.receipt_view import ReceiptView
 from tangle.node.views import PreparedTransaction, SubmitOutcome, TransactionView
 
 
@@ -87,7 +89,13 @@ def make_transaction_answer(view: TransactionView, accounts: AccountCodec) -> Tr
         checkpoint=make_quantity(view.checkpoint),
         reason=view.reason,
         reason_code=view.reason_code,
+        receipt=None if view.receipt is None else make_receipt_answer(view.receipt),
     )
+
+
+def make_receipt_answer(receipt: ReceiptView) -> ReceiptAnswer:
+    """The answer's form of a receipt, of which the sending shard alone does not know whether it arrived."""
+    return ReceiptAnswer(receipt.target, Quantity(receipt.sequence), is_delivered=False, checkpoint=None)
 
 
 def make_operation_answer(body: TransactionBody, accounts: AccountCodec) -> OperationAnswer:

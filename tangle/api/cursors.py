@@ -22,6 +22,7 @@ CHECKPOINTS: Final = 4
 CONTENTS: Final = 5
 JOBS: Final = 6
 JOB_EVENTS: Final = 7
+CREDITS: Final = 9
 
 
 class _Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -53,7 +53,8 @@ async def serve_private_doors(service: Service, config: NodeConfig, tasks: TaskG
     """Start the doors of one of several shards, on ports of loopback that the front is told of."""
     settings = replace(make_public_settings(config), host=LOOPBACK, port=0, is_behind_front=True)
     settings = replace(settings, metrics_port=0, admin_port=0)
-    server = ApiServer(service, settings, version=get_version(), door=_make_operator_door(service, home))
+    door, desk = _make_operator_door(service, home), service.node.desk
+    server = ApiServer(service, settings, version=get_version(), door=door, desk=desk)
     part = Home(home).get_part(service.shard)
     addresses = await tasks.start(server.serve)
     write_addresses(

@@ -5,11 +5,17 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from tangle.api.convert_ledger import make_checkpoint_answer, make_earning_answer
+from tangle.api.convert_ledger import make_checkpoint_answer, make_credit_answer, make_earning_answer
 from tangle.api.convert_transactions import make_transaction_answer
-from tangle.api.cursors import EARNINGS, HISTORY, HISTORY_OLDEST_FIRST, decode_cursor, encode_cursor
+from tangle.api.cursors import CREDITS, EARNINGS, HISTORY, HISTORY_OLDEST_FIRST, decode_cursor, encode_cursor
 from tangle.api.registry import CBOR, Call, NoInputs, RawReply, Reply, RouteTable
-from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, EarningAnswer, ShardAnswer
+from tangle.api.schemas.ledger import (
+    AccountAnswer,
+    CheckpointAnswer,
+    CreditAnswer,
+    EarningAnswer,
+    ShardAnswer,
+)
 from tangle.api.schemas.transactions import TransactionAnswer
 from tangle.api.wire import HexDigest, Quantity
 from tangle.core.encoding import encode
@@ -131,6 +137,18 @@ async def get_account_earnings(call: Call[EarningsInputs, None]) -> Reply:
     page = context.service.get_account_earnings(account, before, inputs.limit)
     return Reply(
         tuple(map(make_earning_answer, page.items)), next_cursor=encode_cursor(EARNINGS, page.next_before)
+    )
+
+
+@routes.get("/v1/accounts/{address}/credits", EarningsInputs, answer=tuple[CreditAnswer, ...], is_long=True)
+async def get_account_credits(call: Call[EarningsInputs, None]) -> Reply:
+    """Grains that came to an account from other shards, newest first; there they are transfers."""
+    context, inputs = call.context, call.inputs
+    account, before = context.accounts.decode(inputs.address), decode_cursor(CREDITS, inputs.cursor)
+    await _wait_checkpoint(call, inputs.min_checkpoint, inputs.timeout_s)
+    page = context.service.crossing.get_credits(account, before, inputs.limit)
+    return Reply(
+        tuple(map(make_credit_answer, page.items)), next_cursor=encode_cursor(CREDITS, page.next_before)
     )
 
 

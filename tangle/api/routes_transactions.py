@@ -49,7 +49,15 @@ BATCH_BODY_MAX: Final = 1_000 * (TRANSACTION_SIZE_MAX + 3) + 3
 RECENT_MAX: Final = 500
 """Most transactions of one look at the DAG."""
 
-Wait = Literal["attached", "ordered", "checkpointed"]
+Wait = Literal["attached", "ordered", "checkpointed", "delivered"]
+WAITED: Final[dict[Wait, TransactionStatus]] = {
+    "attached": TransactionStatus.ATTACHED,
+    "ordered": TransactionStatus.ORDERED,
+    "checkpointed": TransactionStatus.CHECKPOINTED,
+    "delivered": TransactionStatus.CHECKPOINTED,  # a node of one shard sees no further; the front does
+}
+"""How far a node waits."""
+
 Timeout = Annotated[float, Meta(ge=0, le=60)]
 
 
@@ -200,6 +208,14 @@ def get_transaction_proof(call: Call[TransactionPath, None]) -> RawReply:
     return RawReply(proof, CBOR)
 
 
+@routes.get("/v1/transactions/{id}/receipt", TransactionPath, media_types=(CBOR,))
+def get_receipt_proof(call: Call[TransactionPath, None]) -> RawReply:
+    """What a final transfer to another shard left for it: a bundle of the certified checkpoint, all its
+    receipts for that shard, and the path between them; checkable offline.
+    """
+    return RawReply(call.context.service.crossing.get_receipt_proof(TransactionId(call.inputs.id)), CBOR)
+
+
 @routes.get("/v1/transactions/{id}/neighbours", NeighbourInputs, answer=tuple[TransactionAnswer, ...])
 def get_neighbours(call: Call[NeighbourInputs, None]) -> Reply:
     """Parents and known children of a transaction."""
@@ -237,7 +253,7 @@ async def _wait(
     context = call.context
     with context.waits.take(call.address):
         return await context.service.wait_transaction(
-            identity, TransactionStatus(wait), min(timeout_s, context.config.wait_timeout_s_max)
+            identity, WAITED[wait], min(timeout_s, context.config.wait_timeout_s_max)
         )
     raise AssertionError("a place that is taken away raises")
 

@@ -23,6 +23,7 @@ from tangle.api import (
     routes_models,
     routes_network,
     routes_peers,
+    routes_private,
     routes_transactions,
     routes_validators,
 )
@@ -35,6 +36,7 @@ from tangle.api.meters import ApiMeters
 from tangle.api.metrics_page import MetricsPage
 from tangle.api.openapi import make_openapi
 from tangle.api.registry import Route
+from tangle.node.crossing.desk import BundleDesk
 from tangle.node.operator import Operator
 from tangle.node.views import NodeService
 
@@ -97,16 +99,25 @@ class ApiServer:
     """The HTTP door of one node."""
 
     def __init__(
-        self, service: NodeService, config: ApiConfig, *, version: str, door: OperatorDoor | None = None
+        self,
+        service: NodeService,
+        config: ApiConfig,
+        *,
+        version: str,
+        door: OperatorDoor | None = None,
+        desk: BundleDesk | None = None,
     ) -> None:
         """:param version: version of the program, for the OpenAPI document.
         :param door: opened on ``admin_port``; there is none without it.
+        :param desk: gives bundles to other processes of the same node; for private doors.
         """
         self._config = config
         self._context = ApiContext(service, config)
         self._context.document = make_openapi(ROUTES, version)
         meters = ApiMeters(service.metrics, self._context)
-        self._dispatcher = Dispatcher(self._context, ROUTES, meters)
+        self._context.desk = desk
+        private = () if desk is None else tuple(routes_private.routes.routes)
+        self._dispatcher = Dispatcher(self._context, (*ROUTES, *private), meters)
         self._admin = None
         if door is not None:
             self._context.operator = door.operator

@@ -16,9 +16,12 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tangle.api.doors import serve_private_doors, start_front
-from tangle.api.front.addresses import forget_addresses
+from tangle.api.front.addresses import forget_addresses, read_addresses
+from tangle.api.front.neighbours import HttpNeighbour
+from tangle.api.front.shard_door import ShardDoor
 from tangle.cli.errors import ShardsRefused
 from tangle.cli.supervisor import NodeProcess
 from tangle.core.genesis import Genesis
@@ -104,7 +107,16 @@ async def serve_shards(hosting: Hosting, shards: tuple[Shard, ...]) -> None:
     """
     for shard in shards:
         forget_addresses(hosting.home.get_part(shard))
-    await run_node(_make_plan(hosting, shards), partial(serve_private_doors, home=hosting.home.path))
+    others = [shard for shard in hosting.shards if shard not in shards]
+    doors = {each: ShardDoor(each, partial(read_addresses, hosting.home.get_part(each))) for each in others}
+    neighbours = {each: HttpNeighbour(door) for each, door in doors.items()}
+    try:
+        plan = replace(_make_plan(hosting, shards), find_neighbour=neighbours.get)
+        await run_node(plan, partial(serve_private_doors, home=hosting.home.path))
+    finally:
+        with anyio.CancelScope(shield=True):
+            for door in doors.values():
+                await door.close()
 
 
 async def _run_together(hosting: Hosting) -> None:

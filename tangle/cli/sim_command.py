@@ -274,6 +274,10 @@ def _render_one(console: Console, report: Report, recording: Path | None) -> Non
         "network": f"{report.packets} packets, {report.bytes} bytes",
     }
     if len(report.shards) > 1:
+        rows["between shards"] = (
+            f"{report.credited} receipts, each credited once; p50 {_format(report.crossing_p50_ms)} ms, "
+            f"p95 {_format(report.crossing_p95_ms)} ms from disk to disk"
+        )
         rows |= {f"shard {shard.shard}": _describe_shard(shard) for shard in report.shards}
     print_fields(console, rows)
 

@@ -57,6 +57,7 @@ def show_transaction(context: CommandContext, /, identity: TransactionId) -> Non
         "status": answer.status.value + (f": {answer.reason}" if answer.reason else ""),
         "final": "yes" if answer.is_final else "not yet",
         **describe_operation(answer),
+        **describe_receipt(answer),
         "fee": "-"
         if answer.fee is None
         else f"{format_amount(answer.fee)} of at most {format_amount(answer.max_fee)}",
@@ -92,6 +93,17 @@ def save_proof(context: CommandContext, /, identity: TransactionId, output: Path
 
 for command in (prepare_transfer, sign_transfer, simulate_transfer, submit_transfer):
     tx.add_command(command)
+
+
+def describe_receipt(answer: TransactionAnswer) -> dict[str, object]:
+    """Whether a transfer to another shard arrived, as a name and a value; nothing for others."""
+    receipt = answer.receipt
+    if receipt is None:
+        return {}
+    told = "not yet"
+    if receipt.is_delivered:
+        told = f"checkpoint {receipt.checkpoint} of shard {receipt.target}"
+    return {"delivered": f"{told} (receipt {receipt.sequence} of shard {answer.shard} to {receipt.target})"}
 
 
 def describe_operation(answer: TransactionAnswer) -> dict[str, object]:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tangle.cli.context import CommandContext, pass_context
+from tangle.cli.credit_command import list_credits
 from tangle.cli.groups import TangleGroup
 from tangle.cli.networks import network_option, open_wallets
 from tangle.cli.qr_code import draw_qr
@@ -184,6 +185,7 @@ wallet.add_command(balance)
 wallet.add_command(history)
 wallet.add_command(pending)
 wallet.add_command(earnings)
+wallet.add_command(list_credits)
 
 
 def _refuse_taken(path: Path) -> None:

@@ -11,7 +11,13 @@ from shards.checkpoints import CHECKPOINT_SIZE_MAX, Checkpoint
 from shards.epochs import EPOCH_ENDS_MAX, EpochEnd, decode_epoch_chain
 from tangle.api.schemas.common import Envelope
 from tangle.api.schemas.epochs import EpochAnswer
-from tangle.api.schemas.ledger import AccountAnswer, CheckpointAnswer, EarningAnswer, ShardAnswer
+from tangle.api.schemas.ledger import (
+    AccountAnswer,
+    CheckpointAnswer,
+    CreditAnswer,
+    EarningAnswer,
+    ShardAnswer,
+)
 from tangle.api.schemas.models import LineageItemAnswer, ModelAnswer, ModelDetailAnswer
 from tangle.api.schemas.network import (
     CommitteeAnswer,
@@ -139,6 +145,17 @@ class NodeReader:
             cursor = page.meta.next_cursor
             if cursor is None:
                 return
+
+    async def get_receipt_proof(self, identity: bytes) -> bytes:
+        """The encoded bundle that proves what a final transfer to another shard left for it."""
+        return await self._get_bytes(f"/v1/transactions/{identity.hex()}/receipt", "application/cbor")
+
+    async def get_credits_page(
+        self, account: PublicKey | str, *, cursor: str | None = None, limit: int = 50
+    ) -> Envelope[tuple[CreditAnswer, ...]]:
+        """One page of what came to an account from other shards, newest first."""
+        path = f"/v1/accounts/{as_text(account)}/credits"
+        return await self._get_page(tuple[CreditAnswer, ...], path, cursor=cursor, limit=limit)
 
     async def get_earnings_page(
         self, account: PublicKey | str, *, cursor: str | None = None, limit: int = 50

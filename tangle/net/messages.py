@@ -6,7 +6,7 @@ own size limit, checked before decoding, and its own limits on items, checked wh
 - news: sent without being asked (``Transactions``, ``Blocks``, ``Announce``, ``PeerList``, ...),
 - requests: carry a number that the session chooses, and are answered by exactly one response,
 - responses: ``TransactionItems``, ``BlockItems``, ``OrderedItems``, ``OwnLatest``, ``EpochEndItem``,
-  ``BlobHoldings``, ``BlobRange``, ``ReplicaSealed``, ``ReplicaShown``, ``Refused``.
+  ``BlobHoldings``, ``BlobRange``, ``ReplicaSealed``, ``ReplicaShown``, ``BundleItem``, ``Refused``.
 
 A response never exceeds one frame. Where more exists than fits, ``is_last`` is false (or the items end early)
 and the asker asks again from where it stands: the asker sets the pace, and nobody buffers a whole catch-up.
@@ -23,6 +23,7 @@ from tangle.core.chunk_tree import BLOB_SIZE_MAX, NODES_MAX, PIECE_SIZE, Level
 from tangle.core.encoding import decode, encode
 from tangle.core.types import Digest, Natural
 from tangle.net.addresses import Address
+from tangle.net.bundle_messages import BundleItem, GetBundle
 from tangle.net.errors import UnknownMessage
 from tangle.net.frames import PAYLOAD_SIZE_MAX
 from tangle.net.ledger_messages import (
@@ -219,10 +220,10 @@ News = Hello | Transactions | Announce | Blocks | PeerList
 BlobRequest = GetBlobHoldings | GetBlobRange
 """What is answered from the blobs."""
 
-Request = LedgerRequest | BlobRequest | ReplicaRequest
+Request = LedgerRequest | BlobRequest | ReplicaRequest | GetBundle
 """What expects a response."""
 
-Response = LedgerResponse | BlobHoldings | BlobRange | ReplicaSealed | ReplicaShown | Refused
+Response = LedgerResponse | BlobHoldings | BlobRange | ReplicaSealed | ReplicaShown | BundleItem | Refused
 """What answers a request."""
 
 Message = News | Request | Response | Ping | Pong | Goodbye
@@ -239,6 +240,7 @@ EXPECTED_RESPONSE: Final[dict[type[Request], type[Response]]] = {
     GetBlobRange: BlobRange,
     AskReplica: ReplicaSealed,
     ShowReplica: ReplicaShown,
+    GetBundle: BundleItem,
 }
 """The kind of response that each request gets, unless it is refused."""
 
@@ -256,24 +258,16 @@ SIZE_MAX: Final[dict[type[Message], int]] = {
     TransactionItems: PAYLOAD_SIZE_MAX,
     BlockItems: PAYLOAD_SIZE_MAX,
     OrderedItems: PAYLOAD_SIZE_MAX,
-    Ping: SMALL,
-    Pong: SMALL,
-    GetRounds: SMALL,
-    GetOrdered: SMALL,
-    GetOwnLatest: SMALL,
-    OwnLatest: SMALL,
-    GetEpochEnd: SMALL,
+    **dict.fromkeys((Ping, Pong, GetRounds, GetOrdered, GetOwnLatest, OwnLatest, Refused, Goodbye), SMALL),
+    **dict.fromkeys((GetEpochEnd, GetBlobHoldings, GetBlobRange, GetBundle), SMALL),
     EpochEndItem: 53_760,
-    Refused: SMALL,
-    Goodbye: SMALL,
-    GetBlobHoldings: SMALL,
-    GetBlobRange: SMALL,
     BlobHoldings: 561_152,
     BlobRange: 263_168,
     AskReplica: 73_728,
     ShowReplica: 2_048,
     ReplicaSealed: 256,
     ReplicaShown: 94_208,
+    BundleItem: 541_696,
 }
 """Longest encoding of each type, a little above what its item limits allow, and never above one frame."""
 
@@ -296,6 +290,7 @@ _LANES: Final[dict[type[Message], Lane]] = {
     BlobRange: Lane.BULK,
     AskReplica: Lane.BULK,
     ReplicaShown: Lane.BULK,
+    BundleItem: Lane.BULK,
     Blocks: Lane.BLOCKS,
     BlockItems: Lane.BLOCKS,
 }

@@ -12,8 +12,7 @@ loop::
 The loop ends when the session does; ``session.ending`` then says why, as a fault with a code for the peer's
 score. Three tasks run inside ``run``: one reads, one writes, one pings. Memory per session is bounded:
 outgoing messages wait in the lanes of an ``Outbox``, incoming ones in an inbox; a full inbox stops reading,
-so that the peer's own lanes fill and its senders wait. A peer that does not read for ``stall_timeout_s`` is
-left.
+so that the peer's own lanes fill and its senders wait. Who does not read for ``stall_timeout_s`` is left.
 
 Requests made inside the reading loop must not be awaited there (the response is behind the loop's own
 messages): start a task for each. For the same reason answer requests from tasks, or with ``send_nowait``: two
@@ -32,6 +31,7 @@ from msgspec import Struct
 from tangle.core.errors import TangleError
 from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, PublicKey
+from tangle.net.bundle_messages import BundleItem, GetBundle
 from tangle.net.errors import (
     HandshakeTimeout,
     LaneFull,
@@ -93,8 +93,7 @@ RECEIVE_SIZE: Final = 65_536
 """Bytes asked of the stream at once."""
 
 REQUESTS_MAX: Final = 32
-"""Requests on their way to one peer; more wait. As many responses are the most that a peer can owe this
-node."""
+"""Requests on their way to one peer, and so the most responses that it can owe; more wait."""
 
 Incoming = News | Request
 """What the owner's loop sees; responses go to whoever asked, pings and goodbyes are the session's own."""
@@ -223,9 +222,9 @@ class Session:
         self, message: GetTransactions, *, timeout_s: float | None = ...
     ) -> TransactionItems: ...
     @overload
-    async def request(
-        self, message: GetBlocks | GetRounds, *, timeout_s: float | None = ...
-    ) -> BlockItems: ...
+    async def request(self, message: GetRounds, *, timeout_s: float | None = ...) -> BlockItems: ...
+    @overload
+    async def request(self, message: GetBlocks, *, timeout_s: float | None = ...) -> BlockItems: ...
     @overload
     async def request(self, message: GetOrdered, *, timeout_s: float | None = ...) -> OrderedItems: ...
     @overload
@@ -240,6 +239,8 @@ class Session:
     async def request(self, message: AskReplica, *, timeout_s: float | None = ...) -> ReplicaSealed: ...
     @overload
     async def request(self, message: ShowReplica, *, timeout_s: float | None = ...) -> ReplicaShown: ...
+    @overload
+    async def request(self, message: GetBundle, *, timeout_s: float | None = ...) -> BundleItem: ...
 
     async def request(self, message: Request, *, timeout_s: float | None = None) -> Response:
         """Ask, and wait for the answer. The number in ``message`` is filled in here.
@@ -342,7 +343,7 @@ class Session:
                 self._pong.set()
             case Goodbye(code=code):
                 raise PeerSaidGoodbye(code)
-            case TransactionItems() | BlockItems() | OrderedItems() | OwnLatest() | Refused():
+            case TransactionItems() | BlockItems() | OrderedItems() | OwnLatest() | BundleItem() | Refused():
                 self._pending.resolve(message)
             case EpochEndItem() | BlobHoldings() | BlobRange() | ReplicaSealed() | ReplicaShown():
                 self._pending.resolve(message)
@@ -352,7 +353,7 @@ class Session:
                 GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest() | GetEpochEnd()
             ):
                 await self._deliver(message, size)
-            case GetBlobHoldings() | GetBlobRange() | AskReplica() | ShowReplica():
+            case GetBlobHoldings() | GetBlobRange() | AskReplica() | ShowReplica() | GetBundle():
                 await self._deliver(message, size)
             case _:
                 assert_never(message)

@@ -7,7 +7,7 @@ is the affair of whoever stands behind this seam.
 from collections.abc import Sequence
 from typing import Protocol
 
-from shards.blocks import BundleReference, compute_bundle_id
+from shards.blocks import Block, BundleReference, compute_bundle_id
 from shards.bundles import Bundle
 from tangle.core.errors import TangleError
 from tangle.core.types import BundleId, Shard
@@ -45,6 +45,10 @@ class BundleSource(Protocol):
         """Bundles that are present and worth naming in the next own block, at most so many."""
         ...
 
+    def on_block(self, block: Block) -> None:
+        """A block was accepted: what it names need not be named again at once."""
+        ...
+
     async def get(self, references: Sequence[BundleReference]) -> tuple[Bundle, ...]:
         """The bundles that a commit ordered, in the same order; waits for what is not here any more."""
         ...
@@ -72,6 +76,9 @@ class StoredBundles:
         """None: nothing new is ordered."""
         del limit
         return ()
+
+    def on_block(self, block: Block) -> None:
+        """No block is accepted."""
 
     async def get(self, references: Sequence[BundleReference]) -> tuple[Bundle, ...]:
         """Those of a commit.
@@ -103,6 +110,9 @@ class NoBundles:
         """None."""
         del limit
         return ()
+
+    def on_block(self, block: Block) -> None:
+        """It names nothing."""
 
     async def get(self, references: Sequence[BundleReference]) -> tuple[Bundle, ...]:
         """None, which is all that one shard names."""

@@ -31,6 +31,7 @@ from tangle.node.archive import Archive
 from tangle.node.attesting import Attester
 from tangle.node.catch_up import CatchUp, Progress
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
+from tangle.node.crossing.desk import BundleDesk
 from tangle.node.depot import Depot
 from tangle.node.entry import wait_for_entry
 from tangle.node.epochs import EpochHooks, Epochs, Instance
@@ -96,6 +97,7 @@ class Node:
         self.keeper = Keeper(archive, parts.guard, self.events)
         attester = self._make_attester(recovered.present, recovered.certified)
         self.finality = self._make_finality(attester, recovered)
+        self.desk = BundleDesk(archive, self.finality)
         self.depot = Depot(archive.training)
         self.disk = parts.make_disk_watch()
         self.executor = self._make_executor(recovered)
@@ -303,6 +305,7 @@ class Node:
         self.fetcher.on_blocks_here((block.reference,))
         self.subdag.on_named(block.body.tips, block.reference.round)
         self.finality.on_block(block)
+        self.parts.bundles.on_block(block)
 
     def _on_executed(self, outcome: CheckpointOutcome) -> None:
         self.board.on_executed(outcome.checkpoint)
@@ -322,6 +325,7 @@ class Node:
         for checkpoint in final:
             self.book.on_final(checkpoint.executed.transactions, now_s)
         self.events.on_durable()
+        self.desk.on_final()
         self.epochs.on_final(self.finality.certified)
 
     def _on_begun(self, instance: Instance) -> None:

@@ -25,8 +25,9 @@ from tangle.node.clock import Clock
 from tangle.node.computer import Computer
 from tangle.node.config import NodeConfig
 from tangle.node.disk_watch import DiskWatch
+from tangle.node.peer_hooks import PeerHooks
 from tangle.node.peer_memory import StoredPeers
-from tangle.node.peering import Caps, PeerHooks, Peering, PeeringConfig
+from tangle.node.peering import Caps, Peering, PeeringConfig
 from tangle.node.randomness import Randomness
 from tangle.node.recovery import Recovered
 from tangle.store.disk import Disk, MemoryDisk, Watermarks

@@ -8,6 +8,7 @@ import anyio
 
 from tangle.core.errors import TangleError
 from tangle.core.types import PublicKey, Shard
+from tangle.net.bundle_messages import GetBundle
 from tangle.net.errors import LaneFull, SessionClosed, Throttled
 from tangle.net.ledger_messages import (
     GetBlocks,
@@ -42,6 +43,10 @@ BLOCKS_RATE: Final = Rate(per_second=500, burst=4_000)
 
 REQUEST_RATE: Final = Rate(per_second=500, burst=1_000)
 """Requests and small news from one peer: an honest one has a few under way and waits for the answers."""
+
+BUNDLE_COST: Final = 10
+"""What a request for a bundle takes of that: half a megabyte at most, made of history where it is not at
+hand; an honest node asks for some a second."""
 
 REPLICA_COST: Final = 10
 """What a request about a paid run takes of that: it is decoded and its signature checked before it can be
@@ -152,6 +157,8 @@ class Peer:
                 self._requests.take(1, now_ms)
             case GetBlobHoldings() | GetBlobRange():
                 self._requests.take(1, now_ms)
+            case GetBundle():
+                self._requests.take(BUNDLE_COST, now_ms)
             case AskReplica() | ShowReplica():
                 self._requests.take(REPLICA_COST, now_ms)
 

@@ -6,9 +6,8 @@ read more slowly. One without a place is told of others, so that a network grows
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import structlog
@@ -21,6 +20,7 @@ from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, PublicKey, Shard
 from tangle.net.address_book import SALT_SIZE
 from tangle.net.addresses import Address
+from tangle.net.bundle_messages import GetBundle
 from tangle.net.errors import SessionClosed, Throttled
 from tangle.net.handshake import Role
 from tangle.net.ledger_messages import (
@@ -45,7 +45,6 @@ from tangle.net.messages import (
     Prepared,
     Refused,
     Request,
-    Response,
     Transactions,
     prepare_message,
 )
@@ -57,6 +56,7 @@ from tangle.node.admission import Admission, PeerBanned
 from tangle.node.clock import Clock
 from tangle.node.dialling import Dialler, DiallingConfig
 from tangle.node.peer import Peer, PeerKind, get_now_ms
+from tangle.node.peer_hooks import NO_ROOM, BlobHooks, BundleHooks, PeerHooks, ReplicaHooks
 from tangle.node.peer_memory import PeerMemory, PeerStore
 from tangle.node.randomness import Randomness
 
@@ -81,45 +81,6 @@ SAVE_INTERVAL_S: Final = 10.0
 """Least time between two writes of what is known of others; what the operator says is written at once."""
 
 log = structlog.get_logger("peers")
-
-
-class PeerHooks(Protocol):
-    """What the node does with what peers say."""
-
-    def make_hello(self) -> Hello:
-        """How far this node is."""
-
-    def on_transactions(self, items: Sequence[bytes], peer: "Peer") -> None:
-        """New transactions."""
-
-    def on_announce(self, message: Announce, peer: "Peer") -> None:
-        """Ids of transactions that the peer has."""
-
-    def on_blocks(self, items: Sequence[bytes], peer: "Peer") -> None:
-        """Committee blocks."""
-
-    def answer(self, request: LedgerRequest) -> Response:
-        """The response to a request."""
-
-    def on_connected(self, peer: "Peer") -> None:
-        """A session began."""
-
-    def on_behind(self, peer: "Peer") -> None:
-        """A peer says that it is behind this node: show it what validators signed lately."""
-
-
-class BlobHooks(Protocol):
-    """Who answers for the blobs."""
-
-    def on_request(self, request: BlobRequest, peer: "Peer") -> None:
-        """Answer later, from a task: the disk may take its time."""
-
-
-class ReplicaHooks(Protocol):
-    """Who runs programs for others."""
-
-    def on_request(self, request: ReplicaRequest, peer: "Peer") -> None:
-        """Answer later, from a task."""
 
 
 class Caps(Struct, frozen=True):
@@ -186,6 +147,7 @@ class Peering:
         self._hooks = hooks
         self.blobs: BlobHooks | None = None
         """Answers for the blobs; nobody does while it is none."""
+        self.bundles: BundleHooks | None = None
         self.replicas: ReplicaHooks | None = None
         """Runs programs for others; nobody does while it is none."""
         self._peers: dict[PublicKey, Peer] = {}
@@ -447,16 +409,20 @@ class Peering:
                 GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest() | GetEpochEnd()
             ):
                 self._answer(message, peer)
-            case GetBlobHoldings() | GetBlobRange():
-                if self.blobs is not None:
-                    self.blobs.on_request(message, peer)
-                else:
-                    peer.send(prepare_message(Refused(message.request, b"blob-unknown")))
-            case AskReplica() | ShowReplica():
-                if self.replicas is not None:
-                    self.replicas.on_request(message, peer)
-                else:
-                    peer.send(prepare_message(Refused(message.request, b"replica-not-offered")))
+            case GetBlobHoldings() | GetBlobRange() | GetBundle() | AskReplica() | ShowReplica():
+                self._pass_on(message, peer)
+
+    def _pass_on(self, message: BlobRequest | GetBundle | ReplicaRequest, peer: Peer) -> None:
+        """Let another room answer; a node without it refuses."""
+        match message:
+            case GetBlobHoldings() | GetBlobRange() if self.blobs is not None:
+                self.blobs.on_request(message, peer)
+            case GetBundle() if self.bundles is not None:
+                self.bundles.on_request(message, peer)
+            case AskReplica() | ShowReplica() if self.replicas is not None:
+                self.replicas.on_request(message, peer)
+            case _:
+                peer.send(prepare_message(Refused(message.request, NO_ROOM[type(message)])))
 
     def _on_hello(self, hello: Hello, peer: Peer) -> None:
         is_first, was_validator = peer.hello is None, peer.is_validator

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,6 +28,8 @@ from tangle.node.blobs import BlobRoom, open_blob_room
 from tangle.node.care.self_check import check_start
 from tangle.node.clock import SystemClock
 from tangle.node.config import NodeConfig
+from tangle.node.crossing.courier import Courier
+from tangle.node.crossing.neighbours import FindNeighbour, LocalNeighbour, Neighbour, find_nobody
 from tangle.node.jobs.bench import ThreadBench
 from tangle.node.jobs.metrics import JobsCollector
 from tangle.node.jobs.opening import JobsParts, make_trainer, open_jobs
@@ -89,6 +92,9 @@ class Plan(Struct, frozen=True):
     stop_with_parent: int | None = None
     """Id of the process that started this one; the node also stops when that is gone."""
 
+    find_neighbour: FindNeighbour = find_nobody
+    """Nodes of other shards in other processes of the same node."""
+
 
 class _Process(Struct, frozen=True):
     """What the nodes of one process share."""
@@ -102,11 +108,23 @@ class _Process(Struct, frozen=True):
 
     serve_doors: Doors
     watch: ProcessWatch
+    nodes: dict[Shard, Node]
+    """Those that run, by shard."""
 
     @property
     def figures(self) -> ProcessFigures:
         """What its nodes tell of it."""
         return ProcessFigures(self.watch, self.computer.pool.workers, lambda: self.computer.evaluations)
+
+    def find_neighbour(self, shard: Shard) -> Neighbour | None:
+        """The node of another shard: in this process, or in another one."""
+        if self.plan.shards is not None and shard in self.plan.shards:
+            return LocalNeighbour(partial(self._get_desk, shard))
+        return self.plan.find_neighbour(shard)
+
+    def _get_desk(self, shard: Shard) -> Neighbour | None:
+        node = self.nodes.get(shard)
+        return None if node is None else node.desk
 
 
 async def run_node(
@@ -128,7 +146,7 @@ async def run_node(
         computer = _make_computer(home, config, genesis)
         held.callback(computer.close)
         programs = await held.enter_async_context(open_program_pool(_make_pool_settings(home, config)))
-        process = _Process(plan, genesis, computer, programs, faucets, serve_doors, ProcessWatch())
+        process = _Process(plan, genesis, computer, programs, faucets, serve_doors, ProcessWatch(), {})
         stores = {part: _open_store(part, config, genesis) for part in parts}
         for store in stores.values():
             held.callback(store.close)
@@ -183,7 +201,16 @@ async def _start_node(process: _Process, home: Home, store: LmdbStore, tasks: Ta
     parts = _make_parts(home, process.plan.config, process.genesis, store, process.computer)
     own_key = None if parts.validator_key is None else parts.validator_key.public_key
     check_start(store, parts.guard.record, own_key)
+    courier = None
+    if home.shard is not None:
+        shards = 1 << process.genesis.parameters.shard_bits
+        courier = Courier(home.shard, shards, process.find_neighbour)
+        parts = replace(parts, bundles=courier)
     node = await open_node(parts)
+    process.nodes[parts.shard] = node
+    if courier is not None:
+        courier.open(node)
+        tasks.start_soon(courier.run)
     has_market = parts.shard == MARKET_SHARD
     blobs = await _open_blobs(DiskBlobFiles(home.blobs), node, parts) if has_market else None
     if blobs is not None:

@@ -30,10 +30,14 @@ from tangle.core.types import (
     TransactionId,
 )
 from tangle.core.types import Sequence as SequenceNumber
-from tangle.ledger.effects import Status, describe_effect, encode_effect
+from tangle.ledger.effects import Effect, Status, describe_effect, encode_effect
 from tangle.ledger.fees import compute_weight
+from tangle.ledger.receipts import find_target
 from tangle.node.archive import EarningRow
 from tangle.node.blobs import BlobRoom, make_idle_room
+from tangle.node.crossing.queries import NodeCrossing
+from tangle.node.crossing.receipt_view import ReceiptView
+from tangle.node.crossing.views import CrossingQueries
 from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import Explorer, NodeExplorer
 from tangle.node.forecast import Forecast, NodeForecast
@@ -103,6 +107,7 @@ class Service:
         self.market: MarketQueries = MarketDesk(node.executor.machine, node.archive.market)
         self.forecast: Forecast = NodeForecast(node)
         self.validators: ValidatorQueries = ValidatorDesk(node)
+        self.crossing: CrossingQueries = NodeCrossing(node, self.get_transaction)
         self.jobs: JobsRoom | None = None
         """The room for jobs, once it is open."""
 
@@ -235,7 +240,16 @@ class Service:
             ordered_index=row.index,
             checkpoint=row.checkpoint,
             is_final=row.checkpoint <= node.finality.certified,
+            receipt=self._find_receipt(transaction, effect),
         )
+
+    def _find_receipt(self, transaction: Transaction, effect: Effect) -> ReceiptView | None:
+        bits = self.genesis.parameters.shard_bits
+        is_abroad = find_target(transaction.body.operation, self.shard, bits) != self.shard
+        if effect.status is not Status.APPLIED or not is_abroad:
+            return None
+        target, sequence = effect.figures
+        return ReceiptView(target, sequence)
 
     def _explain_expiry(
         self, transaction: Transaction, status: TransactionStatus

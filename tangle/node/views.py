@@ -18,6 +18,7 @@ from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis
 from tangle.core.transactions import Transaction, Work
 from tangle.core.types import ChainId, Digest, JobId, PublicKey, Shard, TransactionId
+from tangle.node.crossing.receipt_view import ReceiptView
 from tangle.node.learning_views import GenerationView, LineageItem, ModelView
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from tangle.node.blobs import BlobRoom
+    from tangle.node.crossing.views import CrossingQueries
     from tangle.node.earning_views import EarningsPage
     from tangle.node.explorer import Explorer
     from tangle.node.forecast import Forecast
@@ -85,6 +87,9 @@ class TransactionView(Struct, frozen=True):
 
     is_final: bool
     """Whether that checkpoint is certified."""
+
+    receipt: ReceiptView | None = None
+    """What it left for another shard; none where it stayed in its own, or did nothing."""
 
 
 class SubmitOutcome(Struct, frozen=True):
@@ -343,6 +348,7 @@ class NodeService(Protocol):
     replicas: "FastAnswers"
     forecast: "Forecast"
     validators: ValidatorQueries
+    crossing: "CrossingQueries"
 
     async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
         """Take encoded transactions in; answers once each is attached or waiting and on disk, or refused.

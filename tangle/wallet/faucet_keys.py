@@ -1,8 +1,8 @@
 """The faucet's accounts: one in every shard, all of them from the secret of one key file.
 
-An account lives where the hash of its key says, so the key of a given shard has to be looked for: seeds follow
-from the file's secret, the shard and a counter, and the first that fits is taken. The key of the file itself
-is the one of its own shard.
+An account lives where the hash of its key says, so the key of a given shard has to be looked for: seeds
+follow from the file's secret, the shard and a counter, and the first that fits is taken. The key of the file
+itself is the one of its own shard.
 """
 
 from hashlib import blake2b

@@ -64,6 +64,7 @@ from tangle.core.types import (
 )
 from tangle.core.types import Sequence as SequenceNumber
 from tangle.node.blobs import BlobRoom
+from tangle.node.crossing.views import CrossingQueries, NothingCrossed
 from tangle.node.earning_views import EarningsPage, EarningView
 from tangle.node.explorer import Explorer
 from tangle.node.forecast import Forecast
@@ -145,6 +146,7 @@ class LedgerDouble:
         self.explorer: Explorer = ExplorerDouble(self, VALIDATOR, shard)
         self.forecast: Forecast = ForecastDouble(self)
         self.validators: ValidatorQueries = ValidatorsDouble(self, VALIDATOR)
+        self.crossing: CrossingQueries = NothingCrossed()
         self.replicas: FastAnswers = NoAnswers()
         self.is_automatic = is_automatic
         self.is_synced = True

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from aivm.verification.trace import Commitment, Context, TensorOpening
 from poi.countersigning import PANEL_MAX, Sealed
-from shards.blocks import BLOCK_SIZE_MAX, BlockReference
+from shards.blocks import BLOCK_SIZE_MAX, BlockReference, BundleReference
+from shards.bundles import BUNDLE_SIZE_MAX
 from shards.certificates import CERTIFICATE_SIZE_MAX
 from shards.checkpoints import CHECKPOINT_SIZE_MAX
 from tangle.core.blob_download import RUNS_MAX, PieceRun
@@ -20,9 +21,10 @@ from tangle.core.encoding import encode
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.genesis import VALIDATORS_MAX
 from tangle.core.transactions import TRANSACTION_SIZE_MAX
-from tangle.core.types import Digest, PublicKey, Shard, Signature, TransactionId
+from tangle.core.types import CheckpointIndex, Digest, PublicKey, Shard, Signature, TransactionId
 from tangle.net import messages
 from tangle.net.addresses import Address
+from tangle.net.bundle_messages import BundleItem, GetBundle
 from tangle.net.errors import UnknownMessage
 from tangle.net.frames import PAYLOAD_SIZE_MAX
 from tangle.net.ledger_messages import (
@@ -83,6 +85,8 @@ COMMITMENT = Commitment(
     Digest(bytes(32)),
 )
 OPENING = TensorOpening(4, Digest(bytes(32)), (Digest(bytes(32)),), ())
+LONGEST_NAME = BundleReference(Shard(65_535), CheckpointIndex(2**63 - 1), Digest(bytes(32)))
+
 EXAMPLES: list[Message] = [
     Hello(1, (ShardStatus(Shard(0), 12, 3, 345),), 15600, b"tangle/0.1.0", True),
     Transactions((b"a transaction", b"b")),
@@ -114,6 +118,8 @@ EXAMPLES: list[Message] = [
     ),
     GetEpochEnd(19, Shard(0), 7),
     EpochEndItem(20, b"checkpoint", b"certificate"),
+    GetBundle(21, Shard(1), BundleReference(Shard(0), CheckpointIndex(3), Digest(bytes(32)))),
+    BundleItem(22, b"bundle"),
 ]
 NAMES = [type(example).__name__ for example in EXAMPLES]
 
@@ -283,6 +289,8 @@ def test_the_largest_honest_batches_fit_into_a_frame() -> None:
         ),
         GetOwnLatest(2**32 - 1, Shard(65_535), 2**63 - 1, PublicKey(bytes(32)), Digest(bytes(32))),
         GetEpochEnd(2**32 - 1, Shard(65_535), 2**63 - 1),
+        GetBundle(2**32 - 1, Shard(65_535), LONGEST_NAME),
+        BundleItem(2**32 - 1, bytes(BUNDLE_SIZE_MAX)),
         EpochEndItem(2**32 - 1, bytes(CHECKPOINT_SIZE_MAX), bytes(CERTIFICATE_SIZE_MAX)),
         OwnLatest(2**32 - 1, 2**63 - 1, Digest(bytes(32)), VALIDATORS_MAX - 1, Signature(bytes(64))),
         Refused(2**32 - 1, b"c" * messages.CODE_SIZE_MAX),
@@ -324,4 +332,4 @@ def test_blocks_go_before_transactions_and_requests_before_both() -> None:
 
 def test_tags_never_change() -> None:
     """Tags are on the wire: a new message takes the next number; from 24 on it stands in the byte behind."""
-    assert [encode(example)[1] for example in EXAMPLES] == [*range(1, 24), *[0x18] * 5]
+    assert [encode(example)[1] for example in EXAMPLES] == [*range(1, 24), *[0x18] * 7]

@@ -22,8 +22,10 @@ from tangle.core.genesis import Allocation, BoardEntry, Genesis
 from tangle.core.parameters import DEVNET, Parameters
 from tangle.core.types import Grains, Milliseconds, Shard, TransactionId
 from tangle.ledger.election import Election
+from tangle.node.bundle_source import NoBundles
 from tangle.node.computer import Computer, InlineComputer
 from tangle.node.config import NodeConfig
+from tangle.node.crossing.courier import Courier
 from tangle.node.founding import FAUCET_SUPPLY, found_network
 from tangle.node.metrics import make_registry
 from tangle.node.node import Node, open_node
@@ -61,6 +63,8 @@ RICHES: Final = Grains(10**15)
 """What each of them holds."""
 
 PORT: Final = 15_600
+
+FIRST_SHARD: Final = Shard(0)
 
 BACKEND: Final = NumpyBackend()
 
@@ -147,7 +151,11 @@ class Member:
             storing.start_soon(store.run)
             try:
                 async with anyio.create_task_group() as tasks:
-                    node = await open_node(self._make_parts(store))
+                    courier = self.world.make_courier(self.index)
+                    node = await open_node(self._make_parts(store, courier))
+                    if courier is not None:
+                        courier.open(node)
+                        tasks.start_soon(courier.run)
                     await tasks.start(node.run)
                     panorama = Panorama(node, About(self.host, "0"))
                     faucet = make_key("faucet")
@@ -163,13 +171,14 @@ class Member:
         if self.is_disk_dead:
             raise StorageFailed(Path(self.host), "the disk died")
 
-    def _make_parts(self, store: MemoryStore) -> NodeParts:
+    def _make_parts(self, store: MemoryStore, courier: Courier | None) -> NodeParts:
         world = self.world
         others = tuple(f"{other.host}:{PORT}" for other in world.members if other is not self)
         return NodeParts(
             genesis=world.genesis,
             config=replace(world.config, name=self.host, peer_host=self.host, peers=others),
             shard=world.shard,
+            bundles=courier or NoBundles(),
             store=store,
             guard=self.guard,
             disk=self.room,
@@ -202,6 +211,9 @@ class World:
         """The one that every member serves."""
 
         self.election: Election | None = None
+        self.make_courier: Callable[[int], Courier | None] = lambda _: None
+        """Brings what other shards send to the node of a machine; nobody where there is one shard."""
+
         self.network = MemoryNetwork()
         self.clock = LoopClock(anyio.current_time())
         self.members: list[Member] = []
@@ -249,7 +261,7 @@ async def network_of(
     is_started: bool = True,
     config: Callable[[NodeConfig], NodeConfig] = lambda config: config,
     election: Election | None = None,
-    shard: Shard = Shard(0),
+    shard: Shard = FIRST_SHARD,
 ) -> AsyncIterator[World]:
     """A world of ``count`` validators, ready to order transactions; it ends with the block."""
     async with anyio.create_task_group() as tasks:

@@ -5,6 +5,7 @@ of connections and bodies: a shard's door knows from the front whom it answers.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from time import monotonic
 from typing import Final, assert_never
 
 import aiohttp
@@ -15,9 +16,10 @@ from tangle.api.accepting import prefers
 from tangle.api.accounts import AccountCodec
 from tangle.api.config import ApiConfig
 from tangle.api.cross_origin import make_origin_fields
-from tangle.api.errors import InternalFault
+from tangle.api.errors import InternalFault, UnknownRoute
 from tangle.api.front.asking import ask_all, find_first
 from tangle.api.front.batches import group_by_shard, put_in_order, read_answers, read_compact
+from tangle.api.front.deliveries import Deliveries
 from tangle.api.front.errors import ShardNotServed
 from tangle.api.front.event_stream import MergedStream
 from tangle.api.front.merged import MergedAnswers, Refusal, get_target
@@ -38,6 +40,7 @@ from tangle.api.front.shard_door import WHOLE_MAX, ShardDoor, ShardReply, make_f
 from tangle.api.problems import make_problem_response
 from tangle.api.registry import CBOR, JSON
 from tangle.api.requests import read_bytes
+from tangle.api.routes_private import PRIVATE_PREFIX
 from tangle.api.routes_transactions import BATCH_BODY_MAX
 from tangle.api.schemas.common import AnswerMeta, Envelope
 from tangle.api.wire import HexBytes, encode_json
@@ -47,6 +50,9 @@ from tangle.core.genesis import Genesis, compute_chain_id
 from tangle.core.hashing import compute_home_shard
 
 log: Final = structlog.get_logger(__name__)
+
+TRANSACTION_DEPTH: Final = 3
+"""Slashes of the path of a transaction itself; what is told of it beside lies deeper."""
 
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests have a body."""
@@ -63,6 +69,7 @@ class Front:
         self._accounts = AccountCodec(genesis)
         self._doors = tuple(doors)
         self._by_shard = {int(door.shard): door for door in doors}
+        self._deliveries = Deliveries(self._by_shard.get)
         merged = MergedAnswers(self._doors, self._chain, 1 << self._bits)
         self._merged: Mapping[Merged, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
             Merged.TRANSACTIONS: merged.answer_transactions,
@@ -78,6 +85,8 @@ class Front:
         """Answer ``request``; never raises for anything that a client can send."""
         assert isinstance(request, web.Request)
         try:
+            if request.path.startswith(PRIVATE_PREFIX):
+                raise UnknownRoute(request.path)
             await _allow_body(request)
             return await self._answer(request, find_target(request.method, request.path, request.query))
         except Refusal as refusal:
@@ -131,7 +140,10 @@ class Front:
     async def _find(self, request: web.Request) -> web.StreamResponse:
         """Ask all shards for a transaction; the one that has it answers."""
         target, fields = get_target(request), make_fields(request)
+        begun_s = monotonic()
         reply = await find_first(self._doors, lambda door: door.ask(request.method, target, fields))
+        if request.method == "GET" and request.path.count("/") == TRANSACTION_DEPTH:
+            return await self._deliveries.complete(request, reply, begun_s)
         return reply.make_response()
 
     # ── by what the body says ───────────────────────────────────────────────────────────────────────────────
@@ -151,7 +163,10 @@ class Front:
         else:
             account = find_account(kind, body)
             door = self._doors[0] if account is None else self._get_home(account)
+        begun_s = monotonic()
         reply = await door.ask(request.method, get_target(request), make_fields(request), body)
+        if kind is ByBody.TRANSACTION:
+            return await self._deliveries.complete(request, reply, begun_s)
         return reply.make_response()
 
     async def _answer_batch(

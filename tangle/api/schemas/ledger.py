@@ -68,6 +68,25 @@ class EarningAnswer(Struct, frozen=True):
     """What the market paid it for: ``payment``, ``escrow``, ``answer``, ...; null for everything else."""
 
 
+class CreditAnswer(Struct, frozen=True):
+    """Grains that came from another shard."""
+
+    checkpoint: Quantity
+    """Checkpoint that credited them."""
+
+    timestamp_ms: Quantity
+    """Its commit time."""
+
+    source: int
+    """Shard that sent them."""
+
+    sequence: Quantity
+    """Number of the receipt among those of that shard to this one."""
+
+    amount: Quantity
+    """Grains."""
+
+
 class CheckpointModelAnswer(Struct, frozen=True):
     """A standing job's model as a checkpoint binds it."""
 

@@ -142,6 +142,22 @@ OperationAnswer = TransferAnswer | MarketCallAnswer | StakingAnswer
 """The closed union of operations; it grows by version."""
 
 
+class ReceiptAnswer(Struct, frozen=True):
+    """What a transfer to another shard left, and whether it arrived."""
+
+    target: int
+    """Shard where the recipient lives."""
+
+    sequence: Quantity
+    """Number of the receipt among those from the transfer's shard to that one."""
+
+    is_delivered: bool
+    """Whether a certified checkpoint there credited it; false also where this node does not know."""
+
+    checkpoint: Quantity | None
+    """That checkpoint."""
+
+
 class TransactionAnswer(Struct, frozen=True):
     """A transaction and what became of it."""
 
@@ -195,6 +211,9 @@ class TransactionAnswer(Struct, frozen=True):
 
     reason_code: str | None
     """The same for machines."""
+
+    receipt: ReceiptAnswer | None = None
+    """What it left for another shard; null where it stayed in its own, or did nothing."""
 
 
 class SubmitRequest(Struct, frozen=True, forbid_unknown_fields=True):
