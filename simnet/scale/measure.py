@@ -6,7 +6,7 @@ a real node is slower.
 """
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from time import thread_time
 from typing import Any, Final
@@ -20,34 +20,28 @@ from poi.state import JobState
 from poi.weights import compute_effective, compute_initial_master
 from shards.blocks import (
     Block,
-    BlockReference,
     check_block,
     compute_genesis_references,
     decode_block,
 )
-from shards.commits import CommitRecord
 from shards.committee import Committee
 from shards.core import CommitteeCore
 from simnet.chance import make_key
 from simnet.scale.costs import US_PER_S, BlockCosts, StepCosts, TransactionCosts
 from simnet.scale.plan import make_pace
 from simnet.scale.samples import SEED, SHARD, Sample, make_block, make_next_block, make_sample
-from tangle.core.genesis import compute_shard_genesis_id
-from tangle.core.hashing import HASH_SIZE
-from tangle.core.transactions import (
-    Transaction,
-    check_transaction,
-    decode_transaction,
-    verify_transaction_signature,
+from simnet.scale.steps import (
+    decode_all,
+    execute,
+    make_machine,
+    prepare_attaching,
+    prepare_ordering,
+    prepare_sending,
+    verify_all,
 )
-from tangle.core.types import Digest, Milliseconds, TransactionId
-from tangle.ledger.accounts import EMPTY_ACCOUNT
-from tangle.ledger.board import start_board
-from tangle.ledger.machine import ShardMachine
-from tangle.ledger.state import make_genesis_state
-from tangle.ledger.subdag import SubDag
-from tangle.net.frames import CHUNK_OVERHEAD, LENGTH_SIZE, FrameDecoder, FrameEncoder, open_cipher
-from tangle.net.messages import Announce, Transactions, decode_message, prepare_message
+from tangle.core.types import Milliseconds, TransactionId
+from tangle.net.frames import CHUNK_OVERHEAD, LENGTH_SIZE
+from tangle.net.messages import Announce, prepare_message
 
 TRANSACTIONS: Final = 2_048
 """Measured on so many at a time."""
@@ -87,7 +81,7 @@ def measure_costs(on_step: Report = lambda _: None, *, transactions: int = TRANS
     return StepCosts(
         transaction=of_transaction,
         block=of_block,
-        checkpoint_us=_time(lambda: _execute(sample, backend, 0), 1),
+        checkpoint_us=_time(partial(_prepare_executing, sample, backend, 0), 1, prepared=True),
         fold_us=_measure_fold(sample, backend),
         announce_bytes=_measure_announcement(),
         frame_bytes=CHUNK_OVERHEAD + LENGTH_SIZE,
@@ -114,27 +108,22 @@ def _time(function: Callable[[], object], count: int, prepared: bool = False) ->
 
 def _measure_transactions(sample: Sample, backend: Backend) -> TransactionCosts:
     transactions, count = sample.transactions, len(sample.transactions)
-
-    def decode_all() -> None:
-        for transaction in transactions:
-            check_transaction(decode_transaction(transaction.encoded), sample.chain, 0)
-
-    execute_us = _time(lambda: _execute(sample, backend, count), 1)
+    execute_us = _time(partial(_prepare_executing, sample, backend, count), 1, prepared=True)
+    empty_us = _time(partial(_prepare_executing, sample, backend, 0), 1, prepared=True)
     return TransactionCosts(
-        decode_us=_time(decode_all, count),
-        signature_us=_time(partial(_verify_all, transactions), count),
+        decode_us=_time(partial(decode_all, sample), count),
+        signature_us=_time(partial(verify_all, transactions), count),
         work_us=_measure_work(sample, backend),
-        attach_us=_time(lambda: _prepare_attaching(sample), count, prepared=True),
-        order_us=_time(lambda: _prepare_ordering(sample), count, prepared=True),
-        execute_us=max(0.0, execute_us - _time(lambda: _execute(sample, backend, 0), 1)) / count,
-        send_us=_measure_sending(sample),
+        attach_us=_time(partial(prepare_attaching, sample), count, prepared=True),
+        order_us=_time(partial(prepare_ordering, sample), count, prepared=True),
+        execute_us=max(0.0, execute_us - empty_us) / count,
+        send_us=_time(partial(prepare_sending, sample), count, prepared=True),
         bytes=max(len(transaction.encoded) for transaction in transactions),
     )
 
 
-def _verify_all(transactions: Sequence[Transaction]) -> None:
-    for transaction in transactions:
-        verify_transaction_signature(transaction)
+def _prepare_executing(sample: Sample, backend: Backend, count: int) -> Callable[[], object]:
+    return partial(execute, make_machine(sample, backend), sample.transactions[:count])
 
 
 def _measure_work(sample: Sample, backend: Backend) -> float:
@@ -143,69 +132,6 @@ def _measure_work(sample: Sample, backend: Backend) -> float:
     bodies = [transaction.body for transaction in sample.transactions[:WORK_BATCH]]
     works = [CountedWork(0, body.issuer, body.sequence, body.work.results) for body in bodies]
     return _time(lambda: verify_work(opened, 0, weights, works, backend), len(works))
-
-
-def _prepare_attaching(sample: Sample) -> Callable[[], SubDag]:
-    origin = compute_shard_genesis_id(sample.chain, SHARD)
-    subdag = SubDag(sample.genesis.parameters, origin)
-
-    def attach_all() -> SubDag:
-        for transaction in sample.transactions:
-            subdag.process_transaction(transaction)
-        return subdag
-
-    return attach_all
-
-
-def _prepare_ordering(sample: Sample) -> Callable[[], None]:
-    subdag = _prepare_attaching(sample)()
-
-    def order_all() -> None:
-        for tip in subdag.select_tips(len(sample.transactions), 1):
-            subdag.order_cone(tip)
-
-    return order_all
-
-
-def _execute(sample: Sample, backend: Backend, count: int) -> None:
-    state, accounts = make_genesis_state(sample.genesis, SHARD)
-    board, _ = start_board(sample.genesis, backend)
-    machine = ShardMachine(
-        genesis=sample.genesis,
-        chain=sample.chain,
-        shard=SHARD,
-        state=state,
-        board=board,
-        backend=backend,
-        read_account=lambda key: accounts.get(key, EMPTY_ACCOUNT),
-        list_accounts=lambda: iter(accounts.items()),
-    )
-    leader = BlockReference(1, 0, Digest(bytes(HASH_SIZE)))
-    record = CommitRecord(1, Digest(bytes(HASH_SIZE)), Milliseconds(1_001), leader, (leader,))
-    machine.process_commit(record, sample.transactions[:count])
-
-
-def _measure_sending(sample: Sample) -> float:
-    """Sealing and opening the bytes once, and one announcement of each."""
-    items = [transaction.encoded for transaction in sample.transactions]
-    ids = [transaction.id for transaction in sample.transactions]
-    batches = [items[start : start + 32] for start in range(0, len(items), 32)]
-    named = [ids[start : start + 32] for start in range(0, len(ids), 32)]
-
-    def prepare() -> Callable[[], None]:
-        encoder = FrameEncoder(open_cipher(bytes(32), bytes(24)))
-        decoder = FrameDecoder(open_cipher(bytes(32), bytes(24)))
-
-        def send_all() -> None:
-            for batch, announced in zip(batches, named, strict=True):
-                for message in (Transactions(tuple(batch)), Announce(tuple(announced))):
-                    frame = encoder.encode(prepare_message(message).payload)
-                    for payload in decoder.decode(frame):
-                        decode_message(payload)
-
-        return send_all
-
-    return _time(prepare, len(items), prepared=True)
 
 
 def _measure_announcement() -> float:
@@ -252,7 +178,7 @@ def _measure_blocks(sample: Sample) -> BlockCosts:
         decode_tip_us=max(0.0, decode(tipped) - base_us) / many,
         accept_us=max(0.0, cores[0] - slope_us * CORE_MEMBERS[0]),
         accept_member_us=slope_us,
-        signature_us=_time(partial(_verify_all, sample.transactions[:200]), 200),
+        signature_us=_time(partial(verify_all, sample.transactions[:200]), 200),
         make_us=_time(lambda: [make_block(key, chain, few, 0, 1) for _ in range(20)], 20),
         base_bytes=round(len(plain.encoded) - few * ancestor_bytes),
         ancestor_bytes=ancestor_bytes,
