@@ -63,7 +63,7 @@ from tangle.ledger.marketplace import (
 from tangle.ledger.receipts import Crossing, CrossingClosing, take_bundles
 from tangle.ledger.sealing import build_checkpoint
 from tangle.ledger.staking.book import StakingBook
-from tangle.ledger.staking.desk import StakingClosing, StakingDesk
+from tangle.ledger.staking.desk import StakingClosing, StakingDesk, compute_pool
 from tangle.ledger.staking.records import StakingEntry
 from tangle.ledger.state import LedgerState, compute_epoch, link_checkpoint
 
@@ -330,7 +330,7 @@ class ShardMachine:
 
     def _elect(self, execution: Execution, moment: Moment) -> tuple[Validator, ...]:
         elected = self._desk.end_epoch(
-            self.state, self.committee, moment.epoch, execution.changes, self._read_account
+            self.compute_pool(), self.committee, moment.epoch, execution.changes, self._read_account
         )
         if self._election is not None:
             elected = self._election(self.state, self._parameters, self.committee, moment.epoch)
@@ -419,6 +419,10 @@ class ShardMachine:
             if home != self._shard and account.balance and not crossing.is_congested(home):
                 crossing.send(home, key, account.balance)
                 execution.changes[key] = Account(Grains(0), account.sequence, account.stake)
+
+    def compute_pool(self) -> int:
+        """What the committee is paid at most if its epoch ends with the next checkpoint."""
+        return compute_pool(self.state.emission, self.count_issued(), self._parameters)
 
     def count_issued(self) -> int:
         """Grains issued if every shard had emitted as much as this one: all together stay within 63 bits."""

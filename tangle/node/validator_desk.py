@@ -4,7 +4,6 @@ from typing import Final
 
 from shards.epochs import LEADING_SHARD
 from tangle.core.types import PublicKey
-from tangle.ledger.staking.desk import compute_pool
 from tangle.ledger.staking.events import concerns
 from tangle.ledger.staking.records import NEVER, Candidate
 from tangle.node.node import Node
@@ -50,7 +49,7 @@ class ValidatorDesk:
             next_total_weight=sum(following.values()),
             stake_min=rules.stake_min,
             unbonding_epochs=rules.unbonding_epochs,
-            pool=compute_pool(state, node.genesis.parameters) if node.shard == LEADING_SHARD else 0,
+            pool=machine.compute_pool() if node.shard == LEADING_SHARD else 0,
             candidates=tuple(views),
         )
 

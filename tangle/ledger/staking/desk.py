@@ -24,7 +24,6 @@ from tangle.ledger.staking.errors import NotStakingShard
 from tangle.ledger.staking.events import Elected, Rewarded, SlashCause, Slashed, StakingEvent
 from tangle.ledger.staking.records import StakingChange, StakingEntry
 from tangle.ledger.staking.twins import TwinWatch
-from tangle.ledger.state import LedgerState
 
 Changes = dict[PublicKey, Account]
 """Accounts as they are now, those only that changed in this checkpoint."""
@@ -119,15 +118,14 @@ class StakingDesk:
             self.book.record_work(worker, evaluations)
 
     def end_epoch(
-        self, state: LedgerState, committee: Committee, epoch: int, changes: Changes, read: AccountReader
+        self, pool: int, committee: Committee, epoch: int, changes: Changes, read: AccountReader
     ) -> tuple[Validator, ...]:
         """Pay the committee, set free what is due, elect.
 
-        :param state: before this checkpoint.
+        :param pool: what the committee of the epoch is paid at most (``compute_pool``).
         :param epoch: the one that begins.
         :returns: the next committee; empty when nothing changes.
         """
-        pool = compute_pool(state, self._parameters)
 
         def read_stake(key: PublicKey) -> Grains:
             return (changes.get(key) or read(key)).stake
@@ -184,10 +182,15 @@ class StakingDesk:
         self._closing = replace(closing, burned=burned, slashed=(*closing.slashed, slashed))
 
 
-def compute_pool(state: LedgerState, parameters: Parameters) -> int:
-    """What the committee of the present epoch is paid at most."""
-    issued = state.supply.genesis + state.supply.emitted
-    return min(state.emission * parameters.staking.reward_generations, (INTEGER_MAX - issued) // 2)
+def compute_pool(emission: int, issued: int, parameters: Parameters) -> int:
+    """What the committee of the present epoch is paid at most.
+
+    :param emission: for a generation in the leading shard, before the checkpoint; the committee serves all
+        shards, so it is paid as all of them pay for work.
+    :param issued: grains that count as issued for this shard.
+    """
+    wanted = (emission << parameters.shard_bits) * parameters.staking.reward_generations
+    return min(wanted, (INTEGER_MAX - issued) // 2)
 
 
 def _is_same(elected: Sequence[Validator], present: Sequence[Validator]) -> bool:
