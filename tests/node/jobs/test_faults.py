@@ -88,7 +88,7 @@ async def test_a_job_whose_inputs_cannot_be_had_is_given_back_by_three_workers_a
         await bazaar.register(BOUND)
         task = await bazaar.make_task(BOUND, make_rows(BOUND, ROWS), is_kept=bend is not hide_inputs)
         escrow = Grains(10**9)
-        job = await bazaar.open_job(bend(task), escrow=escrow, result_ms=8_000)
+        job = await bazaar.open_job(bend(task), escrow=escrow, result_ms=16_000)
         ended = await bazaar.wait_event(job, is_a(JobEnded), timeout_s=200)
         assert ended == JobEnded(job, Ending.FAILED, escrow)
         faults = [event.fault for event in bazaar.list_events(job) if isinstance(event, AttemptFailed)]
