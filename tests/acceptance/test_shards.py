@@ -17,6 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from shards.checkpoints import Checkpoint, check_supply
+from shards.epochs import LEADING_SHARD
 from shards.receipts import Receipt
 from simnet.chance import Chance, make_chance
 from tangle.api.schemas.transactions import TransactionAnswer
@@ -282,8 +283,8 @@ def read_history(archive: Archive, genesis: Genesis, shard: int) -> list[Checkpo
     accounts = [account for _, account in archive.list_accounts()]
     assert sum(account.balance for account in accounts) == history[-1].supply.balances
     assert archive.committees.count_evidence() == 0
-    allocated = sum(
-        each.amount for each in genesis.allocations if compute_home_shard(each.account, BITS) == shard
-    )
+    home = [each for each in genesis.allocations if compute_home_shard(each.account, BITS) == shard]
+    staked = sum(each.stake for each in genesis.allocations) if shard == LEADING_SHARD else 0
+    allocated = sum(each.amount for each in home) + staked
     assert history[-1].supply.genesis == allocated
     return history
