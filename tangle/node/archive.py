@@ -78,6 +78,23 @@ ARRIVAL_FLOOR: Final = b"arrival-floor"
 """Arrival of the oldest transaction that is not ordered: where a restart begins to look for them."""
 
 
+HISTORY_BASE: Final = b"history-base"
+"""Where history begins that was pruned, or that came with a snapshot."""
+
+
+class HistoryBase(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where history begins. Of what is older, ends of epochs are kept, and what lists name."""
+
+    checkpoint: Natural
+    """The first checkpoint that is kept; what it ordered is not."""
+
+    ordered: Natural
+    """Ordered index of the first transaction that is kept."""
+
+    round: Natural
+    """Blocks up to this round may be gone."""
+
+
 class OrderedRow(Struct, frozen=True):
     """One entry of the shard's history."""
 
@@ -371,6 +388,15 @@ class Archive:
         value = self._store.get(Table.META, LEDGER)
         return None if value is None else decode_ledger_state(value)
 
+    def put_history_base(self, batch: WriteBatch, base: HistoryBase) -> None:
+        """History begins there from now on."""
+        batch.put(Table.META, HISTORY_BASE, encode(base))
+
+    def get_history_base(self) -> HistoryBase | None:
+        """Where history begins; none where it begins with the genesis."""
+        value = self._store.get(Table.META, HISTORY_BASE)
+        return None if value is None else decode_history_base(value)
+
     def put_job(self, batch: WriteBatch, job: JobId, snapshot: JobSnapshot) -> None:
         """Set a standing job's state."""
         batch.put(Table.META, JOB + job, encode(snapshot))
@@ -435,6 +461,11 @@ class Archive:
             if len(rows) < PAGE:
                 return
             start = rows[-1][0] + b"\x00"
+
+
+def decode_history_base(value: bytes) -> HistoryBase:
+    """Read a stored record."""
+    return decode(HistoryBase, value, limit=RECORD_SIZE_MAX)
 
 
 def _decode_event_row(key: bytes, value: bytes) -> EventRow:
