@@ -1,7 +1,10 @@
 """``tangle status``: one screen about a running node."""
 
+from collections.abc import Sequence
+
 import click
 
+from tangle.api.schemas.ledger import ShardAnswer
 from tangle.api.schemas.network import StatusAnswer
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleCommand
@@ -14,14 +17,26 @@ from tangle.client.transport import ClientConfig
 @pass_context
 def status(context: CommandContext) -> None:
     """Show one screen about a running node."""
-    answer = run_async(_get_status, context.url)
-    context.emit_fields(answer, describe_status(answer))
+    answer, shards = run_async(_get_status, context.url)
+    context.emit_fields(answer, {**describe_status(answer), **describe_shards(shards)})
 
 
-async def _get_status(url: str) -> StatusAnswer:
+async def _get_status(url: str) -> tuple[StatusAnswer, tuple[ShardAnswer, ...]]:
     # A person is waiting: say soon that nobody answers.
     async with NodeReader(url, config=ClientConfig(attempts_max=2)) as client:
-        return await client.get_status()
+        return await client.get_status(), await client.get_shards()
+
+
+def describe_shards(answers: Sequence[ShardAnswer]) -> dict[str, str]:
+    """A line for each shard of a network that has several."""
+    if len(answers) == 1:
+        return {}
+    return {
+        f"shard {answer.shard}": "not here, or not now"
+        if answer.checkpoint is None
+        else f"checkpoint {answer.checkpoint}, {answer.ordered_total} ordered"
+        for answer in answers
+    }
 
 
 def describe_status(answer: StatusAnswer) -> dict[str, str]:

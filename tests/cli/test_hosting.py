@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from shards.bundles import decode_bundle, verify_bundle
+from shards.epochs import make_genesis_committee
 from tangle.cli.hosting import find_shards, spread_shards
 from tangle.core.address import decode_address
-from tangle.core.genesis import Genesis, decode_genesis
+from tangle.core.genesis import Genesis, compute_chain_id, decode_genesis
 from tangle.core.hashing import compute_home_shard
 from tangle.core.types import Shard
 from tangle.node.config import NodeConfig
@@ -61,10 +63,17 @@ def make_command(terminal: Terminal) -> list[str]:
     return [*command, "--api-port", str(find_free_port()), "--peer-port", "0", "--metrics-port", "0"]
 
 
-def make_wallet_at(terminal: Terminal, shard: int) -> str:
+def find_name(terminal: Terminal, address: str) -> str:
+    """Name of the wallet of an address."""
+    wallets = terminal.run_json("wallet", "list")["wallets"]
+    name: str = next(each["name"] for each in wallets if each["address"] == address)
+    return name
+
+
+def make_wallet_at(terminal: Terminal, shard: int, prefix: str = "w") -> str:
     """The address of a new wallet whose account lives in ``shard``."""
     for number in range(100):
-        name = f"w{shard}-{number}"
+        name = f"{prefix}{shard}-{number}"
         answer = terminal.run_json("wallet", "new", name)
         address: str = answer["address"]
         if compute_home_shard(decode_address(address, None).public_key, 1) == shard:
@@ -103,6 +112,40 @@ def test_wallets_of_every_shard_are_served_at_one_address(node: Terminal, shard:
     assert [each["shard"] for each in history] == [shard]
     shown = node.run_json("tx", "show", given["id"])
     assert (shown["shard"], shown["is_final"]) == (shard, True)
+
+
+def test_a_transfer_to_another_shard_is_told_to_its_end(node: Terminal) -> None:
+    sender = make_wallet_at(node, 0, "from")
+    recipient = make_wallet_at(node, 1, "to")
+    node.run_json("faucet", sender)
+    sent = node.run_json("wallet", "send", find_name(node, sender), recipient, "1.5")["transaction"]
+    found = get(node, f"/v1/transactions/{sent['id']}?wait=delivered&timeout_s=20")
+    assert found["receipt"]["target"] == 1
+    assert found["receipt"]["is_delivered"]
+    checkpoint = get(node, f"/v1/checkpoints/1/{found['receipt']['checkpoint']}")
+    assert int(checkpoint["received"][0]) > int(found["receipt"]["sequence"])
+    assert get(node, f"/v1/accounts/{recipient}")["balance"] == str(1_500_000_000)
+    (credit,) = node.run_json("wallet", "credits", recipient)["credits"]
+    assert (credit["source"], credit["amount"]) == (0, "1500000000")
+    shown = node.run("tx", "show", sent["id"]).stdout
+    assert f"checkpoint {found['receipt']['checkpoint']} of shard 1" in shown
+    assert "shard 1 " in node.run("status").stdout
+
+
+def test_the_proof_of_what_left_holds_under_the_genesis(node: Terminal) -> None:
+    sender = make_wallet_at(node, 1, "proven")
+    node.run_json("faucet", sender)
+    recipient = make_wallet_at(node, 0, "proof")
+    sent = node.run_json("wallet", "send", find_name(node, sender), recipient, "2")["transaction"]
+    url = f"{node.url}/v1/transactions/{sent['id']}/receipt"
+    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 -- a URL of this test's own
+        bundle = decode_bundle(answer.read())
+    genesis = decode_genesis(Home(node.home).genesis.read_bytes())
+    committee = make_genesis_committee(genesis)
+    reference = verify_bundle(bundle, committee, compute_chain_id(genesis), Shard(0), 1)
+    assert (reference.source, reference.index) == (1, int(sent["checkpoint"]))
+    account = decode_address(recipient, None).public_key
+    assert [receipt.amount for receipt in bundle.receipts if receipt.account == account] == [2_000_000_000]
 
 
 def test_events_of_all_shards_resume_anywhere(node: Terminal) -> None:
