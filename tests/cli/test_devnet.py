@@ -15,7 +15,13 @@ from tangle.cli.devnet_status import DevnetLine
 from tangle.cli.errors import DevnetMismatch
 from tangle.cli.load import WALLETS_MAX, compute_wallet_count
 from tangle.core.genesis import compute_chain_id
+from tangle.core.hashing import compute_home_shard
+from tangle.core.types import Shard
+from tangle.net.errors import InvalidAddress
+from tangle.node.config import NodeConfig
+from tangle.node.runtime import make_shard_config
 from tangle.store.home import open_home
+from tangle.wallet.faucet_keys import load_faucet_keys
 from tangle.wallet.keyfile import KeyKind, load_key_file
 from tests.cli.builders import Terminal
 from tests.cli.running import find_free_port, is_alive, kill
@@ -69,6 +75,45 @@ def test_nodes_get_ports_in_a_row_and_each_other_as_peers() -> None:
     assert arguments[arguments.index("--peer-port") + 1] == "21336"
     assert "9311" not in compute_arguments(Devnet(Path("net"), 3, 20_000), 0)
     assert "9311" in compute_arguments(Devnet(Path("net"), 3, 14_265), 0)
+
+
+def test_a_devnet_of_several_shards(tmp_path: Path) -> None:
+    devnet = Devnet(tmp_path / "net", 2, 20_000, 4, 2)
+    genesis = create_devnet(devnet)
+    assert genesis.parameters.shard_bits == 2
+    assert create_devnet(devnet) == genesis
+    for index, validator in enumerate(genesis.validators):
+        assert compute_home_shard(validator.public_key, 2) == 0, "the market takes its bonds there"
+        parts = [open_home(devnet.get_home(index)).get_part(Shard(shard)) for shard in range(4)]
+        assert all(part.validator_state.exists() for part in parts)
+        assert open_home(devnet.get_home(index)).list_parts() == tuple(parts)
+    funded = {allocation.account for allocation in genesis.allocations}
+    faucets = load_faucet_keys(devnet.root / "faucet.key", "devnet", 2)
+    assert [compute_home_shard(key.public_key, 2) for key in faucets] == [0, 1, 2, 3]
+    assert funded.issuperset(key.public_key for key in faucets)
+
+
+def test_ports_of_several_shards_follow_each_other() -> None:
+    devnet = Devnet(Path("net"), 3, 20_000, 4, 2)
+    arguments = compute_arguments(devnet, 1)
+    assert arguments[arguments.index("--peer-port") + 1] == "21339"
+    assert arguments[arguments.index("--processes") + 1] == "2"
+    peers = [arguments[place + 1] for place, name in enumerate(arguments) if name == "--peer"]
+    assert peers == ["127.0.0.1:21335", "127.0.0.1:21343"]
+    assert set(range(21_335, 21_347)) <= set(devnet.get_ports())
+    config = NodeConfig(peer_port=21_339, peers=("127.0.0.1:21335", "[::1]:21343"))
+    moved = make_shard_config(config, Shard(3))
+    assert (moved.peer_port, moved.peers) == (21_342, ("127.0.0.1:21338", "[::1]:21346"))
+    with pytest.raises(InvalidAddress):
+        make_shard_config(NodeConfig(peers=("127.0.0.1:65534",)), Shard(3))
+
+
+def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
+    create_devnet(Devnet(tmp_path / "net", 1, 20_000, 2))
+    with pytest.raises(
+        DevnetMismatch, match="holds a devnet of 2 shards, asked for are 4; start it with --shards 2"
+    ):
+        create_devnet(Devnet(tmp_path / "net", 1, 20_000, 4))
 
 
 def test_load_is_spread_over_wallets() -> None:
