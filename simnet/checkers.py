@@ -23,6 +23,8 @@ from simnet.verdicts import Diverged, Finding, Invariant, Violated
 from tangle.core.hashing import compute_home_shard
 from tangle.core.types import PublicKey, TransactionId
 from tangle.ledger.effects import Effect, Status
+from tangle.ledger.staking.events import Elected, SlashCause, Slashed, decode_staking_record
+from tangle.ledger.staking.records import Leaving
 from tangle.node.archive import LEDGER, Archive
 from tangle.node.committee_archive import decode_committee
 from tangle.node.market_archive import decode_event
@@ -41,6 +43,9 @@ ROWS_MAX: Final = 1_000_000
 
 SOUND_MAX: Final = 64
 """Checkpoints at which what disks held is remembered: more than nodes that keep up are apart."""
+
+HELD: Final = (Table.ACCOUNTS, Table.MARKET, Table.STAKING)
+"""Tables of what the ledger holds."""
 
 Look = Callable[[int, bytes, bytes | None], None]
 """Looks at a row that a node wrote: the node, key and value."""
@@ -153,8 +158,13 @@ class Checker:
             Table.EVIDENCE: self._check_evidence,
             Table.COMMITS: self._compare_commit,
             Table.JOB_EVENTS: self._compare_event,
+            Table.STAKING_EVENTS: self._compare_stakes,
         }
         """What each written row of a table is looked at with."""
+
+        self._stake_events: dict[bytes, tuple[int, bytes]] = {}
+        self.stake_events: Counter[str] = Counter()
+        """What happened to stakes and committees, by the name of the event."""
 
         self.market_events: Counter[str] = Counter()
         """What happened in the market, by the name of the event."""
@@ -262,6 +272,26 @@ class Checker:
             names = (self._names[first], self._names[node])
             self._report(Diverged(self._watched[node].executed + 1, names, f"event {key.hex()} differs"))
 
+    def _compare_stakes(self, node: int, key: bytes, encoded: bytes | None) -> None:
+        """One history of stakes; and whose stake was burned for signing twice is one that did."""
+        if encoded is None:
+            return
+        if key not in self._stake_events:
+            self._stake_events[key] = (node, encoded)
+            event = decode_staking_record(encoded).event
+            self.stake_events[type(event).__name__] += 1
+            if isinstance(event, Elected) and event.members:
+                self.stake_events["Changed"] += 1
+            if isinstance(event, Slashed) and event.cause is SlashCause.TWIN:
+                signer = self._nodes.get(event.validator)
+                if signer is None or signer not in self._faulty:
+                    detail = f"the stake of {event.validator.hex()} was burned, which did not sign twice"
+                    self._report(Violated(Invariant.HONEST_STAKES, self._names[node], detail))
+        first, expected = self._stake_events[key]
+        if encoded != expected:
+            names = (self._names[first], self._names[node])
+            self._report(Diverged(self._watched[node].executed + 1, names, f"stakes of {key.hex()} differ"))
+
     def _compare(self, node: int, archive: Archive, store: Store) -> None:
         """Bytes with bytes: what equals the reference need not be decoded again."""
         watched = self._watched[node]
@@ -338,7 +368,7 @@ class Checker:
 
     def _check_held(self, node: int, archive: Archive, store: Store) -> None:
         """Bytes with bytes here too: what was found sound on one disk need not be added up again."""
-        held = tuple(tuple(store.scan(table, limit=ROWS_MAX)) for table in (Table.ACCOUNTS, Table.MARKET))
+        held = tuple(tuple(store.scan(table, limit=ROWS_MAX)) for table in HELD)
         executed = self._watched[node].executed
         key = (store.get(Table.META, LEDGER), *held)
         if self._sound.get(executed) == key:
@@ -359,11 +389,23 @@ class Checker:
                 f"the state says {state.supply.balances} and {state.supply.stakes}"
             )
             self._report(Violated(Invariant.SUPPLY, self._names[node], detail))
+        self._check_leaving(node, archive)
         entries = archive.market.list_entries()
         escrow = compute_held(Market.restore(state.market, entries, RULES).make_state(), RULES)
         if escrow != state.supply.escrow:
             detail = f"the market holds {escrow}, the state says {state.supply.escrow}"
             self._report(Violated(Invariant.SUPPLY, self._names[node], detail))
+
+    def _check_leaving(self, node: int, archive: Archive) -> None:
+        leaving: Counter[PublicKey] = Counter()
+        for entry in archive.staking.list_entries():
+            if isinstance(entry, Leaving):
+                leaving[entry.owner] += entry.amount
+        for owner, amount in leaving.items():
+            stake = archive.get_account(owner).stake
+            if amount > stake:
+                detail = f"{amount} of the stake of {owner.hex()} leave, which has {stake}"
+                self._report(Violated(Invariant.SUPPLY, self._names[node], detail))
 
     def _advance_final(self, node: int, archive: Archive) -> None:
         watched, latest = self._watched[node], archive.get_last_event_row()

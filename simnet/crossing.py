@@ -64,9 +64,7 @@ class ReceiptChecker:
         for batch in archive.list_batches(CheckpointIndex(checkpoint.index)):
             sent = self._sent[(int(checkpoint.shard), int(batch.target))]
             if batch.first_sequence != len(sent):
-                self._tell(
-                    name, f"receipt {batch.first_sequence} to shard {batch.target} goes out of turn"
-                )
+                self._tell(name, f"receipt {batch.first_sequence} to shard {batch.target} goes out of turn")
             now_s = anyio.current_time()
             receipts = archive.list_sent(batch.target, batch.first_sequence, batch.count)
             sent += [(receipt, now_s) for receipt in receipts]

@@ -30,6 +30,11 @@ def make_forger_key(options: SimulationOptions, node: int, shard: int) -> Signin
     return _find_key(options, shard, "forger", node)
 
 
+def make_staker_key(options: SimulationOptions, index: int) -> SigningKey:
+    """Key of an account that stakes, which lives where stakes are kept."""
+    return _find_key(options, 0, "staker", index)
+
+
 def find_home(options: SimulationOptions, account: PublicKey) -> Shard:
     """Shard in which an account lives."""
     return compute_home_shard(account, options.shard_bits)

@@ -7,11 +7,15 @@ import anyio
 from msgspec import Struct
 
 from poi.market.operations import encode_operation
-from simnet.chance import Chance, make_chance
-from simnet.homes import make_trader_key, make_wallet_key
+from shards.epochs import LEADING_SHARD
+from simnet.chance import Chance, make_chance, make_key
+from simnet.founding import FOUNDER_STAKE, count_stakers
+from simnet.homes import make_staker_key, make_trader_key, make_wallet_key
+from simnet.staking import Staker, compute_ghost_stake
 from simnet.trading import Trader
 from simnet.world import Member, World
 from tangle.core.errors import TangleError
+from tangle.core.genesis import compute_chain_id
 from tangle.core.signing import SigningKey
 from tangle.core.transactions import (
     TRANSACTION_VERSION,
@@ -33,6 +37,12 @@ PATIENCE_S: Final = 5.0
 
 TRADES_PER_SECOND: Final = 3.0
 """How often each trader wants something; what it wants follows from what the market is like then."""
+
+STAKES_PER_SECOND: Final = 1.0
+"""How often each staker wants something: several times an epoch."""
+
+STAKER_FEE_SHARE: Final = 2
+"""How often a transfer's usual fee a staker pays at most: proving a key takes a hundred bytes."""
 
 TRADER_FEE_SHARE: Final = 8
 """How often a transfer's usual fee a trader pays at most: calls of the market are longer."""
@@ -132,6 +142,29 @@ class TradingWallet(Wallet):
         return MarketCall(encode_operation(self._trader.choose(machine.market, machine.state.timestamp_ms)))
 
 
+class StakingWallet(Wallet):
+    """An account that stakes and sends nothing else."""
+
+    fee_share = STAKER_FEE_SHARE
+
+    def __init__(self, world: World, index: int) -> None:
+        """:param index: among the accounts that stake."""
+        options, rules = world.options, world.genesis.parameters.staking
+        key, chance = make_staker_key(options, index), make_chance(options.seed, "staker", index)
+        super().__init__(world, f"staker{index}", key, chance)
+        node = options.founders + index
+        is_run = bool(options.founders) and node < options.nodes
+        names = ("validator", node) if is_run else ("ghost", index)
+        target = FOUNDER_STAKE if is_run else compute_ghost_stake(rules)
+        chain = compute_chain_id(world.genesis)
+        self._staker = Staker(key.public_key, make_key(options.seed, *names), target, chain, chance)
+
+    def _choose(self, service: Service, recipients: Sequence[PublicKey]) -> Operation:
+        executor = service.node.executor
+        machine, account = executor.machine, executor.read_account(self.key.public_key)
+        return self._staker.choose(machine.stakes, account.stake, machine.state.epoch)
+
+
 class Load:
     """All wallets of one shard: what they send goes to accounts of every shard."""
 
@@ -159,6 +192,8 @@ class Load:
             )
             for index in range(options.traders if shard == MARKET_SHARD else 0)
         ]
+        stakers = range(count_stakers(options) if shard == LEADING_SHARD else 0)
+        self.stakers = [StakingWallet(world, index) for index in stakers]
         self._accounts = [make_wallet_key(options, index).public_key for index in range(options.wallets)]
 
     async def run(self) -> None:
@@ -167,7 +202,9 @@ class Load:
             for index, wallet in enumerate(self.wallets):
                 tasks.start_soon(self._send_forever, index, wallet)
             for trader in self.traders:
-                tasks.start_soon(self._trade_forever, trader)
+                tasks.start_soon(self._call_forever, trader, TRADES_PER_SECOND)
+            for staker in self.stakers:
+                tasks.start_soon(self._call_forever, staker, STAKES_PER_SECOND)
 
     async def probe(self, member: Member) -> Accepted:
         """Send one transfer through ``member``; tries until it is accepted."""
@@ -179,10 +216,10 @@ class Load:
                 return accepted[0]
             await anyio.sleep(1 / 4)
 
-    async def _trade_forever(self, trader: TradingWallet) -> None:
+    async def _call_forever(self, wallet: Wallet, calls_per_second: float) -> None:
         while True:
-            await anyio.sleep(trader.chance.expovariate(TRADES_PER_SECOND))
-            accepted = await trader.send([trader.chance.choice(self._world.get_honest(self._shard))], ())
+            await anyio.sleep(wallet.chance.expovariate(calls_per_second))
+            accepted = await wallet.send([wallet.chance.choice(self._world.get_honest(self._shard))], ())
             self.accepted += accepted
             self.refused += not accepted
 

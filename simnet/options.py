@@ -27,7 +27,7 @@ from simnet.faults import (
 )
 from simnet.network import REGIONS
 
-OPTIONS_VERSION: Final = 10
+OPTIONS_VERSION: Final = 11
 """Changes when the same seed would draw something else."""
 
 NODES_MAX: Final = 7
@@ -61,6 +61,14 @@ EPOCHS_DRAWN_MS: Final = (1_500, 3_000, 5_000, EPOCH_DEFAULT_MS)
 SEATS_SHARE: Final = 0.4
 """Of the seeds, those whose committees change, where there are more nodes than a committee that is as strong
 needs."""
+
+
+STAKED_SHARE: Final = 0.5
+"""Of the seeds whose committees are not given, those that elect them from stakes."""
+
+STAKERS_MAX: Final = 3
+"""Most accounts of a drawn seed that stand with keys that nobody runs: together they have the weight of a
+fortieth of a validator."""
 
 
 class ClockError(Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,13 +158,25 @@ class SimulationOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """Nodes that sit on the committee of epoch 0, and on each one after it; those named last stay. All
     of them, for ever, when it is empty."""
 
+    is_staked: bool = False
+    """Whether validators of the genesis have a stake, and each epoch elects its committee; else those of the
+    genesis stay."""
+
+    founders: Annotated[int, Meta(ge=0, le=100)] = 0
+    """Nodes that sit on the first committee, the first ones; all when it is 0. The operators of the others
+    stake, register and retire them."""
+
+    stakers: Annotated[int, Meta(ge=0, le=100)] = 0
+    """Accounts that stand for election with keys that no node has."""
+
     version: int = OPTIONS_VERSION
     """``OPTIONS_VERSION`` of the program that drew these."""
 
     @property
     def tolerated(self) -> int:
         """Validators that may be faulty."""
-        return (min((len(seats) for seats in self.seats), default=self.nodes) - 1) // 3
+        first = self.founders or self.nodes
+        return (min((len(seats) for seats in self.seats), default=first) - 1) // 3
 
     @property
     def members(self) -> int:
@@ -220,7 +240,9 @@ def draw_options(
         pending_max=chance.choice([64, 100_000]),
         shards=shard_count,
         epoch_ms=make_chance(seed, "epochs").choice(EPOCHS_DRAWN_MS),
-        seats=_draw_seats(seed, count),
+        seats=(seats := _draw_seats(seed, count)),
+        is_staked=(is_staked := not seats and make_chance(seed, "stakes").random() < STAKED_SHARE),
+        stakers=make_chance(seed, "stakers").randint(0, STAKERS_MAX) if is_staked else 0,
     )
     check_options(options)
     return options
@@ -328,6 +350,12 @@ def _check_seats(options: SimulationOptions) -> None:
     for seats in options.seats:
         if not seats or len(set(seats)) != len(seats) or not all(0 <= node < options.nodes for node in seats):
             raise ImpossiblePlan(f"seats {list(seats)}: name nodes below {options.nodes}, each once")
+    if options.seats and (options.is_staked or options.founders):
+        raise ImpossiblePlan("seats are given, so nobody is elected; leave out is_staked and founders")
+    if options.founders > options.nodes:
+        raise ImpossiblePlan(f"{options.founders} founders of {options.nodes} nodes; take fewer")
+    if (options.stakers or options.founders) and not options.is_staked:
+        raise ImpossiblePlan("stakers and founders need elections: set is_staked = true")
 
 
 def _draw_seats(seed: int, count: int) -> tuple[tuple[int, ...], ...]:

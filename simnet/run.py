@@ -91,6 +91,10 @@ class Report(Struct, frozen=True):
     market: dict[str, int]
     """What happened in the market, by the name of the event."""
 
+    stakes: dict[str, int]
+    """What happened to stakes and committees, by the name of the event; ``Changed`` are elections after which
+    others went on."""
+
     caught: int
     """Adversaries of whose equivocation honest nodes keep evidence."""
 
@@ -279,6 +283,9 @@ class Simulation:
             adversaries=_count_actions(world.members),
             market=dict(
                 sorted(sum((checker.market_events for checker in world.checkers), Counter[str]()).items())
+            ),
+            stakes=dict(
+                sorted(sum((checker.stake_events for checker in world.checkers), Counter[str]()).items())
             ),
             caught=len(set[int]().union(*(checker.caught for checker in world.checkers))),
             generation=min(each.generation for each in figures),

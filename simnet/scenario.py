@@ -51,6 +51,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     seats: tuple[tuple[int, ...], ...] = ()
     """Nodes that sit on the committee of epoch 0 and on each one after it; all when it is left out."""
 
+    is_staked: bool = False
+    """Whether committees are elected from stakes."""
+
+    founders: int = 0
+    """Nodes that sit on the first committee, all when it is 0; the others join by registering."""
+
     regions: tuple[str, ...] = ()
     """Region of each node; all in the first one when left out."""
 
@@ -76,7 +82,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     """Nodes that are not honest: a list of ``[[adversary]]`` tables."""
 
 
-LOAD: Final = ("wallets", "traders", "rate", "double_spends", "is_settled")
+LOAD: Final = ("wallets", "traders", "stakers", "rate", "double_spends", "is_settled")
 """Keys of the table ``[load]``."""
 
 MACHINE: Final = ("jitter_ms", "loss", "disk_ms", "intake_max", "pending_max")
@@ -105,6 +111,8 @@ def load_scenario(
             "shards": scenario.shards,
             "epoch_ms": scenario.epoch_ms,
             "seats": scenario.seats,
+            "is_staked": scenario.is_staked,
+            "founders": scenario.founders,
             "regions": scenario.regions or (REGIONS[0],) * scenario.nodes,
             "clocks": scenario.clocks or (ClockError(0, 0),) * scenario.nodes,
             "faults": scenario.fault,

@@ -17,11 +17,15 @@ from simnet.run import Report
 from simnet.store import Torn
 from simnet.tampering import TRICKS
 from simnet.verdicts import Verdict
+from tangle.ledger.staking.events import StakingEvent
 
 _TRAINED: Final = {"DataConfirmed", "GenerationPaid"}
 
 MARKET_EVENTS: Final = sorted({each.__name__ for each in get_args(Event)} - _TRAINED)
 """Whatever can happen in the market without training, of which simulations have none."""
+
+STAKE_EVENTS: Final = ("Changed", *(kind.__name__ for kind in get_args(StakingEvent)))
+"""Whatever can happen to stakes; an election is a change when others go on."""
 
 
 class PointTotal(Struct, frozen=True):
@@ -73,6 +77,9 @@ class Totals(Struct, frozen=True):
     market: dict[str, int]
     """What happened in the market, by the name of the event."""
 
+    stakes: dict[str, int]
+    """What happened to stakes and committees, by the name of the event."""
+
     strategies: dict[str, StrategyTotal]
     fail_points: dict[str, PointTotal]
 
@@ -96,6 +103,7 @@ def compute_totals(reports: Iterable[Report]) -> Totals:
         tampering=_add_up((report.tampering for report in runs), TRICKS),
         torn=_add_up((report.torn for report in runs), [each.value for each in Torn]),
         market=_add_up((report.market for report in runs), MARKET_EVENTS),
+        stakes=_add_up((report.stakes for report in runs), STAKE_EVENTS),
         strategies={each.value: StrategyTotal(played[each.value], actions[each.value]) for each in Strategy},
         fail_points={each.value: PointTotal(reached[each.value], faults[each.value]) for each in FailPoint},
     )
@@ -108,6 +116,7 @@ def find_unmet(totals: Totals) -> tuple[str, ...]:
         **{f"fault {name}": count for name, count in totals.faults.items()},
         **{f"tampering {name}": count for name, count in totals.tampering.items()},
         **{f"market {name}": count for name, count in totals.market.items()},
+        **{f"stakes {name}": count for name, count in totals.stakes.items()},
         **{f"adversary {name}": each.actions for name, each in totals.strategies.items()},
         **{f"fail point {name}": each.reached for name, each in totals.fail_points.items()},
     }

@@ -36,6 +36,9 @@ class Invariant(Enum):
     RECEIPTS = "receipts"
     """What one shard sends is credited in the other at most once, in order, and is what was sent."""
 
+    HONEST_STAKES = "honest-stakes"
+    """Nobody's stake is burned for signing twice who did not."""
+
     NODE_SOUND = "node-sound"
     """A node stops only when it is stopped."""
 

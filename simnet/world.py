@@ -16,18 +16,17 @@ from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
-from poi.presets import DIGITS
-from shards.committee import Committee
 from simnet.adversaries import Bender, Strategy
 from simnet.chance import SeededRandomness, make_chance, make_key
 from simnet.checkers import Checker, FinalRun, Home
-from simnet.clock import START_MS, DriftingClock
+from simnet.clock import DriftingClock
 from simnet.computer import SharedComputer
 from simnet.crossing import ReceiptChecker
 from simnet.eclipse import SYBILS_MAX
 from simnet.event_log import EventLog, current_node
 from simnet.fail_points import FailPoint, FailPoints
-from simnet.homes import make_forger_key, make_trader_key, make_wallet_key
+from simnet.founding import make_election, make_genesis, make_validator_key
+from simnet.homes import make_forger_key
 from simnet.jury import Jury
 from simnet.network import PacketNetwork
 from simnet.options import SimulationOptions
@@ -36,14 +35,9 @@ from simnet.supplies import SupplyChecker
 from simnet.timeline import Timeline
 from simnet.trading import RULES
 from simnet.verdicts import Diverged, Finding, Invariant, Violated
-from tangle.core.encoding import encode
 from tangle.core.errors import TangleError
-from tangle.core.genesis import Allocation, BoardEntry, Genesis, Validator
-from tangle.core.parameters import DEVNET, Parameters
-from tangle.core.types import Grains, Milliseconds, PublicKey, Shard
-from tangle.ledger.election import Election
+from tangle.core.types import Shard
 from tangle.ledger.limits import SubDagLimits
-from tangle.ledger.state import LedgerState
 from tangle.net.addresses import Address
 from tangle.net.network import Network
 from tangle.node.bundle_source import NoBundles
@@ -54,7 +48,6 @@ from tangle.node.crossing.courier import Courier
 from tangle.node.crossing.neighbours import LocalNeighbour, Neighbour
 from tangle.node.fetcher import WANTED_MAX
 from tangle.node.finality import StateForked
-from tangle.node.founding import found_network
 from tangle.node.gossip import NEWS_MAX
 from tangle.node.ingest import PARKED_MAX
 from tangle.node.metrics import make_registry
@@ -65,28 +58,6 @@ from tangle.node.service import Service
 from tangle.store.guard_file import Guard
 from tangle.store.memory_store import Disk
 from tangle.store.store import Store, WriteBatch
-
-PARAMETERS: Final[Parameters] = replace(
-    DEVNET,
-    address_prefix=b"smst",
-    commit_depth=20,
-    tips_per_block=16,
-    attestations_per_block=8,
-    checkpoint_interval_ms=Milliseconds(500),
-    price_interval_ms=Milliseconds(500),
-)
-"""A devnet in which rare paths are common: shallow commits, small blocks; a plan says how long epochs are."""
-
-TIGHT: Final[Parameters] = replace(
-    PARAMETERS, anchor_gap=40, expiry_gap=40, lazy_youngest_gap=8, lazy_oldest_gap=32
-)
-"""The same, with transactions that expire after some seconds."""
-
-JOB: Final = replace(DIGITS, population=6, generation_interval_ms=Milliseconds(500))
-"""Handwritten digits, in generations of a few transactions."""
-
-RICHES: Final = Grains(10**15)
-"""What each wallet holds from the start."""
 
 PORT: Final = 15_600
 """Peer port of every host."""
@@ -355,7 +326,7 @@ class World:
         )
         self.timeline = Timeline(make_chance(options.seed, "timeline"))
         self.network = PacketNetwork(self.timeline, make_chance(options.seed, "network"), log)
-        allocated = sum(allocation.amount for allocation in self.genesis.allocations)
+        allocated = sum(each.amount + each.stake for each in self.genesis.allocations)
         self.receipts = ReceiptChecker(report)
         self.supplies = SupplyChecker(allocated, options.shards, report, self.receipts.count_grains)
         self.checkers = [
@@ -441,47 +412,6 @@ def _add_names(world: "World", index: int, shard: int) -> list[Network]:
     region = world.options.regions[world.options.find_validator(index)]
     net = f"10.{shard + 1}.{index}"
     return [world.network.add_host(f"{net}.{number + 1}", region) for number in range(SYBILS_MAX)]
-
-
-def make_genesis(options: SimulationOptions) -> Genesis:
-    """The network of these options: equal validators, rich wallets, the digits."""
-    keys = [make_validator_key(options, node) for node in (options.seats or (range(options.nodes),))[0]]
-    parameters = replace(
-        TIGHT if options.is_tight else PARAMETERS,
-        shard_bits=options.shard_bits,
-        epoch_ms=Milliseconds(options.epoch_ms),
-    )
-    genesis = found_network("simnet", parameters, keys, None, START_MS)
-    wallets = [make_wallet_key(options, index).public_key for index in range(options.wallets)]
-    wallets += [
-        make_trader_key(options, index, shard).public_key
-        for shard in range(options.shards)
-        for index in range(options.traders)
-    ]
-    wallets += [
-        make_forger_key(options, adversary.node, shard).public_key
-        for adversary in options.adversaries
-        for shard in range(options.shards)
-    ]
-    allocations = tuple(Allocation(key, RICHES) for key in wallets)
-    return replace(genesis, allocations=allocations, board=(BoardEntry(1, encode(JOB)),))
-
-
-def make_validator_key(options: SimulationOptions, node: int) -> PublicKey:
-    """The key with which a node validates, if it does."""
-    return make_key(options.seed, "validator", options.find_validator(node)).public_key
-
-
-def make_election(options: SimulationOptions) -> Election:
-    """Gives the seats of each epoch to whom the options name; those named last stay."""
-
-    def elect(
-        _state: LedgerState, _parameters: Parameters, committee: Committee, epoch: int
-    ) -> tuple[Validator, ...]:
-        seats = options.seats[min(epoch, len(options.seats) - 1)]
-        return tuple(Validator(make_validator_key(options, node), 1) for node in seats)
-
-    return elect
 
 
 def _find_leaf(error: BaseException) -> BaseException:

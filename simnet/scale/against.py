@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from simnet.founding import PARAMETERS
 from simnet.network import REGIONS
 from simnet.options import ClockError, SimulationOptions
 from simnet.run import Report, Simulation, run_simulation
@@ -17,7 +18,7 @@ from simnet.scale.costs import StepCosts
 from simnet.scale.model import ScalePoint, run_point
 from simnet.scale.plan import COMPUTING_FREE, MESH, ScalePlan
 from simnet.verdicts import Pass
-from simnet.world import PARAMETERS, World
+from simnet.world import World
 
 WARM_SHARE: Final = 0.35
 """First part of what becomes final that is left out: nodes still find each other, and the first wait."""

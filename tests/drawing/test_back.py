@@ -10,9 +10,10 @@ from shards.commit_rule import FIRST_SLOT, Commit
 from shards.commits import decode_commit
 from simnet.adversaries import Adversary, Strategy
 from simnet.dag import iterate_dag
+from simnet.founding import PARAMETERS
 from simnet.run import run_simulation
 from simnet.verdicts import Pass
-from simnet.world import PARAMETERS, World
+from simnet.world import World
 from tangle.store.store import Table
 from tests.drawing.back import draw_back
 from tests.drawing.blocks import SHARD

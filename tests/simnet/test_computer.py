@@ -11,7 +11,8 @@ from simnet import computer as computer_module
 from simnet.chance import make_key
 from simnet.computer import ANSWERS_MAX, CHECKED_EVERY, SharedComputer
 from simnet.errors import AnswerChanged
-from simnet.world import BACKEND, JOB
+from simnet.founding import JOB
+from simnet.world import BACKEND
 from tangle.core.hashing import BLOCK
 from tangle.core.types import ChainId, Sequence, Signature
 from tangle.node.computer import InlineComputer

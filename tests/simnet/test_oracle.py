@@ -4,9 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from simnet.faults import Direction, Partition
+from simnet.founding import make_genesis
 from simnet.run import run_simulation
 from simnet.verdicts import Diverged, Pass
-from simnet.world import World, make_genesis
+from simnet.world import World
 from tests.simnet.builders import make_options
 
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(120)]

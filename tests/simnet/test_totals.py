@@ -11,7 +11,7 @@ from simnet.faults import POINTS, Crash, CrashAt, Fault
 from simnet.run import run_simulation
 from simnet.store import Torn
 from simnet.tampering import TRICKS
-from simnet.totals import MARKET_EVENTS, PointTotal, compute_totals, find_unmet, find_unmet_crashes
+from simnet.totals import MARKET_EVENTS, STAKE_EVENTS, PointTotal, compute_totals, find_unmet, find_unmet_crashes
 from simnet.verdicts import NoProgress
 from tests.simnet.builders import make_options
 
@@ -50,7 +50,7 @@ def test_no_runs_have_totals_too_and_met_nothing() -> None:
     assert totals.runs == 0
     assert set(totals.verdicts.values()) == {0}
     unmet = find_unmet(totals)
-    kinds = (get_args(Fault), TRICKS, MARKET_EVENTS, Strategy, FailPoint)
+    kinds = (get_args(Fault), TRICKS, MARKET_EVENTS, STAKE_EVENTS, Strategy, FailPoint)
     assert len(unmet) == 1 + sum(len(kind) for kind in kinds)
     assert {
         "several shards",
