@@ -21,11 +21,12 @@ from textual.widgets import Footer
 from tui.keys import KEYS, VIEW_KEYS, View
 from tui.layout import Arrangement, compute_arrangement
 from tui.link import Link, Phase
-from tui.snapshot import Snapshot, Tick
+from tui.snapshot import Snapshot, Tick, Vertex
 from tui.sources import SnapshotSource
 from tui.themes import DEFAULT_THEME, FALLBACK_VARIABLES, THEMES
 from tui.watch import NodeTab, Watch
-from tui.widgets.drawn import CommitteePanel, DagPanel, IntelligencePanel, JobsPanel
+from tui.widgets.drawn import CommitteePanel, DagPanel, IntelligencePanel, JobsPanel, ResourcesPanel
+from tui.widgets.follow import FollowScreen, find_transaction
 from tui.widgets.header import FIRST_LINK, Empty, Header, TooSmall
 from tui.widgets.help import HelpScreen
 from tui.widgets.log import LogPanel
@@ -70,6 +71,9 @@ class Dashboard(App[None]):
     label: reactive[str] = reactive("")
     """Where the node that is shown is."""
 
+    followed: reactive[str] = reactive("")
+    """Id of the transaction that is followed; empty for none."""
+
     def __init__(self, *sources: SnapshotSource, clock: MonotonicClock = time.monotonic) -> None:
         """:param sources: at least one; the first is shown at the beginning."""
         super().__init__()
@@ -98,10 +102,12 @@ class Dashboard(App[None]):
                 PeersPanel(),
                 LogPanel(),
                 JobsPanel(),
+                ResourcesPanel(),
             )
             for panel in panels:
                 panel.add_class("panel")
-                yield panel.data_bind(Dashboard.snapshot)
+                bound = panel.data_bind(Dashboard.snapshot)
+                yield bound.data_bind(Dashboard.followed) if isinstance(panel, DagPanel) else bound
         yield Empty().data_bind(Dashboard.link, Dashboard.label)
         yield TooSmall()
         yield Footer(show_command_palette=True)
@@ -131,6 +137,7 @@ class Dashboard(App[None]):
                 f"Watch {watch.name}", f"The node at {watch.source.label}", partial(self.show_node, place)
             )
         yield SystemCommand("Pause", "Hold all panels still, or let them go on", self.action_toggle_pause)
+        yield SystemCommand("Follow a transaction", "Look closer at one, by its id", self.action_follow)
         yield SystemCommand("Filter the log", "Show only lines with a word", self.action_filter_log)
 
     # ── what happens ────────────────────────────────────────────────────────────────────────────────────────
@@ -203,6 +210,7 @@ class Dashboard(App[None]):
         if place == self._place:
             return
         self._place = place
+        self.followed = ""
         self.query_one(LogPanel).forget()
         self.snapshot = self._shown.latest
         self.judge_link()
@@ -214,11 +222,58 @@ class Dashboard(App[None]):
             self.view = View.LOG
         log.open_filter()
 
+    def action_follow(self) -> AwaitMount:
+        """Ask which transaction to follow."""
+        return self.push_screen(FollowScreen(), self._on_asked)
+
+    def _on_asked(self, typed: str | None) -> None:
+        """Follow what was typed."""
+        if not typed:
+            return
+        identity = find_transaction(typed, (vertex.id for vertex in self._get_vertices()))
+        if identity is None:
+            self.notify(
+                "no transaction of the picture begins so; any other takes all 64 digits of its id",
+                severity="warning",
+            )
+        else:
+            self._follow(identity)
+
+    def action_follow_newer(self) -> None:
+        """Follow the transaction that came after; the newest, where none is followed."""
+        self._follow_neighbour(1)
+
+    def action_follow_older(self) -> None:
+        """Follow the transaction that came before; the newest, where none is followed."""
+        self._follow_neighbour(-1)
+
+    def _get_vertices(self) -> Sequence[Vertex]:
+        return () if self.snapshot is None else self.snapshot.dag.vertices
+
+    def _follow_neighbour(self, step: int) -> None:
+        names = [vertex.id for vertex in self._get_vertices()]
+        if not names:
+            return
+        place = names.index(self.followed) + step if self.followed in names else len(names) - 1
+        self._follow(names[min(max(place, 0), len(names) - 1)])
+
+    def _follow(self, identity: str) -> None:
+        """Show a transaction, and let the source look closer."""
+        if not self.query_one(DagPanel).display or self._arrangement is Arrangement.COMPACT:
+            self.view = View.DAG
+        self.followed = identity
+
+    def watch_followed(self) -> None:
+        """Tell the source."""
+        self._shown.source.follow(self.followed or None)
+
     def action_leave(self) -> None:
-        """End the filter; with none, go back to the overview."""
+        """End the filter, or stop following; with neither, go back to the overview."""
         log = self.query_one(LogPanel)
         if log.is_filtering:
             log.close_filter(is_kept=False)
+        elif self.followed:
+            self.followed = ""
         else:
             self.view = View.OVERVIEW
 

@@ -1,18 +1,29 @@
 """From the API's answers to the dashboard's facts: renaming and regrouping, nothing else."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from tangle.api.schemas.jobs import JobAnswer
 from tangle.api.schemas.market import MarketAnswer
 from tangle.api.schemas.models import ModelAnswer
 from tangle.api.schemas.network import CommitteeAnswer, PeerAnswer, StatusAnswer
-from tangle.api.schemas.transactions import TransactionAnswer
+from tangle.api.schemas.transactions import (
+    MarketCallAnswer,
+    OperationAnswer,
+    StakingAnswer,
+    TransactionAnswer,
+    TransferAnswer,
+)
+from tangle.core.amounts import format_amount
 from tangle.node.market_views import JobPhase
+from tui.drawing.units import format_count
+from tui.resource_facts import ResourceFacts
 from tui.snapshot import (
     Check,
     CommitteeFacts,
     CurvePoint,
     DagFacts,
+    FollowedFacts,
     JobFacts,
     MarketFacts,
     ModelFacts,
@@ -23,7 +34,7 @@ from tui.snapshot import (
     Vertex,
     VertexState,
 )
-from tui.trace import Sighting
+from tui.trace import ResourceTrace, Sighting
 
 
 def make_node_facts(status: StatusAnswer, checks: tuple[Check, ...]) -> NodeFacts:
@@ -162,6 +173,59 @@ def _make_job_facts(job: JobAnswer) -> JobFacts:
         worker=best if job.worker is None else job.worker,
         next_ms=int(due_ms) if job.is_live else None,
     )
+
+
+def make_resource_facts(status: StatusAnswer, trace: ResourceTrace) -> ResourceFacts:
+    """What the node takes of its machine; ``trace`` knows the last look."""
+    used = status.resources
+    cores, worker_cores, work = trace.update(
+        status.uptime_s, used.cpu_s, used.workers_cpu_s, used.evaluations
+    )
+    history_cores, history_lag_ms = trace.remember(cores + worker_cores, used.loop_lag_ms)
+    return ResourceFacts(
+        cores=cores,
+        worker_cores=worker_cores,
+        history_cores=history_cores,
+        loop_lag_ms=used.loop_lag_ms,
+        history_lag_ms=history_lag_ms,
+        resident_bytes=status.resident_bytes,
+        database_bytes=status.database_bytes,
+        disk_free_bytes=used.disk_free_bytes,
+        workers=used.workers,
+        work=work,
+        queues=tuple(status.queues.items()),
+    )
+
+
+def make_followed_facts(
+    transaction: TransactionAnswer, vertices: Sequence[Vertex], steps: tuple[tuple[VertexState, int], ...]
+) -> FollowedFacts:
+    """A transaction that is looked at more closely."""
+    states = {vertex.id: vertex.state for vertex in vertices}
+    parents = [parent.hex() for parent in transaction.parents]
+    fee = "" if transaction.fee is None else f", fee {format_count(int(transaction.fee))} grains"
+    about = _describe_operation(transaction.operation)
+    return FollowedFacts(
+        id=transaction.id.hex(),
+        state=VertexState(transaction.status.value),
+        parents=tuple((parent, states.get(parent)) for parent in parents),
+        checkpoint=transaction.checkpoint,
+        reason=transaction.reason,
+        about=f"{about}, of {transaction.issuer}{fee}",
+        steps=steps,
+    )
+
+
+def _describe_operation(operation: OperationAnswer) -> str:
+    match operation:
+        case TransferAnswer(recipient=recipient, amount=amount):
+            return f"{format_amount(int(amount))} to {recipient}"
+        case MarketCallAnswer(text=text):
+            return text
+        case StakingAnswer(name=name):
+            return name
+        case _:
+            assert_never(operation)
 
 
 def make_sighting(transaction: TransactionAnswer) -> Sighting:

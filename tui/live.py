@@ -21,10 +21,12 @@ from tui.facts import (
     get_pulses,
     make_committee_facts,
     make_dag_facts,
+    make_followed_facts,
     make_market_facts,
     make_model_facts,
     make_node_facts,
     make_peer_facts,
+    make_resource_facts,
     make_sighting,
 )
 from tui.portraits import compute_portraits
@@ -34,15 +36,18 @@ from tui.snapshot import (
     RECENT_JOBS,
     Check,
     CurvePoint,
+    FollowedFacts,
     LogEntry,
     MarketFacts,
     ModelFacts,
     Outage,
     Portrait,
     Snapshot,
+    Vertex,
+    VertexState,
 )
 from tui.sources import Publish
-from tui.trace import CurveTrace, DagTrace, RateTrace
+from tui.trace import CurveTrace, DagTrace, FollowTrace, RateTrace, ResourceTrace
 
 TICK_S = 1.0
 """Between two looks: as often as a person can follow."""
@@ -69,6 +74,7 @@ class _Memory:
         self.curve = CurveTrace()
         self.rate_in = RateTrace()
         self.rate_final = RateTrace()
+        self.resources = ResourceTrace()
         self.portraits: tuple[Portrait, ...] = ()
         self.portraits_digest = b""
         self.snapshot: Snapshot | None = None
@@ -90,6 +96,11 @@ class LiveSource:
         self._log_id = 0
         self._event_id: int | None = None
         self._holdout_rows = 0
+        self._follow = FollowTrace()
+
+    def follow(self, identity: str | None) -> None:
+        """Look at this transaction more closely from the next tick on, or at none."""
+        self._follow.follow(identity)
 
     async def run(self, publish: Publish) -> None:
         """Publish a tick each interval, until cancelled."""
@@ -126,25 +137,42 @@ class LiveSource:
         if model is not None:
             model = replace(model, pulses=get_pulses(recent, PULSES))
         committee = await _get_committee(client)
+        vertices = memory.dag.update(map(make_sighting, recent))
         snapshot = Snapshot(
             node=make_node_facts(status, await _get_checks(client, status)),
             dag=make_dag_facts(
                 status,
                 memory.rate_in.update(status.rate_in),
                 memory.rate_final.update(status.rate_final),
-                memory.dag.update(map(make_sighting, recent)),
+                vertices,
             ),
             model=model,
             committee=None if committee is None else make_committee_facts(committee),
             peers=tuple(map(make_peer_facts, await client.get_peers())),
             log=(),
             market=await _get_market(client),
+            resources=make_resource_facts(status, memory.resources),
+            followed=await self._look_closer(client, vertices),
         )
         if memory.snapshot is not None:
             for topic, text in find_changes(memory.snapshot, snapshot):
                 self._write(topic, text)
         memory.snapshot = snapshot
         return replace(snapshot, log=tuple(self._log))
+
+    async def _look_closer(self, client: TangleClient, vertices: tuple[Vertex, ...]) -> FollowedFacts | None:
+        """The transaction that is followed, wherever it is."""
+        identity = self._follow.identity
+        if identity is None:
+            return None
+        try:
+            answer = await client.get_transaction(bytes.fromhex(identity))
+        except ApiProblem as problem:
+            if problem.code != "not-found":
+                raise
+            return FollowedFacts(identity, None)
+        state = VertexState(answer.status.value)
+        return make_followed_facts(answer, vertices, self._follow.update(state, self._clock.now_ms()))
 
     async def _look_at_model(self, client: TangleClient, model: ModelAnswer, device: str) -> ModelFacts:
         """The model, what of its curve is new, and its portraits when its weights are new."""

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from tui.resource_facts import ResourceFacts
+
 HISTORY_POINTS = 60
 """Points of a rate's history that a snapshot carries: a minute at one tick a second."""
 
@@ -373,6 +375,31 @@ class MarketFacts(Struct, frozen=True):
     """The latest jobs, newest first."""
 
 
+class FollowedFacts(Struct, frozen=True):
+    """One transaction that is looked at more closely."""
+
+    id: str
+    """Its id in hex."""
+
+    state: VertexState | None
+    """Where it is on its way; none while the node does not know it."""
+
+    parents: tuple[tuple[str, VertexState | None], ...] = ()
+    """Its parents and where they are, as far as that is known."""
+
+    checkpoint: int | None = None
+    """Checkpoint that holds it."""
+
+    reason: str | None = None
+    """Why it conflicts or expired."""
+
+    about: str = ""
+    """Who sent it and what it does."""
+
+    steps: tuple[tuple[VertexState, int], ...] = ()
+    """States in which it was seen and when first, in milliseconds since the epoch."""
+
+
 class LogEntry(Struct, frozen=True):
     """One line of the event tail."""
 
@@ -412,6 +439,12 @@ class Snapshot(Struct, frozen=True):
 
     market: MarketFacts | None = None
     """The market's facts; none where the node tells none."""
+
+    resources: ResourceFacts | None = None
+    """What it takes of its machine; none where it tells nothing."""
+
+    followed: FollowedFacts | None = None
+    """The transaction that is followed; none while nobody follows one."""
 
 
 class Outage(Struct, frozen=True):

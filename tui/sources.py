@@ -28,6 +28,9 @@ class SnapshotSource(Protocol):
     label: str
     """What is being watched, for people: an address or a file."""
 
+    def follow(self, identity: str | None) -> None:
+        """Look closer at this transaction from the next tick on, or at none. Who cannot does nothing."""
+
     async def run(self, publish: Publish) -> None:
         """Publish a tick now and then. Failures of the node are ticks too, never exceptions."""
 
@@ -42,6 +45,9 @@ class RecordedSource:
         self.label = label
         self._open_snapshots = open_snapshots
         self._interval_s = interval_s
+
+    def follow(self, identity: str | None) -> None:
+        """Nothing: a recording holds what was recorded."""
 
     async def run(self, publish: Publish) -> None:
         """Publish every snapshot in turn; then the last again and again: it never looks stale."""
@@ -62,6 +68,10 @@ class RecordingSource:
         self.label = source.label
         self._source = source
         self._path = path
+
+    def follow(self, identity: str | None) -> None:
+        """As the source does; the recording has it too."""
+        self._source.follow(identity)
 
     async def run(self, publish: Publish) -> None:
         """Publish until cancelled.

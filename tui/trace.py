@@ -5,7 +5,7 @@ The node tells only how things are; the memory of how they came to be so is kept
 
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -95,6 +95,55 @@ class RateTrace:
         """Add a value; answers all that are remembered, oldest first."""
         self._values.append(value)
         return tuple(self._values)
+
+
+class ResourceTrace:
+    """Shares and rates from figures that only grow."""
+
+    def __init__(self) -> None:
+        self._cores, self._lag_ms = RateTrace(), RateTrace()
+        self._last: tuple[float, float, float, dict[str, int]] | None = None
+
+    def update(
+        self, uptime_s: float, cpu_s: float, workers_cpu_s: float, evaluations: Mapping[str, int]
+    ) -> tuple[float, float, tuple[tuple[str, int, float], ...]]:
+        """Take the figures of a look.
+
+        :returns: cores that were busy since the last look, those of the workers, and by device the
+            evaluations and their rate; zeros at the first look and when the node was started anew.
+        """
+        last, self._last = self._last, (uptime_s, cpu_s, workers_cpu_s, dict(evaluations))
+        if last is None or uptime_s <= last[0]:
+            last = self._last
+        span_s = (uptime_s - last[0]) or 1.0
+        work = tuple(
+            (device, count, max(0, count - last[3].get(device, 0)) / span_s)
+            for device, count in sorted(evaluations.items())
+        )
+        # A worker that ended takes its figure along.
+        return (cpu_s - last[1]) / span_s, max(0.0, workers_cpu_s - last[2]) / span_s, work
+
+    def remember(self, cores: float, lag_ms: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The last minute of both."""
+        return self._cores.update(cores), self._lag_ms.update(lag_ms)
+
+
+class FollowTrace:
+    """When the transaction that is followed was first seen in each state."""
+
+    def __init__(self) -> None:
+        self.identity: str | None = None
+        self._steps: dict[VertexState, int] = {}
+
+    def follow(self, identity: str | None) -> None:
+        """Look at this one from now on, or at none."""
+        if identity != self.identity:
+            self.identity, self._steps = identity, {}
+
+    def update(self, state: VertexState, now_ms: int) -> tuple[tuple[VertexState, int], ...]:
+        """Take a state in; answers all so far, oldest first."""
+        self._steps.setdefault(state, now_ms)
+        return tuple(self._steps.items())
 
 
 class CurveTrace:

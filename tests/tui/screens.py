@@ -27,11 +27,11 @@ class Session:
         self.app = app
         self.pilot = pilot
         self.clock = clock
-        self._sources = sources
+        self.sources = sources
 
     async def tick(self, tick: Tick, place: int = 0) -> None:
         """Let a source publish."""
-        publish = self._sources[place].publish
+        publish = self.sources[place].publish
         assert publish is not None
         publish(tick)
         await self.pilot.pause()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import anyio
 import numpy as np
 
+from tui.resource_facts import ResourceFacts
 from tui.snapshot import (
     PULSES,
     Check,
@@ -24,7 +25,7 @@ from tui.snapshot import (
     VertexState,
 )
 from tui.sources import Publish
-from tui.trace import CurveTrace, DagTrace, RateTrace, Sighting
+from tui.trace import CurveTrace, DagTrace, RateTrace, ResourceTrace, Sighting
 
 START_MS = 1_764_000_000_000
 HOLDOUT_ROWS = 360
@@ -95,6 +96,7 @@ class Devnet:
         self._random = np.random.default_rng(seed)
         self._dag, self._curve = DagTrace(), CurveTrace()
         self._rate_in, self._rate_final = RateTrace(), RateTrace()
+        self._rates = ResourceTrace()
         self._tips: list[str] = []
         self._recent: list[tuple[str, tuple[str, ...], int]] = []
         self._log: list[LogEntry] = []
@@ -124,6 +126,7 @@ class Devnet:
             peers=self._get_peers(certified),
             log=tuple(self._log[-200:]),
             market=make_market(START_MS + 1_000 * self._second),
+            resources=self._get_resources(),
         )
 
     def _attach(self) -> None:
@@ -192,6 +195,24 @@ class Devnet:
             checkpoint_age_ms=380,
             resident_bytes=171_000_000,
             database_bytes=64_300_000,
+        )
+
+    def _get_resources(self) -> ResourceFacts:
+        cores = 0.42 + 0.2 * float(np.sin(self._second / 7))
+        lag_ms = 4.0 + 40.0 * (self._second % 29 == 0)
+        history_cores, history_lag_ms = self._rates.remember(cores, lag_ms)
+        return ResourceFacts(
+            cores=cores - 0.11,
+            worker_cores=0.11,
+            history_cores=history_cores,
+            loop_lag_ms=lag_ms,
+            history_lag_ms=history_lag_ms,
+            resident_bytes=171_000_000,
+            database_bytes=64_300_000,
+            disk_free_bytes=48_200_000_000,
+            workers=1,
+            work=(("numpy CPU", 1_204, 0.0), ("tinygrad CPU", 8 * self._counted, 162.4)),
+            queues=(("intake", 12), ("parked", 0), ("blocks", 1), ("commits", 0), ("store", 640)),
         )
 
     def _get_dag(self, rate: float, final: float) -> DagFacts:
@@ -288,6 +309,12 @@ class ScriptedSource:
     def __init__(self, ticks: Sequence[Tick] = ()) -> None:
         self._first = ticks
         self.publish: Publish | None = None
+        self.followed: list[str | None] = []
+        """What it was told to follow, in order."""
+
+    def follow(self, identity: str | None) -> None:
+        """Write it down."""
+        self.followed.append(identity)
 
     async def run(self, publish: Publish) -> None:
         """Hand the publisher to the test, then stay."""

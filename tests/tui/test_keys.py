@@ -21,6 +21,9 @@ TESTED = {
     "question_mark",
     "p",
     "slash",
+    "f",
+    "n",
+    "o",
     "right_square_bracket",
     "left_square_bracket",
     "escape",
@@ -36,7 +39,7 @@ def get_recording() -> tuple[Snapshot, ...]:
 
 def test_every_key_has_a_test() -> None:
     assert {key.key for key in KEYS} == TESTED
-    assert [entry.key for entry in VIEW_KEYS] == ["1", "2", "3", "4", "5", "6"]
+    assert [entry.key for entry in VIEW_KEYS] == ["1", "2", "3", "4", "5", "6", "7"]
     assert {entry.view for entry in VIEW_KEYS} == set(View)
 
 
@@ -55,6 +58,7 @@ async def test_digits_show_their_view(entry: ViewKey) -> None:
         View.COMMITTEE: {"CommitteePanel", "PeersPanel"},
         View.LOG: {"LogPanel"},
         View.JOBS: {"JobsPanel"},
+        View.RESOURCES: {"ResourcesPanel"},
     }
     async with open_dashboard(ticks=get_recording()[-1:]) as session:
         await session.press("5", entry.key)

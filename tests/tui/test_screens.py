@@ -24,7 +24,15 @@ async def test_overview(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [("2", "dag"), ("3", "intelligence"), ("4", "committee"), ("5", "log"), ("6", "jobs")]
+    ("key", "name"),
+    [
+        ("2", "dag"),
+        ("3", "intelligence"),
+        ("4", "committee"),
+        ("5", "log"),
+        ("6", "jobs"),
+        ("7", "resources"),
+    ],
 )
 async def test_single_views(key: str, name: str) -> None:
     async with open_dashboard(ticks=[get_last()]) as session:
@@ -44,6 +52,16 @@ async def test_jobs_on_a_large_screen_and_without_any() -> None:
         assert any("no jobs yet" in line for line in session.read_screen())
         await session.tick(replace(quiet, market=None))
         assert any("no market" in line for line in session.read_screen())
+
+
+async def test_resources_on_large_screens_and_without_any() -> None:
+    for width, height in ((120, 40), (200, 60)):
+        async with open_dashboard((width, height), [get_last()]) as session:
+            await session.press("7")
+            check_picture(session, f"resources-{width}x{height}")
+    async with open_dashboard(ticks=[replace(get_last(), resources=None)]) as session:
+        await session.press("7")
+        assert any("does not tell" in line for line in session.read_screen())
 
 
 async def test_several_nodes() -> None:

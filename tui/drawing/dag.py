@@ -5,6 +5,8 @@ come with the vertices, so that nothing moves but the window. What does not fit 
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from msgspec import Struct
 from rich.text import Text
@@ -56,6 +58,19 @@ class Placement(Struct, frozen=True):
     """By character column: the checkpoint that begins there."""
 
 
+class _Tints(Struct, frozen=True):
+    """Cells of lines that are not drawn like all others."""
+
+    final: set[tuple[int, int]]
+    """Lines of final transactions."""
+
+    kin: set[tuple[int, int]]
+    """Lines from the transaction that is followed to its parents and children."""
+
+    followed: str | None
+    """That transaction."""
+
+
 def place_vertices(vertices: Sequence[Vertex], width: int, height: int) -> Placement:
     """Give every vertex of the last layers a cell of its own, as near to its lane as is free."""
     pitch = next(pitch for least_width, pitch in PITCHES if width >= least_width)
@@ -83,8 +98,13 @@ def place_vertices(vertices: Sequence[Vertex], width: int, height: int) -> Place
     return Placement(placed=tuple(placed), left_out=left_out, marks=_find_marks(newest))
 
 
-def draw_dag(vertices: Sequence[Vertex], width: int, height: int, palette: Palette) -> list[Text]:
-    """``height`` lines of ``width`` cells: the picture, and under it the checkpoints."""
+def draw_dag(
+    vertices: Sequence[Vertex], width: int, height: int, palette: Palette, followed: str | None = None
+) -> list[Text]:
+    """``height`` lines of ``width`` cells: the picture, and under it the checkpoints.
+
+    :param followed: a transaction that stands out, with the lines to its parents and children.
+    """
     rows = height - 1
     if width < 8 or rows < 2:
         return []
@@ -92,13 +112,17 @@ def draw_dag(vertices: Sequence[Vertex], width: int, height: int, palette: Palet
     canvas = BrailleCanvas(width, rows)
     cells = {placed.vertex.id: placed for placed in placement.placed}
     final_cells: set[tuple[int, int]] = set()
+    kin_cells: set[tuple[int, int]] = set()
     for child in placement.placed:
         for parent in (cells[name] for name in child.vertex.parents if name in cells):
             touched = canvas.draw_line(*_get_dot(parent), *_get_dot(child))
             if child.vertex.state is VertexState.CHECKPOINTED:
                 final_cells.update(touched)
+            if followed in (child.vertex.id, parent.vertex.id):
+                kin_cells.update(touched)
     nodes = {(placed.column, placed.row): placed.vertex for placed in placement.placed}
-    lines = [_draw_row(canvas, row, nodes, final_cells, palette) for row in range(rows)]
+    tints = _Tints(final_cells, kin_cells, followed)
+    lines = [_draw_row(canvas, row, nodes, tints, palette) for row in range(rows)]
     return [*lines, _draw_marks(placement, width, palette)]
 
 
@@ -140,19 +164,27 @@ def _draw_row(
     canvas: BrailleCanvas,
     row: int,
     nodes: dict[tuple[int, int], Vertex],
-    final_cells: set[tuple[int, int]],
+    tints: _Tints,
     palette: Palette,
 ) -> Text:
-    """One row of the picture: vertices over lines."""
+    """One row of the picture: vertices over lines, and neighbours of one colour in one piece."""
     settled = blend(palette.background, palette.primary, 0.38)
-    line = Text()
+    cells: list[tuple[str, str]] = []
+    style = palette.faint
     for column in range(canvas.width):
-        vertex = nodes.get((column, row))
+        vertex, glyph = nodes.get((column, row)), canvas.get_glyph(column, row)
         if vertex is not None:
-            line.append(VERTEX_GLYPHS[vertex.state], get_vertex_colour(vertex.state, palette))
-        else:
-            colour = settled if (column, row) in final_cells else palette.faint
-            line.append(canvas.get_glyph(column, row), colour)
+            glyph, style = VERTEX_GLYPHS[vertex.state], get_vertex_colour(vertex.state, palette)
+            if vertex.id == tints.followed:
+                style = f"bold {palette.background} on {palette.text}"
+        elif (column, row) in tints.kin:
+            style = palette.text
+        elif glyph != " " or " on " in style:  # what is blank needs no colour of its own
+            style = settled if (column, row) in tints.final else palette.faint
+        cells.append((style, glyph))
+    line = Text()
+    for style, group in groupby(cells, key=itemgetter(0)):
+        line.append("".join(glyph for _, glyph in group), style)
     return line
 
 

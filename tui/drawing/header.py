@@ -13,6 +13,9 @@ from tui.link import Link, Phase
 from tui.snapshot import NodeFacts
 from tui.watch import NodeTab
 
+TITLES_FROM_WIDTH = 110
+"""Columns from which the views stand with their whole titles beside the node's health."""
+
 AGE_WARN_MS = 5_000
 """Age of the last certified checkpoint from which it is amber: several missed ones."""
 
@@ -49,10 +52,11 @@ def draw_nodes(tabs: Sequence[NodeTab], link: Link, is_paused: bool, width: int,
 def draw_tabs(node: NodeFacts | None, link: Link, view: View, width: int, palette: Palette) -> Text:
     """The second line; the node's health loses its colours while it may have changed unseen."""
     tabs = Text(" ")
+    is_roomy = width >= TITLES_FROM_WIDTH
     for entry in VIEW_KEYS:
         is_here = entry.view is view
         tone = f"bold {palette.background} on {palette.primary}" if is_here else palette.muted
-        tabs.append(f" {entry.key} {entry.title} ", tone)
+        tabs.append(f" {entry.key} {entry.title if is_roomy else entry.short} ", tone)
     if node is None:
         return join_columns(tabs, Text(), width)
     health = _draw_health(node, width - tabs.cell_len - 2, palette)

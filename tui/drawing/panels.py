@@ -8,10 +8,11 @@ from tui.drawing.bars import draw_progress, draw_pulses, draw_sparkline, draw_vo
 from tui.drawing.curve import draw_curve
 from tui.drawing.dag import draw_dag, draw_legend
 from tui.drawing.figures import draw_figures
+from tui.drawing.following import draw_followed
 from tui.drawing.palette import Palette
 from tui.drawing.portraits import draw_gallery
 from tui.drawing.units import compute_percent, format_count, format_key, format_milliseconds, format_rate
-from tui.snapshot import CommitteeFacts, DagFacts, ModelFacts, ValidatorFacts, VertexState
+from tui.snapshot import CommitteeFacts, DagFacts, FollowedFacts, ModelFacts, ValidatorFacts, VertexState
 
 FINALITY_WARN_MS = 2_000.0
 """95th percentile of finality from which it is shown in amber: the promise of the devnet."""
@@ -35,8 +36,10 @@ CURVE_MINIMUM_HEIGHT = 7
 """Lines that the learning curve keeps before anything else may have them."""
 
 
-def draw_dag_panel(facts: DagFacts, width: int, height: int, palette: Palette) -> list[Text]:
-    """Rates with their last minute, the queues, finality, and the picture."""
+def draw_dag_panel(
+    facts: DagFacts, width: int, height: int, palette: Palette, followed: FollowedFacts | None = None
+) -> list[Text]:
+    """Rates with their last minute, the queues, finality, the picture, and who is followed."""
     peak = max((*facts.history_in, *facts.history_final, 1.0))
     head = [
         _draw_rate("in", facts.rate_in, facts.history_in, peak, width, palette.active, palette),
@@ -52,7 +55,10 @@ def draw_dag_panel(facts: DagFacts, width: int, height: int, palette: Palette) -
         head = [*head, totals, Text(), draw_legend(tuple(VertexState)[:-1], palette)]
     for line in head:
         line.truncate(width)
-    return [*head, *draw_dag(facts.vertices, width, height - len(head), palette)]
+    foot = [] if followed is None else draw_followed(followed, width, palette)
+    room = height - len(head) - len(foot)
+    name = None if followed is None else followed.id
+    return [*head, *draw_dag(facts.vertices, width, room, palette, name), *foot]
 
 
 def draw_model_panel(facts: ModelFacts, width: int, height: int, palette: Palette) -> list[Text]:

@@ -1,12 +1,15 @@
-"""The panels that are drawn as a whole: the DAG, the model, the committee, the jobs."""
+"""The panels that are drawn as a whole: the DAG, the model, the committee, the jobs, the resources."""
 
 from collections.abc import Sequence
 
 from rich.text import Text
+from textual.reactive import reactive
 
+from tui.drawing.following import find_followed
 from tui.drawing.jobs import draw_jobs_panel
 from tui.drawing.palette import Palette
 from tui.drawing.panels import draw_committee_panel, draw_dag_panel, draw_model_panel
+from tui.drawing.resources import draw_resources_panel
 from tui.snapshot import Snapshot
 from tui.widgets.panel import Panel
 
@@ -16,9 +19,13 @@ class DagPanel(Panel):
 
     title = "DAG"
 
+    followed: reactive[str] = reactive("")
+    """Id of the transaction that is followed; empty for none."""
+
     def draw(self, snapshot: Snapshot, width: int, height: int, palette: Palette) -> Sequence[Text]:
         """Rates, finality, queues, picture."""
-        return draw_dag_panel(snapshot.dag, width, height, palette)
+        followed = find_followed(snapshot, self.followed) if self.followed else None
+        return draw_dag_panel(snapshot.dag, width, height, palette, followed)
 
 
 class IntelligencePanel(Panel):
@@ -44,6 +51,18 @@ class CommitteePanel(Panel):
             return [Text("no committee is known yet", palette.muted)]
         self.border_title = f"{self.title} · shard {snapshot.committee.shard}"
         return draw_committee_panel(snapshot.committee, width, height, palette)
+
+
+class ResourcesPanel(Panel):
+    """What the node takes of its machine."""
+
+    title = "Resources"
+
+    def draw(self, snapshot: Snapshot, width: int, height: int, palette: Palette) -> Sequence[Text]:
+        """Processor, event loop, memory, disk, workers, queues."""
+        if snapshot.resources is None:
+            return [Text("this node does not tell what it takes of its machine", palette.muted)]
+        return draw_resources_panel(snapshot.resources, width, height, palette)
 
 
 class JobsPanel(Panel):

@@ -1,5 +1,7 @@
 """The help page, written from the tables of views and keys."""
 
+from itertools import groupby
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Center
@@ -33,7 +35,9 @@ class HelpScreen(ModalScreen[None]):
 
 def draw_help(palette: Palette) -> Text:
     """All keys with a sentence each, then the glyphs."""
-    rows = [(entry.key, entry.help) for entry in VIEW_KEYS] + [(key.shown, key.help) for key in KEYS]
+    rows = [(entry.key, entry.help) for entry in VIEW_KEYS]
+    for help_line, keys in groupby(KEYS, key=lambda key: key.help):
+        rows.append((" ".join(key.shown for key in keys), help_line))
     lines = [
         Text.assemble((f"{name:>{KEY_WIDTH - 2}}  ", f"bold {palette.primary}"), (help_text, palette.text))
         for name, help_text in rows
@@ -45,7 +49,6 @@ def draw_help(palette: Palette) -> Text:
             Text(),
             draw_legend(states[:3], palette),
             draw_legend(states[3:], palette),
-            Text(),
             Text("votes: ▮ block accepted in that round, ▯ none   ★ leads the round", palette.muted),
         ]
     )
