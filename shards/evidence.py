@@ -2,7 +2,7 @@
 
 The blocks are the proof: each carries its author's signature over chain, shard, epoch, round and author. What
 the reader brings is the genesis, and for a committee of a later epoch the ends of epochs that lead to it.
-Source: protocol 5.18.
+Source: protocol 5.17.
 """
 
 from collections.abc import Sequence

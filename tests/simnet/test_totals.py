@@ -11,7 +11,14 @@ from simnet.faults import POINTS, Crash, CrashAt, Fault
 from simnet.run import run_simulation
 from simnet.store import Torn
 from simnet.tampering import TRICKS
-from simnet.totals import MARKET_EVENTS, STAKE_EVENTS, PointTotal, compute_totals, find_unmet, find_unmet_crashes
+from simnet.totals import (
+    MARKET_EVENTS,
+    STAKE_EVENTS,
+    PointTotal,
+    compute_totals,
+    find_unmet,
+    find_unmet_crashes,
+)
 from simnet.verdicts import NoProgress
 from tests.simnet.builders import make_options
 
