@@ -32,9 +32,11 @@ MODULES: Final = {
     "blob": "tangle.cli.blob_commands:blob",
     "key": "tangle.cli.key_commands:key",
     "db": "tangle.cli.db_commands:db",
+    "snapshot": "tangle.cli.snapshot_commands:snapshot",
     "genesis": "tangle.cli.genesis_commands:genesis",
     "config": "tangle.cli.config_commands:config",
     "sim": "tangle.cli.sim_command:sim",
+    "bench": "tangle.cli.bench_commands:bench",
     "completion": "tangle.cli.plain_commands:completion",
     "version": "tangle.cli.plain_commands:version",
 }

@@ -1,0 +1,10 @@
+"""All stages, limits first: what ``tangle bench list`` lists and ``tangle bench run`` runs."""
+
+from typing import Final
+
+from benchmarks.limits import LIMITS
+from benchmarks.pipeline import PIPELINE
+from tangle.cli.bench.records import Stage
+
+STAGES: Final[tuple[Stage, ...]] = (*LIMITS, *PIPELINE)
+"""In the order of measuring."""
