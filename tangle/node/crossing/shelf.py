@@ -5,6 +5,7 @@ together, in order, and one that nobody named lately, or that was ordered too ea
 several validators name the same one does no harm.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -24,7 +25,7 @@ KNOWN_MAX: Final = 65_536
 RENAME_S: Final = 3.0
 """A bundle that was named this long ago and is still needed is named again: some commits have passed."""
 
-LONG_AGO_S: Final = -RENAME_S
+LONG_AGO_S: Final = -math.inf
 """When a bundle that nobody named was named."""
 
 
