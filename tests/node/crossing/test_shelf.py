@@ -15,8 +15,8 @@ from shards.receipts import Receipt
 from tangle.core.types import CheckpointIndex, Digest, Grains, Natural, PublicKey, Shard
 from tangle.node.crossing import shelf as shelf_module
 from tangle.node.crossing.shelf import RENAME_S, Shelf
+from tests.drawing.blocks import make_committee
 from tests.shards.samples import make_checkpoint
-from tests.shards.test_epochs import make_committee
 
 SOURCE, TARGET = Shard(0), Shard(1)
 SAMPLE = make_checkpoint(make_committee(4))
