@@ -88,5 +88,8 @@ class ApiConfig(Struct, frozen=True):
     send_timeout_s: float = 20.0
     """A stream whose client takes nothing for this long is cut off."""
 
+    ack_timeout_s: float = 60.0
+    """A stream with a window is ended when that stays full for so long."""
+
     stop_timeout_s: float = 5.0
     """Requests in flight get this long when the node stops."""

@@ -10,6 +10,7 @@ import anyio
 from msgspec import Struct
 
 from tangle.api.accounts import AccountCodec
+from tangle.api.ack_windows import AckWindows
 from tangle.api.config import ApiConfig
 from tangle.api.convert_ledger import make_account_answer
 from tangle.api.convert_network import make_status_answer
@@ -23,6 +24,7 @@ from tangle.api.wire import encode_json
 from tangle.core.types import PublicKey
 from tangle.node.crossing.desk import BundleDesk
 from tangle.node.operator import Operator
+from tangle.node.randomness import SystemRandomness
 from tangle.node.views import AccountView, NodeService
 
 STATUS_AGE_S: Final = 0.05
@@ -55,6 +57,7 @@ class ApiContext:
         self.limiter = RateLimiter(config, monotonic)
         self.waits = Places("waiting requests", config.waits_max, config.waits_max)
         self.streams = Places("event streams", config.streams_max, config.streams_per_address_max)
+        self.windows = AckWindows(SystemRandomness(), config.ack_timeout_s)
         self.transfers = Places("blob transfers", config.transfers_max, config.transfers_per_address_max)
         self._status: tuple[float, Page[StatusAnswer]] | None = None
         self._write_account = lru_cache(ACCOUNTS_MAX)(self._write_account_anew)

@@ -181,6 +181,32 @@ class EventAhead(TangleError):
         )
 
 
+class AckMissing(TangleError):
+    """A reader with a window did not acknowledge for too long."""
+
+    code = "ack-missing"
+
+    def __init__(self, event_id: int, size: int, timeout_s: float) -> None:
+        self.event_id = event_id
+        self.size = size
+        self.timeout_s = timeout_s
+        super().__init__(
+            f"event {event_id} and the {size - 1} after it were not acknowledged within {timeout_s:g} s; "
+            "read on after the last event that you have"
+        )
+
+
+class AckAhead(TangleError):
+    """An acknowledgement of an event that was not sent."""
+
+    code = "ack-ahead"
+
+    def __init__(self, event_id: int, latest: int) -> None:
+        self.event_id = event_id
+        self.latest = latest
+        super().__init__(f"event {event_id} was not sent to this subscription, the latest is {latest}")
+
+
 class NotReady(TangleError):
     """A readiness check is not met."""
 

@@ -28,6 +28,10 @@ ERROR_EVENT: Final = "error"
 """Name of the last event of a stream that the node ends; its data is a problem document."""
 
 
+SUBSCRIPTION_EVENT: Final = "subscription"
+"""Name of the event that tells a reader with a window how to acknowledge."""
+
+
 class EventFilter(Struct, frozen=True):
     """Which events a client wants; an empty set wants all."""
 
@@ -87,6 +91,15 @@ class EventFrames:
 def make_opening(after: int) -> bytes:
     """First frame, without data: it tells the client where the stream begins, so that it can resume there."""
     return b"retry: %d\nid: %d\n\n" % (RETRY_MS, after)
+
+
+def make_subscription(name: str, window: int) -> bytes:
+    """Second frame of a stream with a window: the name under which its events are acknowledged.
+
+    It has no id, so that nobody's resume point moves.
+    """
+    data = encode_json({"subscription": name, "window": window})
+    return b"event: %b\ndata: %b\n\n" % (SUBSCRIPTION_EVENT.encode(), data)
 
 
 def make_progress(event_id: int) -> bytes:

@@ -40,6 +40,7 @@ PROBLEM_STATUS: Final = {
     "encoding-malformed": HTTPStatus.BAD_REQUEST,
     "encoding-oversize": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "event-ahead": HTTPStatus.CONFLICT,
+    "ack-ahead": HTTPStatus.CONFLICT,
     "expectation-unsupported": HTTPStatus.EXPECTATION_FAILED,
     "faucet-absent": HTTPStatus.NOT_FOUND,
     "idempotency-key-busy": HTTPStatus.CONFLICT,

@@ -8,13 +8,14 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 from msgspec import Meta, Struct
 
+from tangle.api.ack_windows import AckWindow
 from tangle.api.convert_network import make_event_answer
 from tangle.api.cross_origin import make_origin_fields
 from tangle.api.errors import EventAhead, InvalidRequest
-from tangle.api.event_frames import EventFilter, make_ending, make_opening, make_progress
-from tangle.api.registry import EVENT_STREAM, Call, Reply, RouteTable
+from tangle.api.event_frames import EventFilter, make_ending, make_opening, make_progress, make_subscription
+from tangle.api.registry import EVENT_STREAM, JSON_BODY_MAX, BodyRule, Call, NoInputs, Reply, RouteTable
 from tangle.api.schemas.common import ProblemItem
-from tangle.api.schemas.network import EventAnswer
+from tangle.api.schemas.network import AckAnswer, AckBody, EventAnswer
 from tangle.api.wire import EventId, HexDigest, decode_value
 from tangle.core.errors import TangleError
 from tangle.core.types import INTEGER_MAX
@@ -33,6 +34,9 @@ FILTER_MAX: Final = 64
 SKIPPED_MAX: Final = 1_000
 """After this many unwanted events the client's resume point is moved on, so that resuming stays cheap."""
 
+
+WINDOW_MAX: Final = 10_000
+"""Largest window: half of what a reader may be behind before its stream ends."""
 
 SCANNED_MAX: Final = 10_000
 """Most events that are looked through for one page of wanted ones."""
@@ -60,6 +64,9 @@ class StreamInputs(FilterInputs, frozen=True, forbid_unknown_fields=True):
     after: EventId | None = None
     """Begin after this event; from now on for none. ``Last-Event-ID`` goes before it."""
 
+    window: Annotated[int, Meta(ge=1, le=WINDOW_MAX)] | None = None
+    """Most events that are sent and not acknowledged; no acknowledgements are wanted for none."""
+
 
 class PageInputs(FilterInputs, frozen=True, forbid_unknown_fields=True):
     """One page of the log."""
@@ -76,6 +83,8 @@ async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
     """Stored events as server-sent events; ids are gapless, and ``Last-Event-ID`` resumes after any of them.
 
     A client that is too slow gets a last event ``error`` with the problem ``slow-consumer`` and is cut off.
+    With ``window`` the stream's first event is ``subscription``, whose name goes into acknowledgements; one
+    that does not come ends the stream with the problem ``ack-missing``.
     """
     context, config = call.context, call.context.config
     wanted = _make_filter(call)
@@ -88,7 +97,11 @@ async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
         with context.streams.take(call.address):
             await response.prepare(call.request)
             async with response:
-                await _pump(call, response, wanted, after)
+                if call.inputs.window is None:
+                    await _pump(call, response, wanted, after, None)
+                else:
+                    with context.windows.open(call.inputs.window) as window:
+                        await _pump(call, response, wanted, after, window)
     except TangleError as error:
         if not response.prepared:
             raise
@@ -97,6 +110,19 @@ async def stream_events(call: Call[StreamInputs, None]) -> web.StreamResponse:
     except ConnectionError:
         pass  # the client went away, as clients do
     return response
+
+
+@routes.post(
+    "/v1/events/acks",
+    NoInputs,
+    BodyRule(AckBody, False, JSON_BODY_MAX),
+    answer=AckAnswer,
+    refusals=(404, 409),
+)
+def acknowledge_events(call: Call[NoInputs, AckBody]) -> Reply:
+    """Everything up to an event of an open stream with a window is dealt with: that many more may come."""
+    body = call.body
+    return Reply(AckAnswer(call.context.windows.get(body.subscription).acknowledge(int(body.id))))
 
 
 @routes.get("/v1/events/log", PageInputs, answer=tuple[EventAnswer, ...])
@@ -124,15 +150,24 @@ def list_events(call: Call[PageInputs, None]) -> Reply:
 
 
 async def _pump(
-    call: Call[StreamInputs, None], response: EventSourceResponse, wanted: EventFilter, after: int
+    call: Call[StreamInputs, None],
+    response: EventSourceResponse,
+    wanted: EventFilter,
+    after: int,
+    window: AckWindow | None,
 ) -> None:
     frames = call.context.frames
     skipped = 0
     async with call.context.service.subscribe_events(after) as events:
         await _send(call, response, make_opening(after))
+        if window is not None:
+            await _send(call, response, make_subscription(window.name, window.size))
         async for event in events:
             if wanted.is_wanted(event):
                 skipped = 0
+                if window is not None:
+                    await window.wait_room()
+                    window.on_sent(event.id)
                 await _send(call, response, frames.get_frame(event))
                 continue
             skipped += 1

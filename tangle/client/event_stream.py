@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from tangle.api.schemas.common import Problem
-from tangle.api.schemas.network import EventAnswer
-from tangle.api.wire import decode_json
+from tangle.api.schemas.network import AckBody, EventAnswer
+from tangle.api.wire import decode_json, encode_json
 from tangle.client.errors import ApiProblem, EventsLost, NodeUnreachable, UnexpectedAnswer
 from tangle.client.transport import RETRIED_STATUSES, Transport
 from tangle.core.errors import TangleError
@@ -22,8 +22,20 @@ ERROR_EVENT: Final = "error"
 LINE_SIZE_MAX: Final = 1_048_576
 """Longest line of a stream in bytes; one event is one line."""
 
-RESUMED_CODES: Final = frozenset({"slow-consumer", "node-stopping"})
+ACKS_PATH: Final = "/v1/events/acks"
+
+SUBSCRIPTION_EVENT: Final = "subscription"
+"""Name of the block that tells how to acknowledge, on a stream with a window."""
+
+RESUMED_CODES: Final = frozenset({"slow-consumer", "node-stopping", "ack-missing"})
 """Endings after which the stream simply goes on where it was."""
+
+
+class _Subscription(Struct, frozen=True):
+    """How a stream with a window is acknowledged."""
+
+    subscription: str
+    window: int
 
 
 class ServerEvent(Struct, frozen=True):
@@ -104,6 +116,8 @@ class EventStream:
         """Broken connections since the last byte of a stream came."""
         self._refusals = 0
         """Streams that the node ended since the last event came."""
+        self._subscription: _Subscription | None = None
+        self._unacknowledged = 0
         self.last_id = after
         """The resume point: the last event that was seen, or where the stream began."""
 
@@ -143,12 +157,14 @@ class EventStream:
             headers["Last-Event-ID"] = str(self.last_id)
         response = await self._transport.open_stream(PATH, self._query, headers)
         parser = EventParser()
+        self._subscription, self._unacknowledged = None, 0
         try:
             async for chunk in response.content.iter_any():
                 for block in parser.feed(chunk):
                     event = self._take(block)
                     if event is not None:
                         yield event
+                        await self._acknowledge(event)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._transport.make_unreachable(error) from None
         except (ValueError, msgspec.MsgspecError) as error:
@@ -156,11 +172,30 @@ class EventStream:
         finally:
             response.close()
 
+    async def _acknowledge(self, event: EventAnswer) -> None:
+        """The caller came back for more, so this one is dealt with; the node hears of it in time."""
+        if self._subscription is None:
+            return
+        self._unacknowledged += 1
+        if self._unacknowledged < max(1, self._subscription.window // 2):
+            return
+        self._unacknowledged = 0
+        body = encode_json(AckBody(self._subscription.subscription, event.id))
+        try:
+            await self._transport.request("POST", ACKS_PATH, body=body, media_type="application/json")
+        except ApiProblem as problem:
+            if problem.code != "not-found":
+                raise
+            # The stream has ended meanwhile, and says why as soon as it is read on.
+
     def _take(self, block: ServerEvent) -> EventAnswer | None:
         """Judge one block; none for what is not an event, or was seen before."""
         if block.name == ERROR_EVENT:
             raise ApiProblem(decode_json(Problem, block.data))
         self._breaks = 0
+        if block.name == SUBSCRIPTION_EVENT:
+            self._subscription = decode_json(_Subscription, block.data)
+            return None
         if not block.data:
             if block.id is not None:
                 self.last_id = int(block.id)

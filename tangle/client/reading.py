@@ -305,10 +305,13 @@ class NodeReader:
         accounts: Iterable[PublicKey | str] = (),
         transactions: Iterable[bytes] = (),
         shard: int | None = None,
+        window: int | None = None,
     ) -> AsyncGenerator[EventAnswer, None]:
         """Events for ever, without a gap or a repetition, across lost connections and restarts of the node.
 
         :param after: begin after this event; from now on for none.
+        :param window: most events under way; one counts as dealt with when the next is asked for, and that is
+            acknowledged. As many as fit into the buffers for none.
         :raises NodeUnreachable: the node stays away.
         :raises EventsLost: it came back with another log.
         """
@@ -319,6 +322,8 @@ class NodeReader:
         }
         if shard is not None:
             query["shard"] = str(shard)
+        if window is not None:
+            query["window"] = str(window)
         kept = {name: text for name, text in query.items() if text}
         return EventStream(self._transport, kept, after, self._sleep).follow()
 

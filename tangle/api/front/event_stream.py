@@ -57,6 +57,10 @@ class Refused(Exception):
         self.reply = reply
 
 
+NO_WINDOW: Final = "A node of several shards keeps no windows; read /v1/events/log page by page"
+"""What a reader is told that wants to acknowledge."""
+
+
 class _Frame(Struct, frozen=True):
     """A frame of one shard's stream."""
 
@@ -101,6 +105,9 @@ class MergedStream:
 
         :raises TangleError: the stream cannot begin.
         """
+        if "window" in request.query:
+            # An acknowledgement would have to be split among the shards, as their events come in any order.
+            raise InvalidRequest((ProblemItem("window", NO_WINDOW),))
         after = read_resume_point(request, len(self._positions))
         if after is not None:
             self._positions = after

@@ -1,8 +1,8 @@
 """Answers about the node itself, its peers, the committee and what happens."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tangle.api.wire import EventId, HexBytes, HexDigest, Quantity
 
@@ -256,6 +256,23 @@ class HealthAnswer(Struct, frozen=True):
 
     checks: tuple[ReadinessCheckAnswer, ...] = ()
     """The single conditions, when asked for."""
+
+
+class AckBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything up to an event is dealt with."""
+
+    subscription: Annotated[str, Meta(min_length=1, max_length=64)]
+    """Name of the subscription, from the stream's event ``subscription``."""
+
+    id: EventId
+    """The latest event that is dealt with."""
+
+
+class AckAnswer(Struct, frozen=True):
+    """The state of a window."""
+
+    outstanding: int
+    """Events that were sent and are not acknowledged."""
 
 
 class EventAnswer(Struct, frozen=True):

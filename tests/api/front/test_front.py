@@ -83,6 +83,7 @@ async def test_what_no_shard_can_read_is_refused_as_by_a_node(world: FrontUnderT
     assert await http.refuse("GET", "/v1/transactions?limit=lots") == (400, "request-invalid")
     assert await http.refuse("GET", "/v1/committee?shard=5") == (404, "shard-not-served")
     assert await http.refuse("GET", "/v1/events?after=x") == (400, "request-invalid")
+    assert await http.refuse("GET", "/v1/events?window=5") == (400, "request-invalid")
     too_far = str(1 << 200)
     assert await http.refuse("GET", f"/v1/events/log?after={too_far}") == (400, "request-invalid")
 
