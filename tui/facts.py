@@ -14,6 +14,7 @@ from tangle.api.schemas.transactions import (
     TransactionAnswer,
     TransferAnswer,
 )
+from tangle.api.schemas.validators import ElectionAnswer
 from tangle.core.amounts import format_amount
 from tangle.node.market_views import JobPhase
 from tui.drawing.units import format_count
@@ -103,8 +104,10 @@ def make_model_facts(
     )
 
 
-def make_committee_facts(committee: CommitteeAnswer) -> CommitteeFacts:
-    """Rounds and votes."""
+def make_committee_facts(committee: CommitteeAnswer, election: ElectionAnswer | None) -> CommitteeFacts:
+    """Rounds and votes, stakes, and when the epoch ends."""
+    candidates = () if election is None else election.candidates
+    stakes = {bytes(candidate.public_key): int(candidate.stake) for candidate in candidates}
     return CommitteeFacts(
         shard=committee.shard,
         epoch=committee.epoch,
@@ -123,9 +126,12 @@ def make_committee_facts(committee: CommitteeAnswer) -> CommitteeFacts:
                 votes=validator.votes,
                 is_self=validator.is_self,
                 is_leader=validator.is_leader,
+                stake=stakes.get(bytes(validator.public_key)),
             )
             for validator in committee.validators
         ),
+        epoch_left_ms=None if election is None else max(0, election.ends_ms - election.timestamp_ms),
+        waiting=sum(candidate.next_weight > 0 and not candidate.weight for candidate in candidates),
     )
 
 

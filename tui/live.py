@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tangle.api.schemas.models import ModelAnswer
 from tangle.api.schemas.network import CommitteeAnswer, EventAnswer, StatusAnswer
+from tangle.api.schemas.validators import ElectionAnswer
 from tangle.client.client import TangleClient
 from tangle.client.errors import ApiProblem, EventsLost, NodeUnreachable, UnexpectedAnswer
 from tangle.client.transport import ClientConfig
@@ -35,6 +36,7 @@ from tui.snapshot import (
     PULSES,
     RECENT_JOBS,
     Check,
+    CommitteeFacts,
     CurvePoint,
     FollowedFacts,
     LogEntry,
@@ -136,7 +138,7 @@ class LiveSource:
         model = None if not models else await self._look_at_model(client, models[0], status.device)
         if model is not None:
             model = replace(model, pulses=get_pulses(recent, PULSES))
-        committee = await _get_committee(client)
+        committee = await _look_at_committee(client)
         vertices = memory.dag.update(map(make_sighting, recent))
         snapshot = Snapshot(
             node=make_node_facts(status, await _get_checks(client, status)),
@@ -147,7 +149,7 @@ class LiveSource:
                 vertices,
             ),
             model=model,
-            committee=None if committee is None else make_committee_facts(committee),
+            committee=committee,
             peers=tuple(map(make_peer_facts, await client.get_peers())),
             log=(),
             market=await _get_market(client),
@@ -213,6 +215,22 @@ class LiveSource:
         self._log_id += 1
         timestamp_ms = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
         self._log.append(LogEntry(id=self._log_id, timestamp_ms=timestamp_ms, topic=topic, text=text))
+
+
+async def _look_at_committee(client: TangleClient) -> CommitteeFacts | None:
+    """The committee and its stakes; none when the node knows no committee."""
+    committee = await _get_committee(client)
+    return None if committee is None else make_committee_facts(committee, await _get_election(client))
+
+
+async def _get_election(client: TangleClient) -> ElectionAnswer | None:
+    """Stakes and candidates; none when the node is too old to tell."""
+    try:
+        return await client.get_validators()
+    except ApiProblem as problem:
+        if problem.code in {"not-found", "route-unknown"}:
+            return None
+        raise
 
 
 async def _get_committee(client: TangleClient) -> CommitteeAnswer | None:

@@ -259,6 +259,9 @@ class ValidatorFacts(Struct, frozen=True):
     is_leader: bool
     """Whether it leads the current round."""
 
+    stake: int | None = None
+    """Grains at stake for it; none where nobody tells."""
+
 
 class CommitteeFacts(Struct, frozen=True):
     """The committee's progress."""
@@ -286,6 +289,12 @@ class CommitteeFacts(Struct, frozen=True):
 
     validators: tuple[ValidatorFacts, ...]
     """The members by seat."""
+
+    epoch_left_ms: int | None = None
+    """Commit time until the epoch ends; none where nobody tells."""
+
+    waiting: int = 0
+    """Candidates that are not members and would be elected now."""
 
 
 class PeerFacts(Struct, frozen=True):

@@ -5,7 +5,7 @@ machine, and written with effects, accounts and state in one batch; commits that
 together. Only what is on disk is attested (architecture 7).
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -28,6 +28,7 @@ from tangle.ledger.limits import UNWRITTEN_MAX
 from tangle.ledger.machine import AccountLister, CheckpointOutcome, ShardMachine
 from tangle.ledger.marketplace import collect_ballots
 from tangle.ledger.receipts import collect_bundles
+from tangle.ledger.staking.events import SlashCause
 from tangle.ledger.subdag import SubDag
 from tangle.node.archive import Archive, EvaluationRecord
 from tangle.node.attesting import ExecutedCheckpoint
@@ -78,6 +79,12 @@ class Executor:
         self._filled = anyio.Event()
         self._unwritten: dict[PublicKey, Account] = {}
         self.is_busy = False
+        self.elections = 0
+        """Epochs whose end was executed here and gave others the seats."""
+
+        self.slashed: Counter[SlashCause] = Counter()
+        """Stakes that were burned in what was executed here."""
+
         self.machine = make_machine(self.read_account, self.list_accounts)
         self._kept_jobs = {entry.state.opened.id for entry in self.machine.board}
 
@@ -190,7 +197,10 @@ class Executor:
         self._finality.on_executed(ExecutedCheckpoint(outcome.checkpoint, outcome.digest, identities))
         self._on_executed(outcome)
         self._bundles.on_executed(outcome)
+        elected = outcome.staking.elected
+        self.elections += bool(elected is not None and elected.members)
         for slash in outcome.staking.slashed:
+            self.slashed[slash.cause] += 1
             log.warning(
                 "slashed",
                 validator=slash.validator.hex()[:16],

@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from shards.epochs import LEADING_SHARD
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama, get_resident_bytes
 from tangle.node.pipeline_metrics import PipelineCollector
+from tangle.node.stake_metrics import StakeCollector
 from tangle.node.store_metrics import StoreCollector
 
 
@@ -161,4 +163,6 @@ def make_registry(node: Node, panorama: Panorama) -> CollectorRegistry:
     registry.register(NodeCollector(node, panorama))
     registry.register(StoreCollector(node.parts.store, node.disk))
     registry.register(PipelineCollector(node))
+    if node.shard == LEADING_SHARD:
+        registry.register(StakeCollector(node))
     return registry

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.tui.scripted import record_devnet
 from tui.drawing.bars import draw_progress, draw_pulses, draw_sparkline, draw_votes, join_columns
@@ -245,6 +246,19 @@ def test_panels_keep_to_their_size_and_never_fail(size: tuple[int, int]) -> None
         draw_committee_panel(snapshot.committee, width, height, PALETTE),
     ):
         assert all(line.cell_len <= width for line in lines)
+
+
+def test_the_committee_tells_its_stakes_and_when_the_epoch_ends() -> None:
+    committee = record_devnet(1)[0].committee
+    assert committee is not None
+    members = tuple(replace(each, stake=12_345 * 10**9) for each in committee.validators)
+    staked = replace(committee, validators=members, epoch_left_ms=754_000, waiting=2)
+    wide = [line.plain for line in draw_committee_panel(staked, 100, 8, PALETTE)]
+    narrow = [line.plain for line in draw_committee_panel(staked, 40, 8, PALETTE)]
+
+    assert wide[0].endswith("next in 12m 34s, 2 to join")
+    assert all("12,345 MST" in line for line in wide[1:-1])
+    assert not any("MST" in line or "next in" in line for line in narrow)
 
 
 def test_a_large_committee_says_how_many_are_hidden() -> None:

@@ -11,6 +11,7 @@ from poi.market.records import Optimisation
 from tests.api.ledger_double import ALICE, BOB, LedgerDouble, make_genesis
 from tests.api.serving import QUIET, serve
 from tests.api.test_market import PROBLEM, call, make_opening
+from tests.api.validators_double import STAKED
 from tui.app import Dashboard
 from tui.live import LiveSource
 from tui.snapshot import Outage, Snapshot, Tick, VertexState
@@ -74,6 +75,8 @@ async def test_a_snapshot_holds_what_the_node_tells() -> None:
     assert len(snapshot.model.portraits) == 16
     assert snapshot.committee is not None
     assert snapshot.committee.validators[0].is_self
+    assert snapshot.committee.validators[0].stake == STAKED
+    assert (snapshot.committee.epoch_left_ms, snapshot.committee.waiting) == (2_000, 1)
     assert [peer.key for peer in snapshot.peers] == [BOB.public_key.hex()]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from tangle.core.types import GRAINS_PER_TOKEN
 from tui.drawing.bars import draw_progress, draw_pulses, draw_sparkline, draw_votes, join_columns
 from tui.drawing.curve import draw_curve
 from tui.drawing.dag import draw_dag, draw_legend
@@ -11,7 +12,14 @@ from tui.drawing.figures import draw_figures
 from tui.drawing.following import draw_followed
 from tui.drawing.palette import Palette
 from tui.drawing.portraits import draw_gallery
-from tui.drawing.units import compute_percent, format_count, format_key, format_milliseconds, format_rate
+from tui.drawing.units import (
+    compute_percent,
+    format_count,
+    format_duration,
+    format_key,
+    format_milliseconds,
+    format_rate,
+)
 from tui.snapshot import CommitteeFacts, DagFacts, FollowedFacts, ModelFacts, ValidatorFacts, VertexState
 
 FINALITY_WARN_MS = 2_000.0
@@ -136,6 +144,14 @@ def draw_committee_panel(facts: CommitteeFacts, width: int, height: int, palette
         *_pair("commit", format_count(facts.commit), palette),
         *_pair("epoch", str(facts.epoch), palette),
     )
+    if facts.epoch_left_ms is not None:
+        left = Text("next in ", palette.muted).append(
+            format_duration(facts.epoch_left_ms / 1_000), palette.text
+        )
+        if facts.waiting:
+            left.append(f", {facts.waiting} to join", palette.primary)
+        if head.cell_len + left.cell_len <= width:
+            head = join_columns(head, left, width)
     rows = [_draw_validator(validator, facts, width, palette) for validator in facts.validators]
     room = max(0, height - 2)
     if len(rows) > room:
@@ -202,6 +218,9 @@ def _draw_validator(validator: ValidatorFacts, facts: CommitteeFacts, width: int
     if width >= 64:
         share = compute_percent(validator.weight, facts.total_weight)
         tail = Text(f" {share:>3.0f}%  r{format_count(validator.round)} ", palette.muted).append_text(tail)
+    if width >= 80 and validator.stake is not None:
+        stake = format_count(validator.stake // GRAINS_PER_TOKEN)
+        tail = Text(f" {stake} MST", palette.text).append_text(tail)
     return (
         line.append(" ")
         .append_text(draw_votes(validator.votes, width - line.cell_len - tail.cell_len - 1, palette))
