@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tangle.api.accepting import prefers
 from tangle.api.context import ApiContext
+from tangle.api.limits import is_loopback
 
 JSON: Final = "application/json"
 CBOR: Final = "application/cbor"
@@ -50,6 +51,16 @@ class Call(Struct, Generic[Inputs, Body], frozen=True):
     def address(self) -> str:
         """The client's network address."""
         return self.request.remote or ""
+
+    @property
+    def source(self) -> str:
+        """Who takes turns with others: the client's host; the connection where many may share the host, as
+        behind a proxy on this machine.
+        """
+        if not is_loopback(self.address):
+            return self.address
+        transport = self.request.transport
+        return "" if transport is None else str(transport.get_extra_info("peername"))
 
     def is_accepted(self, media_type: str) -> bool:
         """Whether the client asks for ``media_type`` by name, and not for JSON rather."""

@@ -149,7 +149,7 @@ async def submit_transaction(call: Call[SubmitInputs, SubmitRequest | bytes]) ->
     body = call.body
     with call.context.limit_answer():
         outcomes = await call.context.service.submit(
-            (bytes(body.transaction) if isinstance(body, SubmitRequest) else body,)
+            (bytes(body.transaction) if isinstance(body, SubmitRequest) else body,), call.source
         )
     outcome = outcomes[0]
     if outcome.error is not None:
@@ -179,7 +179,7 @@ async def submit_batch(call: Call[NoInputs, bytes]) -> Reply | RawReply:
     """
     items = _decode_batch(call.body, call.context.config.batch_items_max)
     call.context.limiter.spend(call.address, max(0, len(items) - 1))
-    outcomes = await call.context.service.submit(items)
+    outcomes = await call.context.service.submit(items, call.source)
     if call.is_accepted(CBOR):
         return RawReply(encode([_make_compact(outcome) for outcome in outcomes]), CBOR)
     return Reply(tuple(map(make_batch_item_answer, outcomes)))

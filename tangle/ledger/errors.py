@@ -51,6 +51,79 @@ class AnchorAhead(TangleError):
         )
 
 
+class SequenceTaken(TangleError):
+    """The number is spent, or another transaction with it is on its way here.
+
+    It holds at this node and for now only, as the three that follow: another node may have taken the other.
+    """
+
+    code = "sequence-taken"
+
+    def __init__(self, sequence: int, executed: int, taken_by: bytes | None) -> None:
+        self.sequence = sequence
+        self.executed = executed
+        self.taken_by = taken_by
+        if taken_by is None:
+            reason = f"is spent, the account's next is {executed}; prepare the transaction anew"
+        else:
+            reason = f"is taken by pending transaction {taken_by.hex()}; prepare it anew with the next number"
+        super().__init__(f"number {sequence} {reason}")
+
+
+class SequenceFar(TangleError):
+    """The number is further ahead than one issuer may have transactions on their way."""
+
+    code = "sequence-far"
+
+    def __init__(self, sequence: int, executed: int, limit: int) -> None:
+        self.sequence = sequence
+        self.executed = executed
+        self.limit = limit
+        super().__init__(
+            f"number {sequence} is {limit} or more after {executed}, the account's next; "
+            "send the ones before and wait until some are ordered"
+        )
+
+
+class SequenceGap(TangleError):
+    """The number before did not come in time, so that this one could not apply."""
+
+    code = "sequence-gap"
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+        super().__init__(f"number {sequence - 1} is missing; send it first, then number {sequence} again")
+
+
+class FeeLow(TangleError):
+    """Today's fee is above what the issuer allows."""
+
+    code = "fee-low"
+
+    def __init__(self, max_fee: int, fee: int) -> None:
+        self.max_fee = max_fee
+        self.fee = fee
+        super().__init__(
+            f"the fee is {fee} grains today, the transaction allows {max_fee}; "
+            "prepare it anew, or send it again when the price has fallen"
+        )
+
+
+class FundsShort(TangleError):
+    """The balance does not cover this transaction and those of its issuer that are on their way."""
+
+    code = "funds-short"
+
+    def __init__(self, balance: int, needed: int, pending: int) -> None:
+        self.balance = balance
+        self.needed = needed
+        self.pending = pending
+        super().__init__(
+            f"{needed} grains are needed with fee, {pending} of them for pending transactions, "
+            f"and the account holds {balance}; fund it, or wait for what is under way"
+        )
+
+
 class ParentRefused(TangleError):
     """A parent turned out to be invalid, so what builds on it can never attach."""
 

@@ -1,21 +1,22 @@
 """Intake: the one way of a transaction into this node, whoever brings it.
 
 ``admit`` decodes and checks what needs no context; ``verify`` has signatures and work checked in batches by
-the computer; ``attach`` asks the sub-DAG core; then the transaction is stored and told to peers. Each stage
-works on what has gathered meanwhile, so batches grow with the load by themselves. The number of transactions
-inside is bounded: when it is full, the caller is told to come back later, and that pressure reaches the
-wallet as 429.
+the computer; the gate gives turns; ``attach`` asks the sub-DAG core; then the transaction is stored and told
+to peers. Each stage works on what has gathered meanwhile, so batches grow with the load by themselves.
+
+The number of transactions inside is bounded. Before they are checked they take turns by who brought them,
+after that by who issued them (``tangle.node.gate``); where there is no room, who has most waiting is told to
+come back later, which reaches the wallet as 429. What committee blocks need goes before everything.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import anyio.lowlevel
-from msgspec import Struct, field
 
 from poi.errors import ForgedWork
 from tangle.core.errors import InvalidSignature, TangleError
@@ -26,12 +27,23 @@ from tangle.core.transactions import (
     decode_transaction,
 )
 from tangle.core.types import TransactionId
-from tangle.ledger.errors import AnchorAhead, ParentsMissing
+from tangle.ledger.errors import (
+    AnchorAhead,
+    FeeLow,
+    FundsShort,
+    ParentsMissing,
+    SequenceFar,
+    SequenceGap,
+    SequenceTaken,
+)
 from tangle.ledger.errors import Overloaded as LedgerOverloaded
 from tangle.ledger.events import Dropped, SubDagEvent
+from tangle.ledger.fair_queue import FairQueue
 from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer, TransactionVerdict
 from tangle.node.disk_watch import DiskWatch
+from tangle.node.gate import Gate, Refusals
+from tangle.node.intake_entry import Entry, HandIn, Submission, get_share, make_limits
 from tangle.node.meters import Histogram
 from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
@@ -54,7 +66,10 @@ REFUSED_MAX: Final = 65_536
 RETRY_AFTER_S: Final = 0.5
 """What a wallet is told to wait when the node is full: about the time in which half the intake drains."""
 
-TRANSIENT: Final = (AnchorAhead, Overloaded, LedgerOverloaded, ComputeFailed)
+POLICY: Final = (FeeLow, FundsShort, SequenceFar, SequenceGap, SequenceTaken)
+"""Refusals of what would be no more than a conflict now. Other nodes may know more, or less."""
+
+TRANSIENT: Final = (AnchorAhead, Overloaded, LedgerOverloaded, ComputeFailed, *POLICY)
 """Refusals that say nothing about the transaction: the same bytes may come again."""
 
 BLAMELESS: Final = (TransactionExpired, ParentsMissing)
@@ -78,44 +93,6 @@ def find_fault(
     return None
 
 
-class _Submission(Struct, eq=False):
-    """One call of ``submit`` that waits: one event for all of its transactions."""
-
-    done: anyio.Event
-    open: int = 0
-    """Transactions without an answer yet."""
-
-
-class _Entry(Struct, eq=False):
-    """A transaction on its way through the intake."""
-
-    transaction: Transaction
-    source: Peer | None
-    """The peer that brought it first; none for a wallet."""
-
-    is_requested: bool
-    """Asked for because a committee block or a descendant needs it: policy does not apply."""
-
-    is_stored: bool = False
-    """It comes from this node's own store."""
-
-    submissions: list["_Submission"] = field(default_factory=list)
-    """Calls that wait for the answer; the same bytes may be submitted twice at once."""
-
-    answer: SubmitOutcome | None = None
-
-
-class HandIn(Protocol):
-    """Puts transactions on their way to the disk; returns once its queue has room."""
-
-    def __call__(
-        self, transactions: Sequence[Transaction], on_durable: Callable[[], None], *, is_awaited: bool
-    ) -> Awaitable[None]:
-        """:param on_durable: called when they are durable.
-        :param is_awaited: a wallet waits for that.
-        """
-
-
 class Intake:
     """The pipeline admit, verify, attach."""
 
@@ -124,6 +101,7 @@ class Intake:
         *,
         board: WorkBoard,
         subdag: SubDag,
+        gate: Gate,
         computer: Computer,
         hand_in: HandIn,
         find_status: Callable[[TransactionId], TransactionStatus | None],
@@ -148,9 +126,14 @@ class Intake:
         self._capacity = capacity
         self._pending_max = pending_max
         self._disk = disk
-        self._queue: deque[_Entry] = deque()
-        self._in_flight: dict[TransactionId, _Entry] = {}
-        self._parked: dict[int, list[_Entry]] = {}
+        self.gate = gate
+        self._queue: FairQueue[bytes | str, TransactionId, Entry] = FairQueue(make_limits(capacity))
+        self._urgent: deque[Entry] = deque()
+        """What has waited already, or must not: it goes before the queue."""
+
+        self._gate_stirred = anyio.Event()
+        self._in_flight: dict[TransactionId, Entry] = {}
+        self._parked: dict[int, list[Entry]] = {}
         self._parked_count = 0
         self._refused: OrderedDict[TransactionId, TangleError] = OrderedDict()
         self._idle: deque[anyio.Event] = deque()
@@ -178,35 +161,46 @@ class Intake:
         """Whether these very bytes were refused lately."""
         return identity in self._refused
 
-    async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
+    @property
+    def queued(self) -> int:
+        """Transactions that wait to be checked."""
+        return len(self._queue) + len(self._urgent)
+
+    async def submit(self, items: Sequence[bytes], source: str = "") -> tuple[SubmitOutcome, ...]:
         """Take a wallet's transactions in; returns when each is attached or waiting, and durable, or refused.
 
+        :param source: who sends them: sources take turns, and each has its share of the room.
         :raises Overloaded, DiskRunsLow: no room; nothing of the batch was taken.
         """
         self._disk.check_room()
+        if self._queue.count(source) + len(items) > self._queue.limits.flow_items_max:
+            # Before anything is spent on them: what floods most costs least.
+            self._count_refused(Overloaded.code, len(items))
+            raise Overloaded("sender's share of the intake", RETRY_AFTER_S)
         if len(self._in_flight) - self._parked_count + len(items) > self._capacity:
             raise Overloaded("intake", RETRY_AFTER_S)
         held = self._subdag.get_statistics()
         if held.unordered + held.waiting + len(items) > self._pending_max:
             raise Overloaded("pending", RETRY_AFTER_S)
-        slots: list[SubmitOutcome | _Entry] = []
+        slots: list[SubmitOutcome | Entry] = []
         for start in range(0, len(items), BATCH_MAX):
-            slots.extend(self._admit(item, None, False) for item in items[start : start + BATCH_MAX])
+            part = items[start : start + BATCH_MAX]
+            slots.extend(self._admit(item, None, False, flow=source) for item in part)
             self._wake_one()
             await anyio.lowlevel.checkpoint()
         return await self._wait(slots)
 
-    async def _wait(self, slots: Sequence[SubmitOutcome | _Entry]) -> tuple[SubmitOutcome, ...]:
-        submission = _Submission(anyio.Event())
+    async def _wait(self, slots: Sequence[SubmitOutcome | Entry]) -> tuple[SubmitOutcome, ...]:
+        submission = Submission(anyio.Event())
         for slot in slots:
-            if isinstance(slot, _Entry) and slot.answer is None:
+            if isinstance(slot, Entry) and slot.answer is None:
                 slot.submissions.append(submission)
                 submission.open += 1
         if submission.open:
             await submission.done.wait()
         answers = []
         for slot in slots:
-            answer = slot.answer if isinstance(slot, _Entry) else slot
+            answer = slot.answer if isinstance(slot, Entry) else slot
             assert answer is not None, "the submission is done when every entry has its answer"
             answers.append(answer)
         return tuple(answers)
@@ -219,7 +213,7 @@ class Intake:
         for item in items:
             has_room = self._disk.has_room and len(self._in_flight) - self._parked_count < self._capacity
             if is_requested or has_room:
-                answer = self._admit(item, source, is_requested)
+                answer = self._admit(item, source, is_requested, flow=source.public_key)
                 error = answer.error if isinstance(answer, SubmitOutcome) else None
                 if error is not None and not isinstance(error, (*TRANSIENT, *BLAMELESS)):
                     self._on_refused(source, error)
@@ -232,23 +226,43 @@ class Intake:
 
         :param is_needed: a committee block or a descendant that one needs lacks it.
         """
-        entry = _Entry(transaction, None, is_requested=is_needed, is_stored=True)
+        entry = Entry(transaction, None, "", is_requested=is_needed, is_stored=True)
         if transaction.body.anchor > self._board.latest:
             # A restart may have to execute the anchor again first.
             self._in_flight[transaction.id] = entry
             self._park(transaction.body.anchor, entry)
         else:
+            self.gate.note(transaction)
             error = self._attach([entry]).get(transaction.id)
             if error is not None:
                 self._refuse(entry, error)
 
-    def on_executed(self, index: int) -> None:
-        """Checkpoints up to ``index`` are executed here and on disk: release what waited for them."""
+    def hasten(self, identity: TransactionId) -> None:
+        """A committee block or a descendant needs a transaction that is inside: it waits for no turn."""
+        entry = self._in_flight.get(identity)
+        if entry is None or entry.is_requested:
+            return
+        entry.is_requested = True
+        if self._queue.remove(identity) is not None:
+            self._urgent.append(entry)
+            self._wake_one()
+        else:
+            self.gate.hasten(entry)
+            self._gate_stirred.set()
+
+    def on_executed(self, index: int, ordered: Sequence[Transaction], delay_s: float | None) -> None:
+        """Checkpoints up to ``index`` are executed here and on disk: release what waited for them.
+
+        :param ordered: what the last of them ordered; the pending book knows it.
+        :param delay_s: from attached to executed, of one of these; none where nobody knows.
+        """
+        self._refuse_all(self.gate.on_executed(ordered, delay_s, anyio.current_time()))
+        self._gate_stirred.set()
         due = sorted(anchor for anchor in self._parked if anchor <= index)
         for anchor in due:
             entries = self._parked.pop(anchor)
             self._parked_count -= len(entries)
-            self._queue.extend(entries)
+            self._urgent.extend(entries)
         self._wake_one()
 
     async def run(self, batches: int) -> None:
@@ -256,12 +270,16 @@ class Intake:
         async with anyio.create_task_group() as tasks:
             for _ in range(batches):
                 tasks.start_soon(self._run_one)
+            tasks.start_soon(self._run_gate)
 
-    def _admit(self, item: bytes, source: Peer | None, is_requested: bool) -> SubmitOutcome | _Entry:
+    def _admit(
+        self, item: bytes, source: Peer | None, is_requested: bool, *, flow: bytes | str
+    ) -> SubmitOutcome | Entry:
         identity = compute_transaction_id(item)
         under_way = self._in_flight.get(identity)
         if under_way is not None:
-            under_way.is_requested |= is_requested
+            if is_requested:
+                self.hasten(identity)
             return under_way
         refused = self._refused.get(identity)
         if refused is not None and not is_requested:
@@ -284,9 +302,14 @@ class Intake:
             if not isinstance(error, TRANSIENT):
                 self._remember_refused(identity, error)
             return SubmitOutcome(identity, True, None, error)
-        entry = _Entry(transaction, source, is_requested)
+        entry = Entry(transaction, source, flow, is_requested)
         self._in_flight[identity] = entry
-        self._queue.append(entry)
+        if is_requested:
+            self._urgent.append(entry)
+        else:
+            size, share = len(item), get_share(source)
+            for left_out in self._queue.push(flow, identity, entry, size, share):
+                self._refuse(left_out, Overloaded("sender's share of the intake", RETRY_AFTER_S))
         return entry
 
     async def _run_one(self) -> None:
@@ -314,26 +337,28 @@ class Intake:
 
     def _wake_one(self) -> None:
         """One is enough: it wakes the next when it leaves something behind."""
-        if self._queue and self._idle:
+        if (self._urgent or self._queue) and self._idle:
             self._idle.popleft().set()
 
-    def _take_batch(self) -> list[_Entry]:
-        batch: list[_Entry] = []
-        while self._queue and len(batch) < BATCH_MAX:
-            entry = self._queue.popleft()
+    def _take_batch(self) -> list[Entry]:
+        batch: list[Entry] = []
+        while (self._urgent or self._queue) and len(batch) < BATCH_MAX:
+            entry = self._urgent.popleft() if self._urgent else self._queue.pop()
             anchor = entry.transaction.body.anchor
             if anchor > self._board.latest:
                 self._park(anchor, entry)
                 continue
             try:
                 self._board.check_work(entry.transaction)
+                if not entry.is_free:
+                    self.gate.check(entry.transaction)
             except TangleError as error:
                 self._refuse(entry, error)
                 continue
             batch.append(entry)
         return batch
 
-    def _park(self, anchor: int, entry: _Entry) -> None:
+    def _park(self, anchor: int, entry: Entry) -> None:
         self._parked.setdefault(anchor, []).append(entry)
         self._parked_count += 1
         if self._parked_count > PARKED_MAX:
@@ -345,16 +370,35 @@ class Intake:
                 del self._parked[furthest]
             self._refuse(left_out, Overloaded("anchor waiting", RETRY_AFTER_S))
 
-    async def _process(self, batch: list[_Entry]) -> None:
+    async def _process(self, batch: list[Entry]) -> None:
         request = self._board.build_batch([entry.transaction for entry in batch])
         begun_s = anyio.current_time()
         verdicts = await self._computer.verify_transactions(request)
         self.verify_seconds.add(anyio.current_time() - begun_s)
         self.verified_total += len(batch)
         good = [entry for entry, verdict in zip(batch, verdicts, strict=True) if self._accept(entry, verdict)]
-        errors = self._attach(good)
-        kept = [entry for entry in good if entry.transaction.id not in errors]
+        now_s = anyio.current_time()
         for entry in good:
+            self._refuse_all(self.gate.pass_on(entry, now_s))
+        await self._enter(self.gate.take_ready(BATCH_MAX))
+        if self.gate.has_ready:
+            self._gate_stirred.set()
+
+    async def _run_gate(self) -> None:
+        """Let in what has waited, whenever there is room again."""
+        while True:
+            await self._gate_stirred.wait()
+            self._gate_stirred = anyio.Event()
+            while ready := self.gate.take_ready(BATCH_MAX):
+                await self._enter(ready)
+
+    async def _enter(self, entries: list[Entry]) -> None:
+        """Attach what has its turn, and keep it."""
+        if not entries:
+            return
+        errors = self._attach(entries)
+        kept = [entry for entry in entries if entry.transaction.id not in errors]
+        for entry in entries:
             error = errors.get(entry.transaction.id)
             if error is not None:
                 self._refuse(entry, error)
@@ -365,18 +409,18 @@ class Intake:
             is_awaited=any(entry.source is None for entry in kept),
         )
 
-    def _accept_all(self, entries: Sequence[_Entry]) -> None:
+    def _accept_all(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             identity = entry.transaction.id
             self._finish(entry, SubmitOutcome(identity, True, self._find_status(identity), None))
 
-    def _accept(self, entry: _Entry, verdict: TransactionVerdict) -> bool:
+    def _accept(self, entry: Entry, verdict: TransactionVerdict) -> bool:
         fault = find_fault(entry.transaction, verdict, is_void=self._board.is_void(entry.transaction))
         if fault is not None:
             self._refuse(entry, fault)
         return fault is None
 
-    def _attach(self, entries: Sequence[_Entry]) -> dict[TransactionId, TangleError]:
+    def _attach(self, entries: Sequence[Entry]) -> dict[TransactionId, TangleError]:
         errors: dict[TransactionId, TangleError] = {}
         for source, group in groupby(entries, key=lambda entry: entry.source):
             events: list[SubDagEvent] = []
@@ -400,9 +444,16 @@ class Intake:
             self._on_events(events, source)
         return errors
 
-    def _refuse(self, entry: _Entry, error: TangleError) -> None:
+    def _refuse_all(self, refusals: Refusals) -> None:
+        for entry, error in refusals:
+            self._refuse(entry, error)
+
+    def _refuse(self, entry: Entry, error: TangleError) -> None:
         identity = entry.transaction.id
-        if not isinstance(error, TRANSIENT):
+        self.gate.release(identity)
+        if isinstance(error, TRANSIENT):
+            self._count_refused(error.code, 1)
+        else:
             self._remember_refused(identity, error)
             self._on_events(self._subdag.process_refused(identity), None)
             if entry.source is not None and not isinstance(error, BLAMELESS):
@@ -412,14 +463,17 @@ class Intake:
         self._finish(entry, SubmitOutcome(identity, True, None, error))
 
     def _remember_refused(self, identity: TransactionId, error: TangleError) -> None:
-        self.refused_total[error.code] = self.refused_total.get(error.code, 0) + 1
+        self._count_refused(error.code, 1)
         # A kept exception would keep the frames that it came through, and with them whole batches.
         error.__traceback__ = error.__context__ = None
         self._refused[identity] = error
         if len(self._refused) > REFUSED_MAX:
             self._refused.popitem(last=False)
 
-    def _finish(self, entry: _Entry, answer: SubmitOutcome) -> None:
+    def _count_refused(self, code: str, count: int) -> None:
+        self.refused_total[code] = self.refused_total.get(code, 0) + count
+
+    def _finish(self, entry: Entry, answer: SubmitOutcome) -> None:
         self._in_flight.pop(entry.transaction.id, None)
         entry.answer = answer
         for submission in entry.submissions:

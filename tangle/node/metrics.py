@@ -71,6 +71,21 @@ FIGURES: Final = (
         "Evaluations per transaction.",
         lambda n: n.executor.machine.state.difficulty,
     ),
+    Gauge(
+        "tangle_held_issuers",
+        "Issuers that wait for a place in the sub-DAG.",
+        lambda n: n.intake.gate.issuers,
+    ),
+    Gauge(
+        "tangle_backlog_target",
+        "Transactions that may be attached and not ordered before others wait.",
+        lambda n: n.intake.gate.backlog.target,
+    ),
+    Gauge(
+        "tangle_ordering_rate",
+        "Transactions ordered a second, in the best half second of the last ten.",
+        lambda n: n.intake.gate.backlog.rate,
+    ),
     Gauge("tangle_peers", "Connected peers.", lambda n: len(n.peering.get_peers())),
     Gauge("tangle_peer_bans", "Bans that hold now.", lambda n: len(n.peering.admission.list_bans())),
     Gauge(

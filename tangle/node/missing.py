@@ -82,7 +82,11 @@ class MissingTransactions:
     def _look_up(self, identity: TransactionId, is_needed: bool) -> bool:
         """Whether this node has the transaction; one that only the store has goes back into the sub-DAG."""
         subdag = self._subdag
-        if subdag.is_attached(identity) or subdag.is_waiting(identity) or self._intake.has(identity):
+        if subdag.is_attached(identity) or subdag.is_waiting(identity):
+            return True
+        if self._intake.has(identity):
+            if is_needed:
+                self._intake.hasten(identity)
             return True
         place = self._archive.find_transaction(identity)
         transaction = self._archive.get_transaction(identity)

@@ -24,6 +24,7 @@ from tangle.ledger.errors import ParentsMissing
 from tangle.ledger.events import Attached, Dropped, Expired, SubDagEvent, Waiting
 from tangle.ledger.limits import SubDagLimits, widen_window
 from tangle.ledger.machine import CheckpointOutcome
+from tangle.ledger.pending import PendingBook
 from tangle.ledger.subdag import SubDag
 from tangle.net.ledger_messages import LedgerRequest, ShardStatus
 from tangle.net.messages import Announce, Blocks, Hello, Response, prepare_message
@@ -39,6 +40,7 @@ from tangle.node.event_log import EventLog
 from tangle.node.executor import Executor
 from tangle.node.fetcher import Fetcher
 from tangle.node.finality import FinalCheckpoint, Finality, FinalityHooks
+from tangle.node.gate import Gate
 from tangle.node.gossip import Gossip
 from tangle.node.ingest import Intake
 from tangle.node.keeper import Keeper
@@ -81,7 +83,7 @@ class Node:
         self.chain = compute_chain_id(parts.genesis)
         self.shard = parts.shard
         self.archive = archive
-        self.book = LedgerBook()
+        self.book = LedgerBook(PendingBook(archive.get_account))
         self.board = WorkBoard(parts.genesis, self.chain, self.shard, archive)
         self.board.latest = recovered.state.checkpoint_index
         self.peer_port = 0
@@ -257,12 +259,11 @@ class Node:
                     self.missing.want(missing, source, is_needed=is_needed)
                 case Dropped(identity, error):
                     log.info("transaction-dropped", id=identity.hex()[:16], code=error.code)
-                    self.keeper.on_given_up((identity,))
-                    self.finality.wake((identity,))
+                    self._on_given_up((identity,))
                     if isinstance(error, ParentsMissing):
                         self.missing.give_up(tuple(map(TransactionId, error.missing)))
                 case Expired(identities):
-                    self._on_expired(identities)
+                    self._on_given_up(identities)
                 case _:
                     assert_never(event)
         if attached:
@@ -279,9 +280,8 @@ class Node:
         self.driver.on_payload()
         self.finality.wake(identities)
 
-    def _on_expired(self, identities: Sequence[TransactionId]) -> None:
-        expired = [self.archive.get_transaction(identity) for identity in identities]
-        self.book.on_expired(transaction for transaction in expired if transaction is not None)
+    def _on_given_up(self, identities: Sequence[TransactionId]) -> None:
+        self.book.on_given_up(identities)
         self.keeper.on_given_up(identities)
         self.finality.wake(identities)
 
@@ -309,8 +309,11 @@ class Node:
 
     def _on_executed(self, outcome: CheckpointOutcome) -> None:
         self.board.on_executed(outcome.checkpoint)
-        self.intake.on_executed(outcome.checkpoint.index)
-        self.book.on_ordered(outcome.transactions)
+        ordered, now_s = outcome.transactions, anyio.current_time()
+        self.book.on_ordered(ordered)
+        self.book.pending.on_executed(outcome.accounts)
+        delay_s = self.book.compute_age_s(ordered[len(ordered) // 2].id, now_s) if ordered else None
+        self.intake.on_executed(outcome.checkpoint.index, ordered, delay_s)
         if self.jobs is not None:
             self.jobs.on_executed(outcome)
         if outcome.next_committee is not None:
@@ -366,10 +369,21 @@ class Node:
             is_ended=recovered.ending is not None,
         )
 
+    def _make_gate(self) -> Gate:
+        config = self.parts.config
+        return Gate(
+            self.board,
+            self.subdag,
+            self.book.pending,
+            capacity=config.intake_max,
+            pending_max=config.pending_max,
+        )
+
     def _make_intake(self) -> Intake:
         return Intake(
             board=self.board,
             subdag=self.subdag,
+            gate=self._make_gate(),
             computer=self.parts.computer,
             hand_in=self.keeper.hand_in_transactions,
             find_status=self.find_status,

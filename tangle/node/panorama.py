@@ -117,6 +117,9 @@ class Panorama:
         return {
             "intake": node.intake.depth,
             "parked": node.intake.parked,
+            "queued": node.intake.queued,
+            "held": node.intake.gate.held,
+            "apart": node.intake.gate.apart,
             "blocks": node.driver.inbox_depth,
             "commits": node.executor.depth,
             "fetch": node.fetcher.depth,

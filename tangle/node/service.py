@@ -118,9 +118,9 @@ class Service:
 
     # ── wallets ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
+    async def submit(self, items: Sequence[bytes], source: str = "") -> tuple[SubmitOutcome, ...]:
         """Take encoded transactions in."""
-        return await self.node.intake.submit(items)
+        return await self.node.intake.submit(items, source)
 
     async def prepare(
         self,

@@ -350,10 +350,11 @@ class NodeService(Protocol):
     validators: ValidatorQueries
     crossing: "CrossingQueries"
 
-    async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
+    async def submit(self, items: Sequence[bytes], source: str = "") -> tuple[SubmitOutcome, ...]:
         """Take encoded transactions in; answers once each is attached or waiting and on disk, or refused.
 
-        :raises Overloaded: the intake queue is full; carries ``retry_after_s``.
+        :param source: who sends them, a host or a connection: sources take turns, and each has its share.
+        :raises Overloaded: the intake queue is full, or this source's share; carries ``retry_after_s``.
         """
 
     async def prepare(

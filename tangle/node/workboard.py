@@ -24,7 +24,9 @@ from tangle.core.parameters import Parameters
 from tangle.core.transactions import MarketCall, Transaction, check_transaction
 from tangle.core.types import ChainId, JobId, PublicKey, Shard
 from tangle.ledger.errors import AnchorAhead
+from tangle.ledger.fees import compute_weight
 from tangle.ledger.marketplace import read_call
+from tangle.ledger.receipts import find_target
 from tangle.ledger.subdag import compute_void_anchor
 from tangle.node.archive import Archive
 from tangle.node.computer import TransactionBatch
@@ -62,6 +64,9 @@ class AnchorFacts(Struct, frozen=True):
     """What a checkpoint says about work."""
 
     difficulty: int
+    price: int
+    """Grains per weight."""
+
     board: tuple[BoardJob, ...]
     """Jobs that can be drawn, in the order of the board."""
 
@@ -113,6 +118,7 @@ class WorkBoard:
     def _remember_facts(self, checkpoint: Checkpoint) -> AnchorFacts:
         facts = AnchorFacts(
             checkpoint.difficulty,
+            checkpoint.price,
             tuple(BoardJob(model.job, model.budget) for model in checkpoint.models if model.budget),
             {model.job: model.generation for model in checkpoint.models},
         )
@@ -191,6 +197,17 @@ class WorkBoard:
         drawn = draw_job(facts.board, body.issuer, body.sequence)
         verify_drawn(body.work.job, drawn, len(body.work.results), facts.difficulty)
         verify_generation(self.get_job(drawn).job, body.work.generation, facts.generations[drawn])
+
+    def compute_fee(self, transaction: Transaction) -> int:
+        """What a transaction that passed ``check_work`` costs at today's price; nothing if it is void."""
+        if self.is_void(transaction):
+            return 0
+        parameters, work = self.parameters, transaction.body.work
+        macs = self.get_job(work.job).macs * len(work.results)
+        target = find_target(transaction.body.operation, self.shard, parameters.shard_bits)
+        size = len(transaction.encoded)
+        weight = compute_weight(size, macs, parameters, is_abroad=target != self.shard)
+        return weight * self.get_facts(self.latest).price
 
     def build_request(
         self, job: JobId, generation: int, assignments: Sequence[Assignment]

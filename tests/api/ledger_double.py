@@ -172,7 +172,7 @@ class LedgerDouble:
 
     # Taking in
 
-    async def submit(self, items: Sequence[bytes]) -> tuple[SubmitOutcome, ...]:
+    async def submit(self, items: Sequence[bytes], source: str = "") -> tuple[SubmitOutcome, ...]:
         if len(self.pending) + len(items) > self.intake_max:
             raise Overloaded("intake", 0.5)
         outcomes = tuple(self._admit(item) for item in items)

@@ -8,14 +8,19 @@ import pytest
 from msgspec.structs import replace
 
 from tangle.core.parameters import MINIMAL
+from tangle.core.transactions import Transaction
 from tangle.core.types import TransactionId
+from tangle.ledger.accounts import EMPTY_ACCOUNT
 from tangle.ledger.errors import SubDagFull
 from tangle.ledger.events import Attached, Dropped, SubDagEvent
 from tangle.ledger.limits import SubDagLimits
+from tangle.ledger.pending import PendingBook
 from tangle.ledger.subdag import SubDag
 from tangle.node.computer import Computer
 from tangle.node.disk_watch import DiskWatch
-from tangle.node.ingest import HandIn, Intake
+from tangle.node.gate import Gate
+from tangle.node.ingest import Intake
+from tangle.node.intake_entry import HandIn
 from tangle.node.keeper import GIVEN_UP_KEPT_S
 from tangle.node.views import NotFound, TransactionStatus
 from tangle.node.workboard import WorkBoard
@@ -121,14 +126,20 @@ class Anchors:
 
     latest = 1_000
 
+    def compute_fee(self, _: Transaction) -> int:
+        """Nothing costs anything."""
+        return 0
+
 
 def test_a_stored_transaction_that_the_sub_dag_refuses_is_dropped_with_the_reason() -> None:
     drawing = SubDagDrawing("a: genesis; b: genesis; c: b")
     told: list[SubDagEvent] = []
     subdag = SubDag(MINIMAL, GENESIS_ID, SubDagLimits(unordered_max=1, needed_reserve=0))
+    board = cast(WorkBoard, Anchors())
     intake = Intake(
-        board=cast(WorkBoard, Anchors()),
+        board=board,
         subdag=subdag,
+        gate=Gate(board, subdag, PendingBook(lambda _: EMPTY_ACCOUNT), capacity=8, pending_max=1),
         computer=cast(Computer, None),
         hand_in=cast(HandIn, None),
         find_status=lambda _: None,

@@ -9,7 +9,7 @@ from tangle.core.transactions import TransactionBody, sign_transaction
 from tangle.core.types import CheckpointIndex, Grains, TransactionId
 from tangle.ledger.errors import AnchorAhead
 from tangle.node.views import NotFound, TransactionStatus
-from tests.node.wallets import Wallet, submit, wait_final, with_parents
+from tests.node.wallets import Wallet, make_lax, submit, wait_final, with_parents
 from tests.node.world import RICHES, network_of
 
 UNKNOWN = TransactionId(bytes(31) + b"\x01")
@@ -36,6 +36,7 @@ async def test_the_issuers_pending_transactions_come_first() -> None:
     alice = Wallet("alice")
     async with network_of(1) as world:
         (service,) = world.services
+        make_lax(service)
         await alice.send(service, amount=RICHES // 2)
         second = await alice.build(service, amount=RICHES * 2 // 3)
         told = await service.forecast.rehearse(second.encoded)

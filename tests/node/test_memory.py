@@ -9,7 +9,7 @@ import pytest
 from tangle.ledger.limits import SubDagLimits
 from tangle.node.node import Node
 from tests.node.traffic import send_everywhere
-from tests.node.wallets import Wallet
+from tests.node.wallets import Wallet, make_lax
 from tests.node.world import WALLETS, network_of, wait_all_final, wait_until
 
 EMPTY = (
@@ -30,7 +30,14 @@ EMPTY = (
     "finality._waiting",
     "finality._waiting_checkpoints",
     "finality._late",
-    "book._pending",
+    "book.pending._issuers",
+    "book.pending._places",
+    "intake._queue",
+    "intake._urgent",
+    "intake.gate._held",
+    "intake.gate._apart",
+    "intake.gate._apart_counts",
+    "intake.gate._ready",
     "book._attached_at_s",
     "archive._unordered",
     "subdag._unordered",
@@ -98,6 +105,7 @@ async def test_refusals_conflicts_and_broken_waits_leave_only_their_codes() -> N
     async with network_of(1) as world:
         (member,) = world.members
         service = member.service
+        make_lax(service)
         spends = [await alice.build(service, amount=amount) for amount in range(1, 9)]
         await service.submit([spend.encoded for spend in spends])
         with anyio.move_on_after(0.001):

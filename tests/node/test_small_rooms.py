@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from tangle.core.transactions import Transaction
 from tangle.core.types import TransactionId
+from tangle.ledger.accounts import EMPTY_ACCOUNT
+from tangle.ledger.pending import PendingBook
 from tangle.node.config import NodeConfig, compute_default_workers
 from tangle.node.ledgerbook import RECENT_MAX, LedgerBook
 from tangle.node.meters import (
@@ -53,38 +55,33 @@ def make_numbered(number: int, amount: int = 1) -> Transaction:
     return make_transaction([GENESIS_ID], issuer="alice", sequence=number, amount=amount)
 
 
+def make_book() -> LedgerBook:
+    return LedgerBook(PendingBook(lambda _: EMPTY_ACCOUNT))
+
+
 def test_the_book_knows_which_numbers_are_taken() -> None:
-    book, alice = LedgerBook(), get_account("alice")
+    book, alice = make_book(), get_account("alice")
     pending = [make_numbered(number) for number in (4, 5, 7)]
     for transaction in pending:
+        book.pending.add(transaction, 1)
         book.on_attached(transaction, 0.0)
     assert book.count_pending(alice) == 3
     assert book.find_next(alice, 4) == (6, pending[1].id)
     assert book.find_next(alice, 6) == (6, None)
     assert book.find_next(get_account("bob"), 0) == (0, None)
     book.on_ordered(pending[:1])
-    book.on_expired(pending[1:])
+    assert book.compute_age_s(pending[0].id, 1.5) == 1.5
+    book.on_given_up([transaction.id for transaction in pending[1:]])
     assert book.count_pending(alice) == 0
-    assert not book._pending
     book.on_final([pending[0].id, TransactionId(bytes(32))], 2.0)
     assert not book._attached_at_s
+    assert book.compute_age_s(pending[0].id, 2.5) is None
     assert book.finality.compute_summary(2.0).p50_ms == 2_000
     assert book.finals.total == 2
 
 
-def test_of_two_with_one_number_the_later_one_holds_it() -> None:
-    book, alice = LedgerBook(), get_account("alice")
-    first, second = make_numbered(0, 1), make_numbered(0, 2)
-    book.on_attached(first, 0.0)
-    book.on_attached(second, 0.0)
-    book.on_ordered([first])
-    assert book.find_next(alice, 0) == (1, second.id)
-    book.on_ordered([second])
-    assert book.find_next(alice, 0) == (0, None)
-
-
 def test_the_latest_arrivals_are_bounded() -> None:
-    book = LedgerBook()
+    book = make_book()
     for number in range(RECENT_MAX + 5):
         book.on_attached(make_numbered(number), 0.0)
     assert len(book.recent) == RECENT_MAX
