@@ -155,6 +155,11 @@ def _emit_home(context: CommandContext, made: MadeHome, genesis: Genesis | None,
     help="Processes that the shards are spread over.",
 )
 @click.option("--serve-shards", hidden=True, help="Shards of this process of a node, with commas.")
+@click.option(
+    "--from-snapshot",
+    metavar="auto|never|FILE",
+    help="Begin with a peer's snapshot where this home is empty or far behind, never, or with a file.",
+)
 @click.option("--workers", type=int, help="Worker processes; 0 means one for each core but one.")
 @click.option("--device", help="Where work is computed: auto, numpy, or a device that tangle doctor lists.")
 @click.option("--kernel-cache", help="Directory for compiled kernels; several nodes may share it.")

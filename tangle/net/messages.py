@@ -55,6 +55,7 @@ from tangle.net.replica_messages import (
     ShowReplica,
     TransactionBytes,
 )
+from tangle.net.snapshot_messages import GetSnapshots, SnapshotOffers
 
 SHARDS_MAX: Final = 256
 """Most shards that one node serves; the protocol has no more."""
@@ -220,10 +221,19 @@ News = Hello | Transactions | Announce | Blocks | PeerList
 BlobRequest = GetBlobHoldings | GetBlobRange
 """What is answered from the blobs."""
 
-Request = LedgerRequest | BlobRequest | ReplicaRequest | GetBundle
+Request = LedgerRequest | BlobRequest | ReplicaRequest | GetBundle | GetSnapshots
 """What expects a response."""
 
-Response = LedgerResponse | BlobHoldings | BlobRange | ReplicaSealed | ReplicaShown | BundleItem | Refused
+Response = (
+    LedgerResponse
+    | BlobHoldings
+    | BlobRange
+    | ReplicaSealed
+    | ReplicaShown
+    | BundleItem
+    | Refused
+    | SnapshotOffers
+)
 """What answers a request."""
 
 Message = News | Request | Response | Ping | Pong | Goodbye
@@ -241,6 +251,7 @@ EXPECTED_RESPONSE: Final[dict[type[Request], type[Response]]] = {
     AskReplica: ReplicaSealed,
     ShowReplica: ReplicaShown,
     GetBundle: BundleItem,
+    GetSnapshots: SnapshotOffers,
 }
 """The kind of response that each request gets, unless it is refused."""
 
@@ -259,7 +270,7 @@ SIZE_MAX: Final[dict[type[Message], int]] = {
     BlockItems: PAYLOAD_SIZE_MAX,
     OrderedItems: PAYLOAD_SIZE_MAX,
     **dict.fromkeys((Ping, Pong, GetRounds, GetOrdered, GetOwnLatest, OwnLatest, Refused, Goodbye), SMALL),
-    **dict.fromkeys((GetEpochEnd, GetBlobHoldings, GetBlobRange, GetBundle), SMALL),
+    **dict.fromkeys((GetEpochEnd, GetBlobHoldings, GetBlobRange, GetBundle, GetSnapshots), SMALL),
     EpochEndItem: 53_760,
     BlobHoldings: 561_152,
     BlobRange: 263_168,
@@ -268,6 +279,7 @@ SIZE_MAX: Final[dict[type[Message], int]] = {
     ReplicaSealed: 256,
     ReplicaShown: 94_208,
     BundleItem: 541_696,
+    SnapshotOffers: 1_280,
 }
 """Longest encoding of each type, a little above what its item limits allow, and never above one frame."""
 

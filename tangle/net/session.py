@@ -88,6 +88,7 @@ from tangle.net.queues import INBOX, BoundedQueue, Outbox
 from tangle.net.replica_messages import AskReplica, ReplicaSealed, ReplicaShown, ShowReplica
 from tangle.net.requests import PendingRequests
 from tangle.net.session_figures import SessionStatistics
+from tangle.net.snapshot_messages import GetSnapshots, SnapshotOffers
 
 RECEIVE_SIZE: Final = 65_536
 """Bytes asked of the stream at once."""
@@ -241,6 +242,8 @@ class Session:
     async def request(self, message: ShowReplica, *, timeout_s: float | None = ...) -> ReplicaShown: ...
     @overload
     async def request(self, message: GetBundle, *, timeout_s: float | None = ...) -> BundleItem: ...
+    @overload
+    async def request(self, message: GetSnapshots, *, timeout_s: float | None = ...) -> SnapshotOffers: ...
 
     async def request(self, message: Request, *, timeout_s: float | None = None) -> Response:
         """Ask, and wait for the answer. The number in ``message`` is filled in here.
@@ -345,7 +348,14 @@ class Session:
                 raise PeerSaidGoodbye(code)
             case TransactionItems() | BlockItems() | OrderedItems() | OwnLatest() | BundleItem() | Refused():
                 self._pending.resolve(message)
-            case EpochEndItem() | BlobHoldings() | BlobRange() | ReplicaSealed() | ReplicaShown():
+            case (
+                EpochEndItem()
+                | BlobHoldings()
+                | BlobRange()
+                | ReplicaSealed()
+                | ReplicaShown()
+                | SnapshotOffers()
+            ):
                 self._pending.resolve(message)
             case Hello() | Transactions() | Announce() | Blocks() | PeerList():
                 await self._deliver(message, size)
@@ -353,7 +363,14 @@ class Session:
                 GetTransactions() | GetBlocks() | GetRounds() | GetOrdered() | GetOwnLatest() | GetEpochEnd()
             ):
                 await self._deliver(message, size)
-            case GetBlobHoldings() | GetBlobRange() | AskReplica() | ShowReplica() | GetBundle():
+            case (
+                GetBlobHoldings()
+                | GetBlobRange()
+                | AskReplica()
+                | ShowReplica()
+                | GetBundle()
+                | GetSnapshots()
+            ):
                 await self._deliver(message, size)
             case _:
                 assert_never(message)

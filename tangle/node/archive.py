@@ -91,8 +91,11 @@ class HistoryBase(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     ordered: Natural
     """Ordered index of the first transaction that is kept."""
 
+    epoch: Natural
+    """Blocks of committees' epochs before this may be gone."""
+
     round: Natural
-    """Blocks up to this round may be gone."""
+    """And of this one up to this round."""
 
 
 class OrderedRow(Struct, frozen=True):
@@ -234,7 +237,7 @@ class Archive:
         self._leaving.difference_update(identities)
 
     def set_void(self, identities: Sequence[TransactionId]) -> None:
-        """Blocks name these too late for them to be ordered: they stay for whoever gets those blocks later, and
+        """Blocks name these too late for them to be ordered: they stay for who gets those blocks later, and
         a restart does not look for them.
         """
         for identity in identities:

@@ -116,6 +116,22 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     blob_quota_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024 * 1024
     """Disk for blobs; unpinned ones go when it is used up, 0 keeps none."""
 
+    from_snapshot: str = "auto"
+    """Begin with a snapshot: ``auto`` (a peer's, where this home is empty or far behind), ``never``, or a
+    file."""
+
+    snapshot_every_epochs: Annotated[int, Meta(ge=0, le=10_000)] = 1
+    """A snapshot is made, and offered to peers, when so many epochs have passed; 0 makes none."""
+
+    snapshots_keep: Annotated[int, Meta(ge=1, le=8)] = 2
+    """Newest snapshots that are kept, as pinned blobs."""
+
+    history_keep_epochs: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    """Epochs of history that are kept; 0 keeps all: an archive node."""
+
+    history_max_bytes: Annotated[int, Meta(ge=0)] = 0
+    """The oldest history goes while there are more bytes of it than this; 0 for no such limit."""
+
     faucet: bool = False
     """Serve the faucet (devnet only; needs the faucet's key in the home)."""
 

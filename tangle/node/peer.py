@@ -33,6 +33,7 @@ from tangle.net.messages import (
 )
 from tangle.net.replica_messages import AskReplica, ShowReplica
 from tangle.net.session import Session
+from tangle.net.snapshot_messages import GetSnapshots
 from tangle.net.throttle import Rate, TokenBucket
 
 NEWS_RATE: Final = Rate(per_second=4_000, burst=16_000)
@@ -155,7 +156,7 @@ class Peer:
                 self._requests.take(1, now_ms)
             case GetRounds() | GetOrdered() | GetOwnLatest() | GetEpochEnd():
                 self._requests.take(1, now_ms)
-            case GetBlobHoldings() | GetBlobRange():
+            case GetBlobHoldings() | GetBlobRange() | GetSnapshots():
                 self._requests.take(1, now_ms)
             case GetBundle():
                 self._requests.take(BUNDLE_COST, now_ms)

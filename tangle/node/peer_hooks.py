@@ -15,12 +15,17 @@ from tangle.net.messages import (
     Response,
 )
 from tangle.net.replica_messages import AskReplica, ReplicaRequest, ShowReplica
+from tangle.net.snapshot_messages import GetSnapshots
 from tangle.node.peer import Peer
+
+RoomRequest = BlobRequest | ReplicaRequest | GetBundle | GetSnapshots
+"""What rooms answer that a node may lack."""
 
 NO_ROOM: Final[dict[type[Request], bytes]] = {
     GetBlobHoldings: b"blob-unknown",
     GetBlobRange: b"blob-unknown",
     GetBundle: b"bundle-unknown",
+    GetSnapshots: b"snapshots-unknown",
     AskReplica: b"replica-not-offered",
     ShowReplica: b"replica-not-offered",
 }
@@ -71,3 +76,10 @@ class BundleHooks(Protocol):
 
     def on_request(self, request: GetBundle, peer: Peer) -> None:
         """Answer later, from a task."""
+
+
+class SnapshotHooks(Protocol):
+    """Who knows which snapshots there are."""
+
+    def on_request(self, request: GetSnapshots, peer: Peer) -> None:
+        """Answer at once: it is small."""

@@ -35,7 +35,6 @@ from tangle.net.ledger_messages import (
 from tangle.net.line import LineCaps
 from tangle.net.messages import (
     Announce,
-    BlobRequest,
     Blocks,
     GetBlobHoldings,
     GetBlobRange,
@@ -50,13 +49,22 @@ from tangle.net.messages import (
 )
 from tangle.net.network import Network, get_remote_host
 from tangle.net.peers import Banned
-from tangle.net.replica_messages import AskReplica, ReplicaRequest, ShowReplica
+from tangle.net.replica_messages import AskReplica, ShowReplica
 from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
+from tangle.net.snapshot_messages import GetSnapshots
 from tangle.node.admission import Admission, PeerBanned
 from tangle.node.clock import Clock
 from tangle.node.dialling import Dialler, DiallingConfig
 from tangle.node.peer import Peer, PeerKind, get_now_ms
-from tangle.node.peer_hooks import NO_ROOM, BlobHooks, BundleHooks, PeerHooks, ReplicaHooks
+from tangle.node.peer_hooks import (
+    NO_ROOM,
+    BlobHooks,
+    BundleHooks,
+    PeerHooks,
+    ReplicaHooks,
+    RoomRequest,
+    SnapshotHooks,
+)
 from tangle.node.peer_memory import PeerMemory, PeerStore
 from tangle.node.randomness import Randomness
 
@@ -145,6 +153,8 @@ class Peering:
         self._key = key
         self._randomness = randomness
         self._hooks = hooks
+        self.snapshots: SnapshotHooks | None = None
+        """Knows which snapshots there are; nobody does while it is none."""
         self.blobs: BlobHooks | None = None
         """Answers for the blobs; nobody does while it is none."""
         self.bundles: BundleHooks | None = None
@@ -411,12 +421,16 @@ class Peering:
                 self._answer(message, peer)
             case GetBlobHoldings() | GetBlobRange() | GetBundle() | AskReplica() | ShowReplica():
                 self._pass_on(message, peer)
+            case GetSnapshots():
+                self._pass_on(message, peer)
 
-    def _pass_on(self, message: BlobRequest | GetBundle | ReplicaRequest, peer: Peer) -> None:
+    def _pass_on(self, message: RoomRequest, peer: Peer) -> None:
         """Let another room answer; a node without it refuses."""
         match message:
             case GetBlobHoldings() | GetBlobRange() if self.blobs is not None:
                 self.blobs.on_request(message, peer)
+            case GetSnapshots() if self.snapshots is not None:
+                self.snapshots.on_request(message, peer)
             case GetBundle() if self.bundles is not None:
                 self.bundles.on_request(message, peer)
             case AskReplica() | ShowReplica() if self.replicas is not None:

@@ -45,6 +45,7 @@ from tangle.node.replicas.opening import open_replicas
 from tangle.node.replicas.room import ReplicaRoom
 from tangle.node.sandbox.pool import PoolSettings, ProgramPool, open_program_pool
 from tangle.node.service import Service
+from tangle.node.snapshots.opening import JoinParts, begin_with_snapshot, open_snapshot_room
 from tangle.node.version import get_version
 from tangle.store.blob_files import DiskBlobFiles
 from tangle.store.disk import SystemDisk
@@ -147,10 +148,44 @@ async def run_node(
         held.callback(computer.close)
         programs = await held.enter_async_context(open_program_pool(_make_pool_settings(home, config)))
         process = _Process(plan, genesis, computer, programs, faucets, serve_doors, ProcessWatch(), {})
+        if not await _begin(process, parts):
+            return
         stores = {part: _open_store(part, config, genesis) for part in parts}
         for store in stores.values():
             held.callback(store.close)
         await _run(process, stores, run_beside)
+
+
+async def _begin(process: _Process, parts: Sequence[Home]) -> bool:
+    """Put a snapshot in the place of each shard's database, where that is to be, before it is opened.
+
+    :returns: false where the process was told to stop meanwhile.
+    """
+    genesis, config = process.genesis, process.plan.config
+    name = genesis.name.decode("ascii", "replace")
+
+    async def begin(part: Home) -> None:
+        found = JoinParts(
+            home=part,
+            genesis=genesis,
+            config=config if part.shard is None else make_shard_config(config, part.shard),
+            network=TcpNetwork(),
+            clock=SystemClock(),
+            randomness=SystemRandomness(),
+            node_key=load_key_file(part.node_key, KeyKind.NODE, name),
+            agent=f"{config.name} tangle/{get_version()}",
+        )
+        await begin_with_snapshot(found)
+
+    is_begun = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        async with anyio.create_task_group() as beginning:
+            for part in parts:
+                beginning.start_soon(begin, part)
+        is_begun = True
+        tasks.cancel_scope.cancel()
+    return is_begun
 
 
 async def _hold(part: Home, held: AsyncExitStack, *, is_child: bool) -> None:
@@ -212,12 +247,14 @@ async def _start_node(process: _Process, home: Home, store: LmdbStore, tasks: Ta
         courier.open(node)
         tasks.start_soon(courier.run)
     has_market = parts.shard == MARKET_SHARD
-    blobs = await _open_blobs(DiskBlobFiles(home.blobs), node, parts) if has_market else None
-    if blobs is not None:
+    blobs = await _open_blobs(DiskBlobFiles(home.blobs), node, parts)
+    if has_market:
         node.depot.open(blobs)
     await tasks.start(node.run)
+    await tasks.start(blobs.run)
+    tasks.start_soon(open_snapshot_room(node, home, store, blobs).run)
     faucet = process.faucets[parts.shard] if process.faucets else None
-    if blobs is None:
+    if not has_market:
         panorama = Panorama(node, About(parts.config.name, get_version()), process.figures)
         service = Service(node, panorama, make_registry(node, panorama), faucet)
     else:
@@ -230,7 +267,6 @@ async def _start_node(process: _Process, home: Home, store: LmdbStore, tasks: Ta
 async def _open_market(
     process: _Process, node: Node, blobs: BlobRoom, faucet: SigningKey | None, tasks: TaskGroup
 ) -> Service:
-    await tasks.start(blobs.run)
     replicas = open_replicas(node, blobs, process.programs, ThreadBench())
     await tasks.start(replicas.run)
     panorama = Panorama(node, About(node.parts.config.name, get_version()), process.figures)

@@ -63,6 +63,12 @@ class _Opened:
         self.transaction.abort()
         self.environment.close()
 
+    def renew(self) -> None:
+        """Look at the present moment from now on."""
+        self.transaction.abort()
+        self._databases = {}
+        self.transaction = self._begin()
+
     def open_table(self, table: Table) -> Any:
         """The table; none where it was never written."""
         if table not in self._databases:
@@ -125,6 +131,14 @@ class Snapshot:
         """At most ``limit`` rows with ``start <= key < stop``, in order."""
         rows = islice(self.iterate(table, start), limit)
         return [row for row in rows if stop is None or row[0] < stop]
+
+    def renew_history(self) -> None:
+        """Look at history as it is now; the live state stays that of the moment that was taken.
+
+        :raises StoreUnreadable: it cannot be read any more.
+        """
+        for opened in self._opened[Environment.HISTORY]:
+            opened.renew()
 
     def count(self, table: Table) -> int:
         """See ``Readable.count``."""

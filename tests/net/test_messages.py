@@ -72,6 +72,7 @@ from tangle.net.replica_messages import (
     ReplicaShown,
     ShowReplica,
 )
+from tangle.net.snapshot_messages import OFFERS_MAX, GetSnapshots, SnapshotOffer, SnapshotOffers
 
 ID = TransactionId(b"\x07" * 32)
 COMMITMENT = Commitment(
@@ -87,6 +88,7 @@ COMMITMENT = Commitment(
 OPENING = TensorOpening(4, Digest(bytes(32)), (Digest(bytes(32)),), ())
 LONGEST_NAME = BundleReference(Shard(65_535), CheckpointIndex(2**63 - 1), Digest(bytes(32)))
 
+OFFER = SnapshotOffer(CheckpointIndex(7), Digest(bytes(32)), make_blob_id(Digest(bytes(32))), 5)
 EXAMPLES: list[Message] = [
     Hello(1, (ShardStatus(Shard(0), 12, 3, 345),), 15600, b"tangle/0.1.0", True),
     Transactions((b"a transaction", b"b")),
@@ -120,6 +122,8 @@ EXAMPLES: list[Message] = [
     EpochEndItem(20, b"checkpoint", b"certificate"),
     GetBundle(21, Shard(1), BundleReference(Shard(0), CheckpointIndex(3), Digest(bytes(32)))),
     BundleItem(22, b"bundle"),
+    GetSnapshots(23, Shard(1)),
+    SnapshotOffers(24, CheckpointIndex(2), 9, (OFFER,)),
 ]
 NAMES = [type(example).__name__ for example in EXAMPLES]
 
@@ -291,6 +295,21 @@ def test_the_largest_honest_batches_fit_into_a_frame() -> None:
         GetEpochEnd(2**32 - 1, Shard(65_535), 2**63 - 1),
         GetBundle(2**32 - 1, Shard(65_535), LONGEST_NAME),
         BundleItem(2**32 - 1, bytes(BUNDLE_SIZE_MAX)),
+        GetSnapshots(2**32 - 1, Shard(65_535)),
+        SnapshotOffers(
+            2**32 - 1,
+            CheckpointIndex(2**63 - 1),
+            2**63 - 1,
+            (
+                SnapshotOffer(
+                    CheckpointIndex(2**63 - 1),
+                    Digest(bytes(32)),
+                    BlobId(bytes(BLOB_ID_SIZE_MAX)),
+                    BLOB_SIZE_MAX,
+                ),
+            )
+            * OFFERS_MAX,
+        ),
         EpochEndItem(2**32 - 1, bytes(CHECKPOINT_SIZE_MAX), bytes(CERTIFICATE_SIZE_MAX)),
         OwnLatest(2**32 - 1, 2**63 - 1, Digest(bytes(32)), VALIDATORS_MAX - 1, Signature(bytes(64))),
         Refused(2**32 - 1, b"c" * messages.CODE_SIZE_MAX),
@@ -332,4 +351,4 @@ def test_blocks_go_before_transactions_and_requests_before_both() -> None:
 
 def test_tags_never_change() -> None:
     """Tags are on the wire: a new message takes the next number; from 24 on it stands in the byte behind."""
-    assert [encode(example)[1] for example in EXAMPLES] == [*range(1, 24), *[0x18] * 7]
+    assert [encode(example)[1] for example in EXAMPLES] == [*range(1, 24), *[0x18] * 9]

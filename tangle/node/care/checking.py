@@ -9,6 +9,7 @@ from struct import error as LayoutError  # noqa: N812 -- the module calls it jus
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shards.certificates import decode_certificate, verify_certificate
 from shards.checkpoints import Checkpoint, compute_checkpoint_digest, decode_checkpoint
@@ -26,7 +27,7 @@ from tangle.ledger.effects import Effect, decode_effect
 from tangle.ledger.marketplace import compute_market_entry
 from tangle.ledger.staking.records import compute_staking_entry
 from tangle.ledger.state import LedgerState, compute_state_digest, decode_ledger_state
-from tangle.node.archive import LEDGER
+from tangle.node.archive import HISTORY_BASE, LEDGER, HistoryBase, decode_history_base
 from tangle.node.care.findings import Fault, OnProgress, Report, ignore_progress
 from tangle.node.care.tables import RULES, read_event_row, read_market_entry, read_staking_entry
 from tangle.node.committee_archive import EXECUTED
@@ -43,6 +44,9 @@ from tangle.store.store import Table
 
 ROWS_PER_TELLING: Final = 2_000
 """Rows between two words about progress."""
+
+GENESIS_BASE: Final = HistoryBase(0, 0, 0, 0)
+"""Where history begins that was never pruned."""
 
 UNREADABLE = (TangleError, LayoutError, ValueError, IndexError, AssertionError, TypeError, OverflowError)
 """What decoders raise on bytes of a damaged file."""
@@ -66,6 +70,9 @@ class Setting(Struct, frozen=True):
     is_deep: bool
     """Whether signatures and roots are computed again."""
 
+    base: HistoryBase
+    """Where history begins: what is older was pruned, or never here."""
+
     def walk(self, table: Table) -> Iterator[tuple[bytes, bytes]]:
         """All rows of a table, with words about progress."""
         total = self.source.count(table)
@@ -84,13 +91,19 @@ def check_tables(
     :param is_deep: verify the signatures of certificates and compute every Merkle root again.
     """
     report = Report()
-    setting = Setting(source, genesis, report, on_progress, is_deep)
+    setting = Setting(source, genesis, report, on_progress, is_deep, GENESIS_BASE)
     for table in Table:
         _check_rows(setting, table)
     if report.is_sound:  # what cannot be read cannot be followed either
+        setting = replace(setting, base=_read_base(source))
         for rule in REFERENCES:
             rule(setting)
     return report
+
+
+def _read_base(source: Readable) -> HistoryBase:
+    value = source.get(Table.META, HISTORY_BASE)
+    return GENESIS_BASE if value is None else decode_history_base(value)
 
 
 def _check_rows(setting: Setting, table: Table) -> None:
@@ -125,7 +138,7 @@ def _check_transactions(setting: Setting) -> None:
 def _check_ordered(setting: Setting) -> None:
     """History has no gaps, each of its transactions is stored, and both indexes know it."""
     source, report = setting.source, setting.report
-    expected, touches = 0, 0
+    expected, touches = setting.base.ordered, 0
     for key, value in setting.walk(Table.ORDERED):
         index, effect = parse_sequence_key(key), decode_effect(value[8:])
         if index != expected:
@@ -180,22 +193,26 @@ def _check_checkpoints(setting: Setting) -> None:
         place = str(checkpoint.index)
         if checkpoint.chain != chain:
             report.add(Fault.CHAIN_BROKEN, Table.CHECKPOINTS, place, "it is of another chain")
-        _check_link(setting, previous, checkpoint)
-        if setting.is_deep:
+        is_whole = checkpoint.index >= setting.base.checkpoint
+        if is_whole:
+            _check_link(setting, previous, checkpoint)
+        if setting.is_deep and (checkpoint.index > setting.base.checkpoint or not checkpoint.index):
             _check_roots(setting, checkpoint)
         certificate = setting.source.get(Table.CERTIFICATES, key)
         if certificate is not None:
             _check_certificate(setting, certificate, checkpoint, committee)
         if checkpoint.epoch > committee.epoch:
             committee = make_next_committee(committee, checkpoint)
-        previous = checkpoint
+        previous = checkpoint if is_whole else None  # of what is older, single ones are kept
 
 
 def _check_link(setting: Setting, previous: Checkpoint | None, checkpoint: Checkpoint) -> None:
     report, place = setting.report, str(checkpoint.index)
     if previous is None:
-        if checkpoint.index:
-            report.add(Fault.ROW_MISSING, Table.CHECKPOINTS, f"0 to {checkpoint.index - 1}", "the first ones")
+        first = setting.base.checkpoint
+        if checkpoint.index != first:
+            gap = f"{first} to {checkpoint.index - 1}"
+            report.add(Fault.ROW_MISSING, Table.CHECKPOINTS, gap, "the first ones")
         return
     if checkpoint.index != previous.index + 1:
         gap = f"{previous.index + 1} to {checkpoint.index - 1}"
@@ -251,6 +268,8 @@ def _check_commits(setting: Setting) -> None:
             report.add(Fault.CHAIN_BROKEN, Table.COMMITS, place, "it does not name the one before")
         previous = compute_commit_digest(record)
         for block in record.blocks:
+            if (epoch, block.round) <= (setting.base.epoch, setting.base.round):
+                continue
             key = compute_block_key(epoch, block.round, block.author, block.digest)
             if setting.source.get(Table.BLOCKS, key) is None:
                 report.add(Fault.ROW_MISSING, Table.BLOCKS, key.hex(), f"commit {place} orders it")
@@ -259,8 +278,11 @@ def _check_commits(setting: Setting) -> None:
 def _check_events(setting: Setting) -> None:
     """Ids of events have no gaps, and each final checkpoint has its row."""
     next_id, next_checkpoint = 1, 1
+    is_pruned = setting.base != GENESIS_BASE
     for key, value in setting.walk(Table.EVENTS):
         checkpoint, count = read_event_row(key, value)
+        if is_pruned:  # they begin anywhere
+            next_id, next_checkpoint, is_pruned = parse_sequence_key(key), checkpoint, False
         if (parse_sequence_key(key), checkpoint) != (next_id, next_checkpoint):
             setting.report.add(
                 Fault.INDEX_DIFFERS, Table.EVENTS, str(parse_sequence_key(key)), f"id {next_id} is due"
@@ -331,7 +353,11 @@ def _check_jobs(setting: Setting) -> None:
             report.add(Fault.INDEX_DIFFERS, Table.JOB_LIST, str(parse_sequence_key(key)), "no such job")
     for subject, value in setting.walk(Table.EVENT_COUNTS):
         count = parse_sequence_key(value)
-        if count and source.get(Table.JOB_EVENTS, subject + compute_sequence_key(count - 1)) is None:
+        if (
+            count
+            and setting.base == GENESIS_BASE
+            and source.get(Table.JOB_EVENTS, subject + compute_sequence_key(count - 1)) is None
+        ):
             report.add(Fault.ROW_MISSING, Table.JOB_EVENTS, f"{subject.hex()} {count - 1}", "it was counted")
     for key, _ in setting.walk(Table.GENERATIONS):
         if source.get(Table.WEIGHTS, key) is None:

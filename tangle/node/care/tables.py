@@ -28,11 +28,13 @@ from tangle.ledger.staking.records import StakingEntry, StakingShelf, compute_en
 from tangle.ledger.state import decode_ledger_state
 from tangle.node.archive import (
     ARRIVAL_FLOOR,
+    HISTORY_BASE,
     LEDGER,
     RECORD_SIZE_MAX,
     EarningRecord,
     EvaluationRecord,
     GenerationRecord,
+    decode_history_base,
 )
 from tangle.node.committee_archive import EXECUTED, CommitteeRecord
 from tangle.node.market_archive import JobRecord, decode_event
@@ -211,6 +213,8 @@ def _read_fact(key: bytes, value: bytes) -> object:
         return parse_sequence_key(value)
     if key == EXECUTED:
         return parse_commit_key(value)
+    if key == HISTORY_BASE:
+        return decode_history_base(value)
     if key.startswith(JOB):
         return decode(JobSnapshot, value, limit=RECORD_SIZE_MAX)
     return value  # a fact that a later version keeps beside these

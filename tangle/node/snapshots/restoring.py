@@ -206,7 +206,7 @@ class Restorer:
         count = 1 + self._closed_last + checkpoint.ordered_count
         self._archive.put_event_row(batch, head.event_id, checkpoint.index, count)
         horizon = max(0, checkpoint.leader.round - self._genesis.parameters.commit_depth)
-        base = HistoryBase(self._first.index, self._first.ordered_total, horizon)
+        base = HistoryBase(self._first.index, self._first.ordered_total, checkpoint.committee_epoch, horizon)
         self._archive.put_history_base(batch, base)
 
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from tangle.node.care.checking import check_tables
+from tangle.node.care.reading import StoreReader
+from tangle.store.memory_store import MemoryStore
 from tests.node.snapshots.makers import make_snapshot, restore
 from tests.node.traffic import send_everywhere
 from tests.node.world import network_of, wait_all_final, wait_until
@@ -21,6 +24,8 @@ async def test_a_node_that_restored_a_snapshot_certifies_what_the_others_do(tmp_
         assert facts.first > 0, "part of history is enough"
         last.disk, done = await restore((tmp_path / "s").read_bytes(), world.genesis)
         assert done.transactions == facts.transactions
+        report = check_tables(StoreReader(MemoryStore(last.disk)), world.genesis, is_deep=True)
+        assert report.findings == []
         await last.start()
         assert last.node.finality.certified == facts.checkpoint
         await wait_until(lambda: last.node.driver.is_proposing)
@@ -32,4 +37,6 @@ async def test_a_node_that_restored_a_snapshot_certifies_what_the_others_do(tmp_
         digests = [member.node.archive.get_checkpoint(facts.checkpoint + 5) for member in running]
         assert digests[0] is not None
         assert digests == [digests[0]] * 3
+        report = check_tables(StoreReader(MemoryStore(last.disk)), world.genesis, is_deep=True)
+        assert report.findings == []
         assert [member.failure for member in world.members] == [None] * 4
