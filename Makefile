@@ -49,8 +49,11 @@ fmt: .venv/ready ## put code into the house format
 	@$(BIN)/ruff check --select I --fix $(LINTED)
 	@$(BIN)/ruff format $(LINTED)
 
-bench: .venv/ready ## measure on this machine
-	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: .venv/ready ## measure on this machine, into bench.json; some twenty minutes
+	@$(BIN)/tangle bench run --out bench.json
+	@$(BIN)/tangle bench start
+	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; \
+	  $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)"; done
 
 clean: ## remove .venv and every cache; never a node's data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

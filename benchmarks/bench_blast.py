@@ -216,7 +216,7 @@ def main() -> None:
         node_module = "benchmarks.blast_node"
         command = [sys.executable, "-m", node_module, str(home), str(API_PORT), options.device]
         if options.profile:
-            command.append(options.profile)
+            command += ["--profile", options.profile]
         node = subprocess.Popen(command, stdout=sys.stderr)
         try:
             anyio.run(run, options, home, transactions)

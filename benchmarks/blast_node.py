@@ -1,9 +1,11 @@
-"""The node of ``bench_blast``, in a process of its own: ``home api-port device [profile-file]``."""
+"""A node in a process of its own, to be measured: ``python -m benchmarks.blast_node HOME PORT DEVICE``."""
 
+import argparse
 import cProfile
+import gc
 import logging
 import os
-import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -17,26 +19,44 @@ from tangle.node.runtime import Plan, run_node
 def main() -> None:
     """Run the node until it is told to stop."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    home, port, device, *profile = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("api_port", type=int)
+    parser.add_argument("device")
+    parser.add_argument("--peer-port", type=int)
+    parser.add_argument("--peer", action="append", default=[])
+    parser.add_argument("--profile", help="write a profile of the core process to this file")
+    parser.add_argument(
+        "--gc-threshold", type=int, help="objects after which the youngest are looked through"
+    )
+    parser.add_argument("--gc-freeze", action="store_true", help="leave out what was there at the start")
+    options = parser.parse_args()
+    if options.gc_threshold is not None:
+        gc.set_threshold(options.gc_threshold, 20, 50)
     config = NodeConfig(
         name="bench",
-        api_port=int(port),
-        peer_port=int(port) + 1,
+        api_port=options.api_port,
+        peer_port=options.api_port + 1 if options.peer_port is None else options.peer_port,
+        peers=tuple(options.peer),
         metrics_port=0,
         workers=1,
-        device=device,
+        device=options.device,
         kernel_cache=str(Path.home() / ".cache" / "tangle-kernels"),
     )
 
     async def run() -> None:
-        await run_node(Plan(Path(home), config, stop_with_parent=os.getppid()), serve_doors)
+        if options.gc_freeze:
+            gc.collect()
+            gc.freeze()
+        await run_node(Plan(options.home, config, stop_with_parent=os.getppid()), serve_doors)
 
-    if profile:
-        with cProfile.Profile() as profiler:
-            anyio.run(run, backend_options={"use_uvloop": True})
-        profiler.dump_stats(profile[0])
-    else:
-        anyio.run(run, backend_options={"use_uvloop": True})
+    start = partial(anyio.run, run, backend_options={"use_uvloop": True})
+    if options.profile is None:
+        start()
+        return
+    with cProfile.Profile() as profiler:
+        start()
+    profiler.dump_stats(options.profile)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 from typing import Final
 
 from benchmarks.limits import LIMITS
+from benchmarks.nodes import NODES
 from benchmarks.pipeline import PIPELINE
 from tangle.cli.bench.records import Stage
 
-STAGES: Final[tuple[Stage, ...]] = (*LIMITS, *PIPELINE)
+STAGES: Final[tuple[Stage, ...]] = (*LIMITS, *PIPELINE, *NODES)
 """In the order of measuring."""
