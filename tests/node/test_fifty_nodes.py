@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from simnet.computer import SharedComputer
+from tangle.node.crossing.courier import Courier
 from tangle.node.parts import NodeParts
 from tangle.store.memory_store import MemoryStore
 from tests.node.twins import make_backend
@@ -32,8 +33,8 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 class Newcomer(Member):
     """A node whose operator knows one address."""
 
-    def _make_parts(self, store: MemoryStore) -> NodeParts:
-        parts = super()._make_parts(store)
+    def _make_parts(self, store: MemoryStore, courier: Courier | None) -> NodeParts:
+        parts = super()._make_parts(store, courier)
         peers = () if self.index == 0 else (SEED,)
         return replace(parts, config=replace(parts.config, peers=peers))
 
