@@ -1,4 +1,4 @@
-"""Stakes at a running node: operations, what leaves, elections as events, pay, and a newcomer that proposes."""
+"""Stakes at a running node: operations, what leaves, elections, pay, and a newcomer that proposes."""
 
 import msgspec
 from msgspec.structs import replace
