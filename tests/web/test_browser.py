@@ -112,6 +112,16 @@ async def test_signatures_of_checkpoints_and_weights_are_checked(site: Site) -> 
     assert page.faults == []
 
 
+async def test_stakes_and_the_next_election_are_shown(site: Site) -> None:
+    await site.open("committee")
+    await site.page.wait("document.querySelectorAll('.stakes li').length === 1")
+    shown = await read(site, ".stakes")
+    assert "10,000 MST" in shown
+    assert "orders" in shown
+    assert "100.0 % now, 100.0 % next" in shown
+    assert site.page.faults == []
+
+
 async def test_the_console_sends_what_it_shows(site: Site) -> None:
     page = site.page
     await site.open("console/get_account")

@@ -30,6 +30,7 @@ export async function show(main, { address }, signal) {
         ["Read at", ["checkpoint ", checkpointLink(account.checkpoint)]],
         ["Next number", formatCount(account.sequence)],
         ["Staked", account.stake !== "0" && amount(account.stake)],
+        ...account.leaving.map((part) => [`Free from epoch ${part.release_epoch}`, amount(part.amount)]),
         ["Not ordered yet", account.pending > 0 && `${account.pending} transactions`],
         ["Public key", copyable(account.public_key)],
       ]),

@@ -1,8 +1,8 @@
 // The committee: who takes part, and the blocks of the latest rounds as a graph of their own.
 
 import { card, draw, el, put } from "../parts/dom.js";
-import { formatBytes, formatCount, formatDuration, formatShare, shorten } from "../parts/format.js";
-import { checkpointLink, paths } from "../parts/links.js";
+import { formatAmount, formatBytes, formatCount, formatDuration, formatShare, shorten } from "../parts/format.js";
+import { accountLink, checkpointLink, paths } from "../parts/links.js";
 import { repeat } from "../parts/live.js";
 import { get } from "../parts/node.js";
 import { getShard } from "./checkpoints.js";
@@ -19,11 +19,13 @@ export async function show(main, _, signal) {
   const frame = el("div", { class: "scroll" }, svg);
   const summary = el("p", { class: "lead" });
   const peers = el("div");
+  const stakes = el("div", { class: "stakes" });
   put(
     main,
     el("h1", null, "Committee"),
     summary,
     card("Members", members),
+    card("Stakes and the next election", stakes),
     card("Blocks, round by round", frame, el("p", { class: "muted" }, "One column a round, one row a validator. A ring marks the leader of a commit that became a checkpoint; the number inside is how many transactions the block names.")),
     card("Peers of this node", peers),
   );
@@ -32,16 +34,18 @@ export async function show(main, _, signal) {
     const rounds = frame.clientWidth < 640 ? ROUNDS.narrow : ROUNDS.wide;
     const first = Math.max(1, Number(committee.round) - rounds + 1);
     const limit = Math.min(256, 2 * rounds * committee.validators.length);
-    const [blocks, checkpoints, connected] = await Promise.all([
+    const [blocks, checkpoints, connected, election] = await Promise.all([
       get(`/v1/blocks?shard=${shard}&first_round=${first}&limit=${limit}`, signal),
       get(`/v1/checkpoints/${shard}?limit=${rounds}`, signal),
       get("/v1/peers", signal),
+      get("/v1/validators", signal),
     ]);
     put(summary, makeSummary(committee));
     const known = countKnown(committee);
     put(members, committee.validators.map((one) => makeMember(one, committee, known)));
     drawBlocks(svg, blocks, committee, first, rounds, new Set(checkpoints.map(({ leader }) => leader.digest)));
     put(peers, makePeers(connected));
+    put(stakes, makeStakes(election));
   };
   await look();
   repeat(look, PERIOD_MS, signal);
@@ -109,6 +113,30 @@ function drawBlocks(svg, blocks, committee, first, rounds, leaders) {
   svg.setAttribute("width", LEFT + rounds * STEP + 10);
   svg.setAttribute("height", TOP + committee.validators.length * LANE + 6);
   svg.replaceChildren(draw("g", { class: "edges" }, edges), draw("g", null, lanes, names), draw("g", null, dots));
+}
+
+// All candidates: what is at stake, the weight now, and what an election now would give.
+function makeStakes(election) {
+  const left = Math.max(0, Number(BigInt(election.ends_ms) - BigInt(election.timestamp_ms)));
+  return [
+    el("p", { class: "muted" }, `Epoch ${formatCount(election.epoch)} ends in ${formatDuration(left)} and pays its committee at most ${formatAmount(election.pool)} MST. A candidate needs ${formatAmount(election.stake_min)} MST.`),
+    el("ul", { class: "peers" }, election.candidates.map((one) =>
+      el(
+        "li",
+        null,
+        el("strong", null, `${formatAmount(one.stake)} MST`),
+        el("span", { class: one.weight ? "tag accent" : "tag" }, describeStanding(one)),
+        el("small", { class: "muted" }, `${shorten(one.public_key, 8, 4)} · weight ${formatShare(one.share, 1)} now, ${formatShare(one.next_share, 1)} next · work ${formatCount(BigInt(one.work) + BigInt(one.fresh))} · ${formatCount(one.blocks)} blocks · for `, accountLink(one.owner)),
+      ),
+    )),
+  ];
+}
+
+function describeStanding(one) {
+  if (one.jailed_until !== null) return `jailed until epoch ${one.jailed_until}`;
+  if (one.retired !== null) return `retired in epoch ${one.retired}`;
+  if (one.weight) return "orders";
+  return one.next_weight ? "waits" : "too little stake";
 }
 
 function makePeers(peers) {
