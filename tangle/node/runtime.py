@@ -45,7 +45,12 @@ from tangle.node.replicas.opening import open_replicas
 from tangle.node.replicas.room import ReplicaRoom
 from tangle.node.sandbox.pool import PoolSettings, ProgramPool, open_program_pool
 from tangle.node.service import Service
-from tangle.node.snapshots.opening import JoinParts, begin_with_snapshot, open_snapshot_room
+from tangle.node.snapshots.opening import (
+    JoinParts,
+    begin_with_snapshot,
+    open_pruner,
+    open_snapshot_room,
+)
 from tangle.node.version import get_version
 from tangle.store.blob_files import DiskBlobFiles
 from tangle.store.disk import SystemDisk
@@ -253,6 +258,7 @@ async def _start_node(process: _Process, home: Home, store: LmdbStore, tasks: Ta
     await tasks.start(node.run)
     await tasks.start(blobs.run)
     tasks.start_soon(open_snapshot_room(node, home, store, blobs).run)
+    tasks.start_soon(open_pruner(node, store).run)
     faucet = process.faucets[parts.shard] if process.faucets else None
     if not has_market:
         panorama = Panorama(node, About(parts.config.name, get_version()), process.figures)

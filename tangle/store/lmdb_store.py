@@ -149,10 +149,21 @@ class LmdbStore:
             last_write_ms=group.last_write_ms,
             worst_write_ms=group.worst_write_ms,
             used_bytes={name: _compute_used_bytes(env) for name, env in self._environments.items()},
+            content_bytes={name: self._compute_content_bytes(name) for name in self._environments},
             write_counts=tuple(group.write_counts),
             write_total_s=group.write_total_s,
             maps={name: self._read_map(name) for name in self._environments},
         )
+
+    def _compute_content_bytes(self, name: Environment) -> int:
+        environment = self._environments[name]
+        pages = 0
+        with environment.begin() as transaction:
+            for table, database in self._tables.items():
+                if table.environment is name:
+                    facts = transaction.stat(database)
+                    pages += facts["branch_pages"] + facts["leaf_pages"] + facts["overflow_pages"]
+        return int(pages * environment.stat()["psize"])
 
     def _read_map(self, name: Environment) -> MapFacts:
         environment = self._environments[name]

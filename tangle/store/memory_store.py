@@ -136,6 +136,7 @@ class MemoryStore:
             keys=group.keys,
             waiting_batches=len(group),
             waiting_bytes=group.waiting_bytes,
+            content_bytes=used,
             last_write_ms=group.last_write_ms,
             worst_write_ms=group.worst_write_ms,
             used_bytes=used,

@@ -230,6 +230,9 @@ class StoreStatistics(Struct, frozen=True):
     write_total_s: float
     """Time of all groups together."""
 
+    content_bytes: Mapping[str, int] = {}
+    """What of each environment is in use: pages that were given up stay in the file until they are needed."""
+
     maps: Mapping[str, MapFacts] = {}
     """The map of each environment, where there are maps."""
 

@@ -265,25 +265,11 @@ class _Maker:
             master = self._history.get(Table.WEIGHTS, compute_generation_key(job, generation))
             if master is None:
                 raise SnapshotUnready(window.last, f"generation {generation} of a model is not here")
-            witnesses = (self._find_witness(job, generation),) if (job, generation) in witnessed else ()
+            witnesses = (
+                (find_witness(self._history, job, generation),) if (job, generation) in witnessed else ()
+            )
             self._put(Master(job, generation, master, witnesses))
             self._on_made("models", done, len(witnessed) + len(masters))
-
-    def _find_witness(self, job: JobId, generation: int) -> CertifiedCheckpoint:
-        """A certified checkpoint at which the generation was current, the one that opened it if possible."""
-        opened = read_generation(self._history, job, generation).checkpoint
-        for index in range(opened, opened + LATER_MAX):
-            key = compute_sequence_key(index)
-            value, signed = (
-                self._history.get(Table.CHECKPOINTS, key),
-                self._history.get(Table.CERTIFICATES, key),
-            )
-            if value is None or signed is None:
-                continue
-            checkpoint = decode_checkpoint(value)
-            if any((model.job, model.generation) == (job, generation) for model in checkpoint.models):
-                return CertifiedCheckpoint(checkpoint, decode_certificate(signed))
-        raise SnapshotUnready(opened, f"no certified checkpoint names generation {generation} of a model")
 
     def _write_sections(self, window: Window) -> int:
         total, of = 0, window.last - window.first + 1
@@ -414,6 +400,23 @@ def gather(rows: Iterable[Row]) -> Iterator[list[Row]]:
             gathered, size = [], 0
     if gathered:
         yield gathered
+
+
+def find_witness(history: Readable, job: JobId, generation: int) -> CertifiedCheckpoint:
+    """A certified checkpoint at which a generation was current, the one that opened it if possible.
+
+    :raises SnapshotUnready: none is here.
+    """
+    opened = read_generation(history, job, generation).checkpoint
+    for index in range(opened, opened + LATER_MAX):
+        key = compute_sequence_key(index)
+        value, signed = history.get(Table.CHECKPOINTS, key), history.get(Table.CERTIFICATES, key)
+        if value is None or signed is None:
+            continue
+        checkpoint = decode_checkpoint(value)
+        if any((model.job, model.generation) == (job, generation) for model in checkpoint.models):
+            return CertifiedCheckpoint(checkpoint, decode_certificate(signed))
+    raise SnapshotUnready(opened, f"no certified checkpoint names generation {generation} of a model")
 
 
 def find_event_id(history: Readable, checkpoint: Checkpoint) -> int:

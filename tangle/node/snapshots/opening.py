@@ -20,6 +20,7 @@ from tangle.node.config import NodeConfig
 from tangle.node.node import Node
 from tangle.node.parts import PROTOCOL_VERSION
 from tangle.node.peering import Peering, PeeringConfig
+from tangle.node.pruning import Pruner, PruningSettings
 from tangle.node.randomness import Randomness
 from tangle.node.snapshots.joining import Held, JoinHooks, Joining
 from tangle.node.snapshots.making import SnapshotFacts
@@ -177,6 +178,13 @@ def open_snapshot_room(node: Node, home: Home, store: Store, blobs: BlobRoom) ->
     room = SnapshotRoom(store, blobs, settings, take, home.data, get_progress)
     node.peering.snapshots = room
     return room
+
+
+def open_pruner(node: Node, store: Store) -> Pruner:
+    """What lets old history go, as the settings say."""
+    config = node.parts.config
+    settings = PruningSettings(config.history_keep_epochs, config.history_max_bytes)
+    return Pruner(store, node.genesis, settings, lambda: node.finality.certified)
 
 
 def _ignore(done: int) -> None:
