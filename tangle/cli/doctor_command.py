@@ -16,9 +16,14 @@ import click
 from msgspec import Struct
 from rich.console import Console
 
-from tangle.cli.context import CommandContext, pass_context
+from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.failures import ExitStatus
 from tangle.cli.groups import TangleCommand
+from tangle.cli.texts import format_time
+from tangle.client.errors import ApiProblem, NodeUnreachable, UnexpectedAnswer
+from tangle.client.reading import NodeReader
+from tangle.client.transport import ClientConfig
+from tangle.node.clock import SystemClock
 from tangle.node.config import API_PORT, METRICS_PORT, PEER_PORT, NodeConfig
 
 FILES_MIN: Final = 1_024
@@ -50,7 +55,7 @@ class Finding(Struct, frozen=True):
 )
 @pass_context
 def doctor(context: CommandContext, is_thorough: bool) -> None:
-    """Examine this machine: compiler, devices, conformance, speed, ports, disk.
+    """Examine this machine: compiler, devices, conformance, speed, ports, disk, clock.
 
     Exit status 1 when a node could not run here.
     """
@@ -68,6 +73,7 @@ def doctor(context: CommandContext, is_thorough: bool) -> None:
         *examine_ports((API_PORT, PEER_PORT, METRICS_PORT)),
         examine_disk(context.home),
         examine_files(),
+        run_async(examine_clock, context.url, SystemClock().now_ms()),
     ]
 
     def render(console: Console) -> None:
@@ -167,6 +173,21 @@ def examine_disk(home: Path) -> Finding:
     if not is_good:
         detail += f"; a node stops writing below {needed / 2**30:.2f} GiB, make room or choose another --home"
     return Finding("disk", is_good, detail)
+
+
+async def examine_clock(url: str, now_ms: int) -> Finding:
+    """What the node at ``url`` says of this machine's clock; nothing is said against it where none runs."""
+    detail = f"{format_time(now_ms)}; no node runs here to compare it with"
+    async with NodeReader(url, ClientConfig(attempts_max=1, connect_timeout_s=1.0)) as reader:
+        try:
+            checks = (await reader.get_readiness()).checks
+            detail = next((check.detail for check in checks if check.name == "clock"), detail)
+        except ApiProblem as problem:
+            wrong = next((item.message for item in problem.errors if item.path == "clock"), None)
+            return Finding("clock", wrong is None, "nothing speaks against it" if wrong is None else wrong)
+        except (NodeUnreachable, UnexpectedAnswer):
+            pass  # the usual case: a machine is examined before a node runs on it
+    return Finding("clock", True, detail)
 
 
 def examine_files() -> Finding:

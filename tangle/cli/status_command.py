@@ -9,6 +9,7 @@ from tangle.api.schemas.network import StatusAnswer
 from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleCommand
 from tangle.cli.texts import format_size, format_span
+from tangle.client.errors import ApiProblem
 from tangle.client.reading import NodeReader
 from tangle.client.transport import ClientConfig
 
@@ -17,14 +18,25 @@ from tangle.client.transport import ClientConfig
 @pass_context
 def status(context: CommandContext) -> None:
     """Show one screen about a running node."""
-    answer, shards = run_async(_get_status, context.url)
-    context.emit_fields(answer, {**describe_status(answer), **describe_shards(shards)})
+    answer, shards, reasons = run_async(_ask, context.url)
+    context.emit_fields(answer, {**describe_status(answer, reasons), **describe_shards(shards)})
 
 
-async def _get_status(url: str) -> tuple[StatusAnswer, tuple[ShardAnswer, ...]]:
+async def _ask(url: str) -> tuple[StatusAnswer, tuple[ShardAnswer, ...], tuple[str, ...]]:
     # A person is waiting: say soon that nobody answers.
     async with NodeReader(url, config=ClientConfig(attempts_max=2)) as client:
-        return await client.get_status(), await client.get_shards()
+        answer = await client.get_status()
+        reasons = () if answer.is_ready else await get_reasons(client)
+        return answer, await client.get_shards(), reasons
+
+
+async def get_reasons(client: NodeReader) -> tuple[str, ...]:
+    """What keeps a node from being ready, a line each; nothing if it has become so meanwhile."""
+    try:
+        await client.get_readiness()
+    except ApiProblem as problem:
+        return tuple(f"{item.path}: {item.message}" for item in problem.errors)
+    return ()
 
 
 def describe_shards(answers: Sequence[ShardAnswer]) -> dict[str, str]:
@@ -39,8 +51,11 @@ def describe_shards(answers: Sequence[ShardAnswer]) -> dict[str, str]:
     }
 
 
-def describe_status(answer: StatusAnswer) -> dict[str, str]:
-    """The screen, line by line."""
+def describe_status(answer: StatusAnswer, reasons: Sequence[str] = ()) -> dict[str, str]:
+    """The screen, line by line.
+
+    :param reasons: what keeps the node from being ready.
+    """
     finality = answer.finality
     latency = "no samples yet"
     if finality.p50_ms is not None and finality.p95_ms is not None:
@@ -50,7 +65,7 @@ def describe_status(answer: StatusAnswer) -> dict[str, str]:
     return {
         "node": f"{answer.name}, {answer.role}, version {answer.version}, up {format_span(answer.uptime_s)}",
         "network": f"{answer.network} (chain {answer.chain.hex()})",
-        "ready": "yes" if answer.is_ready else "no; GET /readyz?verbose tells why",
+        "ready": "yes" if answer.is_ready else "\n".join(("no", *reasons)),
         "checkpoint": f"{answer.checkpoint_certified} certified, {answer.checkpoint_executed} executed, "
         f"{answer.checkpoint_age_ms / 1000:.1f} s old, round {answer.round}",
         "transactions": f"{answer.ordered_total} ordered, {answer.pending} pending, "

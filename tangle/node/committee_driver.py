@@ -44,6 +44,7 @@ from tangle.core.parameters import Parameters
 from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, Shard, TransactionId
 from tangle.node.clock import Clock
+from tangle.node.clock_watch import ClockWatch
 from tangle.node.computer import Computer
 from tangle.node.peer import Peer
 from tangle.node.pool import ComputeFailed
@@ -138,6 +139,9 @@ class CommitteeDriver:
         self.own_index = None if key is None else setting.committee.index_of(key.public_key)
         self.vouched = VouchedRounds(setting.committee)
         """How far the committee is, by its signatures."""
+
+        self.clock_watch = ClockWatch()
+        """How far the local clock is from theirs."""
 
         self._computer = computer
         self._clock = clock
@@ -254,7 +258,10 @@ class CommitteeDriver:
                     continue
                 self._senders[block.reference] = sender
                 self.vouched.on_word(block.reference.author, block.reference.round)
-                self._handle(self.core.process_block(block, self._clock.now_ms()))
+                now_ms = self._clock.now_ms()
+                stamp_ms = block.body.timestamp_ms
+                self.clock_watch.on_block(block.reference, stamp_ms, self.setting.committee, now_ms)
+                self._handle(self.core.process_block(block, now_ms))
             self._forget_senders()
             await self._save()
 

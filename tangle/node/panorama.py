@@ -146,9 +146,16 @@ class Panorama:
             ReadinessCheck(
                 "committee", is_taking_part, "taking part" if is_taking_part else "not yet taking part"
             ),
+            self._check_clock(),
             ReadinessCheck("disk", node.disk.has_room, node.disk.describe()),
             ReadinessCheck("checkpoint", age_ms <= age_max_ms, f"last final checkpoint is {age_ms} ms old"),
         )
+
+    def _check_clock(self) -> ReadinessCheck:
+        node = self._node
+        watch, committee = node.driver.clock_watch, node.driver.setting.committee
+        now_ms = node.parts.clock.now_ms()
+        return ReadinessCheck("clock", watch.is_right(committee, now_ms), watch.describe(committee, now_ms))
 
     def get_committee(self) -> CommitteeView:
         """Rounds and votes."""

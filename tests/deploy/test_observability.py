@@ -127,4 +127,4 @@ async def test_each_condition_of_being_ready_is_a_gauge() -> None:
         checks = {check.name: float(check.is_met) for check in service.get_readiness()}
         for name, value in checks.items():
             assert service.metrics.get_sample_value("tangle_ready", {"check": name}) == value
-    assert set(checks) == {"peers", "disk", "synced", "committee", "checkpoint"}
+    assert set(checks) == {"peers", "disk", "synced", "committee", "clock", "checkpoint"}

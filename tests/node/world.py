@@ -23,6 +23,7 @@ from tangle.core.parameters import DEVNET, Parameters
 from tangle.core.types import Grains, Milliseconds, Shard, TransactionId
 from tangle.ledger.election import Election
 from tangle.node.bundle_source import NoBundles
+from tangle.node.clock import Clock
 from tangle.node.computer import Computer, InlineComputer
 from tangle.node.config import NodeConfig
 from tangle.node.crossing.courier import Courier
@@ -185,7 +186,7 @@ class Member:
             computer=self.computer,
             backend=BACKEND,
             network=world.network.at(self.host),
-            clock=world.clock,
+            clock=world.clocks.get(self.index, world.clock),
             randomness=SeededRandomness(f"{self.index} {self.starts}"),
             node_key=make_key(f"node {self.index}"),
             validator_key=make_key(f"validator {self.index}"),
@@ -216,6 +217,9 @@ class World:
 
         self.network = MemoryNetwork()
         self.clock = LoopClock(anyio.current_time())
+        self.clocks: dict[int, Clock] = {}
+        """Of machines whose clock is another one, by index."""
+
         self.members: list[Member] = []
         self.members += [Member(self, index) for index in range(count + observers)]
 
