@@ -56,10 +56,39 @@ def make_genesis_committee(genesis: Genesis) -> Committee:
     return Committee(0, genesis.validators)
 
 
-def make_next_committee(committee: Committee, checkpoint: Checkpoint) -> Committee:
-    """The committee that goes on after an epoch's last checkpoint, in the shard that it is of."""
-    validators = checkpoint.next_committee or committee.validators
-    return Committee(checkpoint.epoch, validators, compute_checkpoint_digest(checkpoint))
+def is_epoch_end(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is the last one of its committee's epoch: in the leading shard time says so; the
+    others name whoever goes on, always.
+    """
+    if checkpoint.shard == LEADING_SHARD:
+        return checkpoint.epoch > checkpoint.committee_epoch
+    return bool(checkpoint.next_committee)
+
+
+def find_leading_end(checkpoints: Iterable[Checkpoint], epoch: int) -> Checkpoint | None:
+    """Of what another shard is told, the leading shard's last checkpoint of committee ``epoch``."""
+    return next(
+        (
+            checkpoint
+            for checkpoint in checkpoints
+            if checkpoint.shard == LEADING_SHARD
+            and checkpoint.committee_epoch == epoch
+            and is_epoch_end(checkpoint)
+        ),
+        None,
+    )
+
+
+def make_next_committee(
+    committee: Committee, checkpoint: Checkpoint, leading: Checkpoint | None = None
+) -> Committee:
+    """The committee that goes on after an epoch's last checkpoint, in the shard that it is of.
+
+    :param leading: the last checkpoint of that epoch in the leading shard, where this one is of another.
+    """
+    leading = leading or checkpoint
+    validators = leading.next_committee or committee.validators
+    return Committee(leading.epoch, validators, compute_checkpoint_digest(checkpoint))
 
 
 def verify_epoch_end(end: EpochEnd, committee: Committee, chain: ChainId) -> Committee:

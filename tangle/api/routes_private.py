@@ -40,6 +40,19 @@ class NextInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """Longest wait in seconds."""
 
 
+class EpochEndInputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """The end of a committee's epoch."""
+
+    target: ShardIndex
+    """Shard that the bundle is for."""
+
+    epoch: Quantity
+    """Epoch of the committee that ends."""
+
+    timeout_s: Annotated[float, Meta(ge=0, le=60)] = 2.0
+    """Longest wait in seconds."""
+
+
 class DeliveryInputs(Struct, frozen=True, forbid_unknown_fields=True):
     """A receipt of another shard."""
 
@@ -74,6 +87,14 @@ async def wait_next_bundle(call: Call[NextInputs, None]) -> RawReply:
     found = await _get_desk(call).wait_next(
         Shard(inputs.target), int(inputs.sequence), acknowledged, inputs.timeout_s
     )
+    return RawReply(found or b"", OCTETS, NOTHING if found is None else 200)
+
+
+@routes.get("/v1/private/bundles/epoch-end/{target}", EpochEndInputs, media_types=(OCTETS,), is_long=True)
+async def wait_epoch_end(call: Call[EpochEndInputs, None]) -> RawReply:
+    """The bundle of the last checkpoint of a committee, once it is certified."""
+    inputs, desk = call.inputs, _get_desk(call)
+    found = await desk.wait_epoch_end(Shard(inputs.target), int(inputs.epoch), inputs.timeout_s)
     return RawReply(found or b"", OCTETS, NOTHING if found is None else 200)
 
 

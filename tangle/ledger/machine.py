@@ -27,14 +27,10 @@ from poi.market.outcomes import Outcome as MarketOutcome
 from poi.market.records import Job
 from shards.blocks import GENESIS_ROUND, BlockReference
 from shards.bundles import Bundle
-from shards.checkpoints import (
-    NO_ROOT,
-    Checkpoint,
-    compute_checkpoint_digest,
-)
+from shards.checkpoints import NO_ROOT, Checkpoint, compute_checkpoint_digest
 from shards.commits import CommitRecord
 from shards.committee import Committee
-from shards.epochs import make_next_committee
+from shards.epochs import LEADING_SHARD, find_leading_end, make_next_committee
 from shards.receipts import compute_receipts_root, make_batches
 from tangle.core.genesis import Genesis, Validator
 from tangle.core.hashing import compute_home_shard
@@ -275,8 +271,9 @@ class ShardMachine:
         self._desk.settle_commit(commit, self.committee, moment.epoch, execution.changes, self._read_account)
         counted = self._count(execution)
         closing = self._close_generations(execution, moment)
-        is_epoch_end = self._ends_epoch(commit.timestamp_ms)
-        elected = self._elect(execution, moment) if is_epoch_end else ()
+        leading = find_leading_end((bundle.checkpoint for bundle in bundles), self.committee.epoch)
+        is_epoch_end = leading is not None or self._ends_epoch(commit.timestamp_ms)
+        elected = self._elect(execution, moment, leading) if is_epoch_end else ()
         market = self._close_market(execution, moment, elected)
         self._desk.fine_refuted(list_refuted(market), execution.changes, self._read_account)
         self._board.end(self.market.list_jobs())
@@ -294,14 +291,12 @@ class ShardMachine:
         fees = Earning(context.leader, Grains(execution.fees.leader), None, 0)
         effects_encoded = tuple([encode_effect(effect) for effect in execution.effects])
         if is_epoch_end:
-            finished = replace(finished, state=replace(finished.state, committee_epoch=moment.epoch))
+            epoch = moment.epoch if leading is None else leading.epoch
+            finished = replace(finished, state=replace(finished.state, committee_epoch=epoch))
         checkpoint = self._make_checkpoint(commit, execution, effects_encoded, finished, elected, crossed)
         digest = compute_checkpoint_digest(checkpoint)
         self.state = link_checkpoint(finished.state, digest)
-        next_committee = None
-        if is_epoch_end:
-            self.committee = next_committee = make_next_committee(self.committee, checkpoint)
-            self._desk.forget_commits()
+        following = self._begin_epoch(checkpoint, leading) if is_epoch_end else None
         return CheckpointOutcome(
             checkpoint=checkpoint,
             digest=digest,
@@ -320,15 +315,25 @@ class ShardMachine:
             ),
             market=market,
             staking=staking,
-            next_committee=next_committee,
+            next_committee=following,
             crossing=crossed,
         )
 
-    def _ends_epoch(self, timestamp_ms: int) -> bool:
-        """Whether a commit at this time is the last one of the committee."""
-        return compute_epoch(self.state, timestamp_ms, self._parameters) > self.committee.epoch
+    def _begin_epoch(self, checkpoint: Checkpoint, leading: Checkpoint | None) -> Committee:
+        self.committee = make_next_committee(self.committee, checkpoint, leading)
+        self._desk.forget_commits()
+        return self.committee
 
-    def _elect(self, execution: Execution, moment: Moment) -> tuple[Validator, ...]:
+    def _ends_epoch(self, timestamp_ms: int) -> bool:
+        """Whether a commit at this time is the last one of the committee; other shards follow the leading."""
+        epoch = compute_epoch(self.state, timestamp_ms, self._parameters)
+        return self._shard == LEADING_SHARD and epoch > self.committee.epoch
+
+    def _elect(
+        self, execution: Execution, moment: Moment, leading: Checkpoint | None
+    ) -> tuple[Validator, ...]:
+        if leading is not None:
+            return leading.next_committee or self.committee.validators
         elected = self._desk.end_epoch(
             self.compute_pool(), self.committee, moment.epoch, execution.changes, self._read_account
         )

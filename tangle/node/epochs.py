@@ -19,7 +19,7 @@ from shards.blocks import Block
 from shards.certificates import Certificate, decode_certificate, verify_certificate
 from shards.checkpoints import compute_checkpoint_digest, decode_checkpoint
 from shards.committee import Committee
-from shards.epochs import LEADING_SHARD
+from shards.epochs import is_epoch_end
 from shards.errors import BrokenEpochChain
 from shards.events import RecoveredState
 from tangle.core.errors import TangleError
@@ -245,7 +245,7 @@ class Epochs:
             compute_checkpoint_digest(checkpoint),
         ):
             raise BrokenEpochChain(committee.epoch, "the certificate is for another checkpoint")
-        if checkpoint.shard == LEADING_SHARD and checkpoint.epoch <= committee.epoch:
+        if not is_epoch_end(checkpoint):
             raise BrokenEpochChain(committee.epoch, "the checkpoint is not the last one of its epoch")
         verify_certificate(certificate, committee, self._chain, self._shard)
         self._shown = checkpoint.index

@@ -27,6 +27,10 @@ class HttpNeighbour:
             asked += f"&acknowledged={acknowledged}"
         return await self._ask(f"bundles/next/{target}?{asked}")
 
+    async def wait_epoch_end(self, target: Shard, epoch: int, timeout_s: float) -> bytes | None:
+        """See ``Neighbour.wait_epoch_end``."""
+        return await self._ask(f"bundles/epoch-end/{target}?epoch={epoch}&timeout_s={timeout_s:.3f}")
+
     async def find(self, target: Shard, reference: BundleReference) -> bytes | None:
         """See ``Neighbour.find``."""
         asked = f"index={reference.index}&digest={reference.digest.hex()}"

@@ -17,7 +17,8 @@ from anyio.abc import TaskGroup
 from shards.blocks import Block, BundleReference, compute_bundle_id
 from shards.bundles import Bundle, decode_bundle, encode_bundle, verify_bundle
 from shards.committee import Committee
-from shards.errors import InvalidBundle, WrongEpoch
+from shards.epochs import LEADING_SHARD
+from shards.errors import InvalidBundle
 from tangle.core.errors import TangleError
 from tangle.core.types import BundleId, Shard
 from tangle.ledger.machine import CheckpointOutcome
@@ -72,6 +73,17 @@ class BundleUnknown(TangleError):
         super().__init__(f"no bundle of checkpoint {reference.index} of shard {reference.source}")
 
 
+class EpochAhead(TangleError):
+    """A bundle was signed by a committee that this shard has not come to yet. It waits."""
+
+    code = "epoch-ahead"
+
+    def __init__(self, found: int, known: int) -> None:
+        self.found = found
+        self.known = known
+        super().__init__(f"signed in epoch {found}, the committee here is of epoch {known}")
+
+
 class Courier:
     """Brings bundles to one shard's node."""
 
@@ -93,19 +105,19 @@ class Courier:
         """The node that it works for; from now on it knows how far that is."""
         self._node = node
         state = node.executor.machine.state
-        self._shelf.on_progress(state.received, state.acknowledged)
+        self._shelf.on_progress(state.received, state.acknowledged, state.committee_epoch)
         node.peering.bundles = self
 
     async def run(self) -> None:
         """Bring bundles until cancelled."""
-        node = self._get_node()
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
-            if node.validator_key is not None:
-                for source in self._sources:
-                    neighbour = self._find_neighbour(source)
-                    if neighbour is not None:
-                        tasks.start_soon(self._follow, source, neighbour)
+            for source in self._sources:
+                neighbour = self._find_neighbour(source)
+                if neighbour is not None:
+                    tasks.start_soon(self._follow, source, neighbour)
+                    if source == LEADING_SHARD:
+                        tasks.start_soon(self._follow_epochs, neighbour)
             await anyio.sleep_forever()
 
     # ── what the committee and the executor ask ─────────────────────────────────────────────────────────────
@@ -151,25 +163,47 @@ class Courier:
 
     def on_executed(self, outcome: CheckpointOutcome) -> None:
         """A checkpoint is on disk."""
-        self._shelf.on_progress(outcome.crossing.received, outcome.crossing.acknowledged)
+        state = outcome.state
+        self._shelf.on_progress(state.received, state.acknowledged, state.committee_epoch)
         self._wake()
 
     # ── ahead of what is credited ───────────────────────────────────────────────────────────────────────────
 
     async def _follow(self, source: Shard, neighbour: Neighbour) -> None:
         while True:
-            changed = self._changed
-            if self._shelf.count_ahead(source) >= AHEAD_MAX:
-                with anyio.move_on_after(WAIT_S):
-                    await changed.wait()
+            if not self._is_naming or self._shelf.count_ahead(source) >= AHEAD_MAX:
+                await self._wait_changed()
                 continue
             begun_s = anyio.current_time()
             following, wanted = self._shelf.find_next(source), self._find_wanted(source)
             content = await neighbour.wait_next(self._target, following, wanted, WAIT_S)
-            if content is not None and self._keep(content, None):
+            if content is None or not self._keep(content, None):
+                await self._pause(begun_s)
+
+    async def _follow_epochs(self, neighbour: Neighbour) -> None:
+        """The leading shard's epochs end those here, one after the other."""
+        while True:
+            if not self._is_naming or self._shelf.has_epoch_end:
+                await self._wait_changed()
                 continue
-            # A neighbour that is away answers at once.
-            await anyio.sleep(max(0.0, PAUSE_S - (anyio.current_time() - begun_s)))
+            begun_s = anyio.current_time()
+            content = await neighbour.wait_epoch_end(self._target, self._shelf.committee_epoch, WAIT_S)
+            if content is None or not self._keep(content, None):
+                await self._pause(begun_s)
+
+    @property
+    def _is_naming(self) -> bool:
+        """Whether own blocks name anything; validators come and go with epochs."""
+        return self._get_node().validator_key is not None
+
+    async def _wait_changed(self) -> None:
+        changed = self._changed
+        with anyio.move_on_after(WAIT_S):
+            await changed.wait()
+
+    async def _pause(self, begun_s: float) -> None:
+        """A neighbour that is away answers at once."""
+        await anyio.sleep(max(0.0, PAUSE_S - (anyio.current_time() - begun_s)))
 
     def _find_wanted(self, source: Shard) -> int | None:
         """How much is acknowledged, where an acknowledgement of more is worth a bundle of its own."""
@@ -209,6 +243,8 @@ class Courier:
         assert isinstance(answer, BundleItem), "the session lets nothing else through"
         try:
             self._put(answer.content, reference)
+        except EpochAhead:
+            return False
         except TangleError as error:
             self._get_node().peering.blame(peer, error)
             return False
@@ -218,6 +254,8 @@ class Courier:
         """Keep what a neighbour gave; whether it was what it should be."""
         try:
             self._put(content, reference)
+        except EpochAhead:
+            return False
         except TangleError as error:
             log.warning("bundle-refused", code=error.code, reason=str(error))
             return False
@@ -251,14 +289,14 @@ class Courier:
     def _find_committee(self, epoch: int) -> Committee:
         """The validators of an epoch, who are the same in every shard.
 
-        :raises WrongEpoch: this shard has not come so far; it will be asked again.
+        :raises EpochAhead: this shard has not come so far; it will be asked again.
         """
         node = self._get_node()
         if node.committee.epoch == epoch:
             return node.committee
         committee = node.archive.committees.get_committee(epoch)
         if committee is None:
-            raise WrongEpoch(epoch, node.committee.epoch)
+            raise EpochAhead(epoch, node.committee.epoch)
         return committee
 
     # ── what peers ask ──────────────────────────────────────────────────────────────────────────────────────

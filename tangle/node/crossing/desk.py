@@ -51,6 +51,18 @@ class BundleDesk:
                 await changed.wait()
         return None
 
+    async def wait_epoch_end(self, target: Shard, epoch: int, timeout_s: float) -> bytes | None:
+        """See ``Neighbour.wait_epoch_end``."""
+        with anyio.move_on_after(timeout_s):
+            while True:
+                changed = self._changed
+                end = self._archive.committees.find_end(epoch)
+                checkpoint = None if end is None else self._archive.get_checkpoint(CheckpointIndex(end))
+                if checkpoint is not None and checkpoint.index <= self._finality.certified:
+                    return self._make(checkpoint, target)
+                await changed.wait()
+        return None
+
     async def find(self, target: Shard, reference: BundleReference) -> bytes | None:
         """See ``Neighbour.find``."""
         checkpoint = self._archive.get_checkpoint(reference.index)

@@ -23,6 +23,13 @@ class Neighbour(Protocol):
         :return: none where the time was up, or the neighbour is away.
         """
 
+    async def wait_epoch_end(self, target: Shard, epoch: int, timeout_s: float) -> bytes | None:
+        """The encoded bundle for ``target`` of the last checkpoint that the committee of ``epoch`` signs;
+        waits for its certificate.
+
+        :return: none where the time was up, or the neighbour is away.
+        """
+
     async def find(self, target: Shard, reference: BundleReference) -> bytes | None:
         """The encoded bundle of that name, made anew from history; none where it is not there."""
 
@@ -50,6 +57,11 @@ class LocalNeighbour:
         """See ``Neighbour.wait_next``."""
         desk = self._get_desk()
         return None if desk is None else await desk.wait_next(target, sequence, acknowledged, timeout_s)
+
+    async def wait_epoch_end(self, target: Shard, epoch: int, timeout_s: float) -> bytes | None:
+        """See ``Neighbour.wait_epoch_end``."""
+        desk = self._get_desk()
+        return None if desk is None else await desk.wait_epoch_end(target, epoch, timeout_s)
 
     async def find(self, target: Shard, reference: BundleReference) -> bytes | None:
         """See ``Neighbour.find``."""

@@ -2,7 +2,8 @@
 
 A bundle counts only in the order of its source's receipts, so those that follow on each other are named
 together, in order, and one that nobody named lately, or that was ordered too early, is named again. That
-several validators name the same one does no harm.
+several validators name the same one does no harm. The leading shard's bundle that ends the epoch of the
+target's committee is named too, whether it brings receipts or not.
 """
 
 import math
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from shards.blocks import BundleReference, compute_bundle_id
 from shards.bundles import Bundle
+from shards.epochs import LEADING_SHARD, find_leading_end
 from tangle.core.types import BundleId, Shard
 
 HELD_MAX: Final = 512
@@ -53,6 +55,9 @@ class Shelf:
         self.acknowledged: tuple[int, ...] = ()
         """Receipts that every shard has said it credited."""
 
+        self.committee_epoch = 0
+        """Epoch of the committee whose commits come next in the target."""
+
     def __len__(self) -> int:
         return len(self._held)
 
@@ -77,9 +82,15 @@ class Shelf:
         held = self._held.get(reference)
         return None if held is None else held.bundle
 
-    def on_progress(self, received: Sequence[int], acknowledged: Sequence[int]) -> None:
+    def on_progress(
+        self, received: Sequence[int], acknowledged: Sequence[int], committee_epoch: int = 0
+    ) -> None:
         """The target's state moved on."""
         self.received, self.acknowledged = tuple(received), tuple(acknowledged)
+        if committee_epoch > self.committee_epoch:
+            self.committee_epoch = committee_epoch
+            for held in self._held.values():  # blocks that named it may be void
+                held.named_s = LONG_AGO_S
 
     def on_named(self, references: Iterable[BundleReference], now_s: float) -> None:
         """A block of anybody names these."""
@@ -104,12 +115,18 @@ class Shelf:
         told = [held.bundle.checkpoint.received[self._target] for held in self._list_of(source)]
         return max([self.acknowledged[source], *told])
 
+    @property
+    def has_epoch_end(self) -> bool:
+        """Whether a bundle is here that ends the epoch of the target's committee."""
+        return bool(self._list_ending())
+
     def take(self, limit: int, now_s: float) -> tuple[BundleReference, ...]:
         """What to name in the next own block."""
         names: list[BundleReference] = []
         for number in range(len(self.received)):
             source = Shard(number)
             wanted = [*self._list_bringing(source), *self._list_acknowledging(source)]
+            wanted += self._list_ending() if source == LEADING_SHARD else ()
             for held in wanted:
                 if len(names) < limit and self._is_due(held, now_s):
                     held.named_s = now_s
@@ -132,6 +149,13 @@ class Shelf:
         best = max(empty, key=self._get_told, default=None)
         return [best] if best is not None and self._get_told(best) > self.acknowledged[source] else []
 
+    def _list_ending(self) -> list[_Held]:
+        """The bundle that ends the committee's epoch; those of later epochs wait for their turn."""
+        return [held for held in self._list_of(LEADING_SHARD) if self._is_ending(held)]
+
+    def _is_ending(self, held: _Held) -> bool:
+        return find_leading_end((held.bundle.checkpoint,), self.committee_epoch) is not None
+
     def _is_due(self, held: _Held, now_s: float) -> bool:
         return now_s - held.named_s >= RENAME_S
 
@@ -149,4 +173,5 @@ class Shelf:
 
     def _is_useful(self, held: _Held) -> bool:
         source = held.reference.source
-        return held.end > self.received[source] or self._get_told(held) > self.acknowledged[source]
+        is_credit = held.end > self.received[source]
+        return is_credit or self._get_told(held) > self.acknowledged[source] or self._is_ending(held)
