@@ -46,6 +46,17 @@ def cut_peer(call: Call[PeerInputs, None]) -> Reply:
     return Reply(DoneAnswer("the session is ending"))
 
 
+@routes.post("/v1/admin/leave", NoInputs, None, answer=DoneAnswer, is_long=True)
+async def leave_committee(call: Call[NoInputs, None]) -> Reply:
+    """Have a validator sign nothing more, before it is stopped: nobody waits for a block of it that got lost.
+
+    Answers once the others have gone on, at the latest after some seconds. It takes part again from the next
+    start or the next epoch on.
+    """
+    has_left = await _get_operator(call).leave()
+    return Reply(DoneAnswer("the validator signs nothing more" if has_left else "no validator took part"))
+
+
 @routes.post("/v1/admin/stop", NoInputs, None, answer=DoneAnswer, statuses=(202,))
 def stop_node(call: Call[NoInputs, None]) -> Reply:
     """Stop the node as SIGTERM does: it finishes what it has begun, and ends with status 0."""

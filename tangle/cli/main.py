@@ -11,6 +11,7 @@ MODULES: Final = {
     "up": "tangle.cli.node_commands:up",
     "devnet": "tangle.cli.devnet_commands:devnet",
     "status": "tangle.cli.status_command:status",
+    "node": "tangle.cli.operator_commands:node",
     "peers": "tangle.cli.peer_commands:peers",
     "doctor": "tangle.cli.doctor_command:doctor",
     "tui": "tangle.cli.tui_command:tui",

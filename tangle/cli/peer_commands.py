@@ -1,7 +1,7 @@
 """``tangle peers``: who a node is connected to, whom it knows, and whom it keeps out."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 import click
@@ -10,16 +10,13 @@ from rich.table import Table
 
 from tangle.api.schemas.network import PeerAnswer
 from tangle.api.schemas.peers import BAN_S_MAX, BanAnswer, KnownAddressAnswer
-from tangle.cli.config_file import load_config
-from tangle.cli.context import CommandContext, get_environment, pass_context, run_async
-from tangle.cli.errors import OperatorDoorShut
+from tangle.cli.context import CommandContext, pass_context, run_async
 from tangle.cli.groups import TangleGroup
+from tangle.cli.operator_door import ask_operator
 from tangle.cli.texts import format_size, format_span, format_time
 from tangle.client.client import TangleClient
 from tangle.client.operator import OperatorClient
 from tangle.client.transport import ClientConfig
-from tangle.node.operator import TOKEN_NAME
-from tangle.store.files import read_private_file
 
 Answer = TypeVar("Answer")
 
@@ -66,7 +63,7 @@ def list_peers(context: CommandContext) -> None:
 @pass_context
 def list_known(context: CommandContext) -> None:
     """Show the address book: peers kept connected, those reached before, those only heard of."""
-    found = _ask(context, OperatorClient.list_addresses)
+    found = ask_operator(context, OperatorClient.list_addresses)
     context.emit(found, lambda console: print_addresses(console, found))
 
 
@@ -75,7 +72,7 @@ def list_known(context: CommandContext) -> None:
 @pass_context
 def add_peer(context: CommandContext, address: str) -> None:
     """Keep a peer connected, over restarts too."""
-    answer = _ask(context, lambda client: client.add_address(address))
+    answer = ask_operator(context, lambda client: client.add_address(address))
     context.emit(answer, lambda console: console.print(answer.done, soft_wrap=True))
 
 
@@ -84,7 +81,7 @@ def add_peer(context: CommandContext, address: str) -> None:
 @pass_context
 def remove_peer(context: CommandContext, address: str) -> None:
     """Forget an address, and leave who is there. Peers of the settings are taken out of config.toml."""
-    answer = _ask(context, lambda client: client.remove_address(address))
+    answer = ask_operator(context, lambda client: client.remove_address(address))
     context.emit(answer, lambda console: console.print(answer.done, soft_wrap=True))
 
 
@@ -92,7 +89,7 @@ def remove_peer(context: CommandContext, address: str) -> None:
 @pass_context
 def list_bans(context: CommandContext) -> None:
     """Show who is kept out, why, and until when."""
-    found = _ask(context, OperatorClient.list_bans)
+    found = ask_operator(context, OperatorClient.list_bans)
     context.emit(found, lambda console: print_bans(console, found))
 
 
@@ -103,7 +100,7 @@ def list_bans(context: CommandContext) -> None:
 @pass_context
 def ban_peer(context: CommandContext, subject: str, reason: str, duration_s: int | None) -> None:
     """Keep a node key, a host or a network out, over restarts too, and end the sessions with it."""
-    answer = _ask(context, lambda client: client.ban(subject, reason, duration_s))
+    answer = ask_operator(context, lambda client: client.ban(subject, reason, duration_s))
     context.emit(answer, lambda console: print_bans(console, (answer,)))
 
 
@@ -112,7 +109,7 @@ def ban_peer(context: CommandContext, subject: str, reason: str, duration_s: int
 @pass_context
 def unban_peer(context: CommandContext, subject: str) -> None:
     """Lift a ban, the operator's or the node's own."""
-    answer = _ask(context, lambda client: client.unban(subject))
+    answer = ask_operator(context, lambda client: client.unban(subject))
     context.emit(answer, lambda console: console.print(answer.done, soft_wrap=True))
 
 
@@ -121,7 +118,7 @@ def unban_peer(context: CommandContext, subject: str) -> None:
 @pass_context
 def drain(context: CommandContext, is_stopping: bool) -> None:
     """Let sessions with peers only end, before maintenance."""
-    answer = _ask(context, lambda client: client.drain(not is_stopping))
+    answer = ask_operator(context, lambda client: client.drain(not is_stopping))
     state = "draining" if answer.is_draining else "open to peers"
     context.emit(answer, lambda console: console.print(f"{state}, {answer.sessions} sessions"))
 
@@ -172,23 +169,6 @@ def print_bans(console: Console, found: Sequence[BanAnswer]) -> None:
         by = "operator" if ban.is_manual else "node"
         table.add_row(ban.subject, by, format_time(ban.since_ms), until, ban.reason)
     console.print(table)
-
-
-def _ask(context: CommandContext, ask: Callable[[OperatorClient], Awaitable[Answer]]) -> Answer:
-    """Have something done at the operator's door of the home's node."""
-    config = load_config(context.home / "config.toml", get_environment(), {}).config
-    if not config.admin_port:
-        raise OperatorDoorShut(context.home / "config.toml")
-    path = context.home / TOKEN_NAME
-    if not path.exists():
-        raise OperatorDoorShut(context.home / "config.toml")
-    token = read_private_file(path).decode("ascii", "replace").strip()
-    return run_async(_ask_door, f"http://127.0.0.1:{config.admin_port}", token, ask)
-
-
-async def _ask_door(url: str, token: str, ask: Callable[[OperatorClient], Awaitable[Answer]]) -> Answer:
-    async with OperatorClient(url, token) as client:
-        return await ask(client)
 
 
 async def _get_peers(url: str) -> tuple[PeerAnswer, ...]:

@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
-from tangle.api.schemas.admin import DoneAnswer
+from tangle.api.schemas.admin import DoneAnswer, LogLevelAnswer, LogLevelBody
 from tangle.api.schemas.peers import (
     AddressBody,
     BanAnswer,
@@ -15,6 +15,7 @@ from tangle.api.schemas.peers import (
 )
 from tangle.api.wire import encode_json
 from tangle.client.transport import ClientConfig, Transport
+from tangle.node.operator import LogLevel
 
 Data = TypeVar("Data")
 
@@ -71,6 +72,22 @@ class OperatorClient:
     async def drain(self, is_draining: bool) -> DrainAnswer:
         """Let sessions only end; or begin again."""
         return await self._send("PUT", DrainAnswer, "/v1/admin/drain", DrainBody(is_draining))
+
+    async def get_log_level(self) -> LogLevelAnswer:
+        """How much the node logs."""
+        return await self._get(LogLevelAnswer, "/v1/admin/log-level")
+
+    async def set_log_level(self, level: LogLevel) -> LogLevelAnswer:
+        """Log this much until the next start."""
+        return await self._send("PUT", LogLevelAnswer, "/v1/admin/log-level", LogLevelBody(level))
+
+    async def leave(self) -> DoneAnswer:
+        """Have the validator sign nothing more."""
+        return await self._send("POST", DoneAnswer, "/v1/admin/leave")
+
+    async def stop(self) -> DoneAnswer:
+        """Stop the node."""
+        return await self._send("POST", DoneAnswer, "/v1/admin/stop")
 
     async def _get(self, kind: type[Data], path: str) -> Data:
         return (await self._transport.get(kind, path, {})).data

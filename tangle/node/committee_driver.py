@@ -162,6 +162,9 @@ class CommitteeDriver:
         self.is_proposing = False
         """Whether this validator takes part; see ``allow_proposing``."""
 
+        self.is_leaving = False
+        """Whether the operator had this validator leave: it signs nothing more."""
+
         self.is_closing = False
         """Whether the committee's last commit is made, so that own blocks order nothing any more."""
 

@@ -9,6 +9,7 @@ import os
 import signal
 from typing import Final, Literal, Protocol
 
+import anyio
 import structlog
 
 from tangle.core.types import PublicKey
@@ -30,6 +31,15 @@ TOKEN_SIZE: Final = 32
 """Random bytes of a token; in hex in its file."""
 
 
+LEAVING_S: Final = 5.0
+"""How long a validator that leaves waits for the others to go on: without it, they may be too few."""
+
+LEAVING_LOOK_S: Final = 0.05
+"""Pause between two looks at how far they are."""
+
+log = structlog.get_logger("operator")
+
+
 class Operator(Protocol):
     """The operator's half of a node."""
 
@@ -48,6 +58,12 @@ class Operator(Protocol):
     @property
     def peers(self) -> PeerDesk:
         """What may be done about peers."""
+
+    async def leave(self) -> bool:
+        """Have the validator sign nothing more until the next start, or the next epoch.
+
+        :returns: whether there was one that took part; what it had begun to sign is on disk and sent then.
+        """
 
     def stop(self) -> None:
         """Stop the node as a signal would: it finishes what it has begun."""
@@ -82,6 +98,20 @@ class NodeOperator:
                 peer.cut(SessionClosed(b"operator"))
                 return
         raise NotFound("peer", identity.hex())
+
+    async def leave(self) -> bool:
+        """Sign nothing more, and stay until the others have gone on with what was signed last."""
+        driver = self._node.driver
+        if driver.own_index is None or not driver.is_proposing:
+            return False
+        await driver.finish()
+        driver.is_leaving = True
+        last = driver.core.highest_round
+        with anyio.move_on_after(LEAVING_S):
+            while driver.core.highest_round <= last:  # noqa: ASYNC110 -- rounds are announced to nobody
+                await anyio.sleep(LEAVING_LOOK_S)
+        log.info("left-committee", epoch=self._node.epochs.epoch, round=last)
+        return True
 
     def stop(self) -> None:
         """Stop the node as a signal would."""

@@ -143,13 +143,17 @@ class Panorama:
             ReadinessCheck(
                 "synced", node.catch_up.is_level, f"{node.catch_up.lag_rounds} rounds behind the committee"
             ),
-            ReadinessCheck(
-                "committee", is_taking_part, "taking part" if is_taking_part else "not yet taking part"
-            ),
+            ReadinessCheck("committee", is_taking_part, self._describe_part(is_taking_part)),
             self._check_clock(),
             ReadinessCheck("disk", node.disk.has_room, node.disk.describe()),
             ReadinessCheck("checkpoint", age_ms <= age_max_ms, f"last final checkpoint is {age_ms} ms old"),
         )
+
+    def _describe_part(self, is_taking_part: bool) -> str:
+        if is_taking_part:
+            return "taking part"
+        is_leaving = self._node.driver.is_leaving
+        return "left, as the operator wished, until the next start" if is_leaving else "not yet taking part"
 
     def _check_clock(self) -> ReadinessCheck:
         node = self._node

@@ -47,6 +47,10 @@ class OperatorDouble:
             raise NotFound("peer", identity.hex())
         self.done.append("cut")
 
+    async def leave(self) -> bool:
+        self.done.append("leave")
+        return self.done.count("leave") == 1
+
     def stop(self) -> None:
         self.done.append("stop")
 
@@ -112,8 +116,11 @@ async def test_what_the_operator_may_do(ledger: LedgerDouble) -> None:
         peers = "/v1/admin/peers/"
         assert (await admin.ask("DELETE", peers + BOB.public_key.hex(), headers=SHOWN))[0] == 200
         assert await admin.refuse("DELETE", peers + "00" * 32, headers=SHOWN) == (404, "not-found")
+        for done in ("the validator signs nothing more", "no validator took part"):
+            status, answer, _ = await admin.ask("POST", "/v1/admin/leave", headers=SHOWN)
+            assert (status, answer["data"]) == (200, {"done": done})
         assert (await admin.ask("POST", "/v1/admin/stop", headers=SHOWN))[0] == 202
-        assert operator.done == ["cut", "stop"]
+        assert operator.done == ["cut", "leave", "leave", "stop"]
         assert await admin.refuse("GET", "/v1/status", headers=SHOWN) == (404, "route-unknown")
         assert await admin.refuse("GET", "/", headers=SHOWN) == (404, "route-unknown")
         assert (await public.ask("GET", "/livez"))[0] == 200

@@ -37,7 +37,10 @@ def test_a_shut_door_is_said(terminal: Terminal) -> None:
 
 
 @contextmanager
-def run_node_with_door(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+def run_node_with_door(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, *, is_told_to_stop: bool = False
+) -> Iterator[Terminal]:
+    """A node of its own network; with ``is_told_to_stop`` the test stops it itself."""
     terminal = Terminal(directory / "home")
     terminal.run_json("init", "--found")
     ports = [find_free_port() for _ in range(3)]
@@ -56,7 +59,8 @@ def run_node_with_door(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     try:
         _wait_ready(terminal.url, process, directory / "node.log")
         yield terminal
-        process.send_signal(signal.SIGINT)
+        if not is_told_to_stop:
+            process.send_signal(signal.SIGINT)
         assert process.wait(15) == 0
     finally:
         process.kill()
