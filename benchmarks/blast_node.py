@@ -2,7 +2,6 @@
 
 import argparse
 import cProfile
-import gc
 import logging
 import os
 from functools import partial
@@ -12,6 +11,7 @@ import anyio
 import structlog
 
 from tangle.api.doors import serve_doors
+from tangle.node.collector import tune_collector
 from tangle.node.config import NodeConfig
 from tangle.node.runtime import Plan, run_node
 
@@ -26,13 +26,10 @@ def main() -> None:
     parser.add_argument("--peer-port", type=int)
     parser.add_argument("--peer", action="append", default=[])
     parser.add_argument("--profile", help="write a profile of the core process to this file")
-    parser.add_argument(
-        "--gc-threshold", type=int, help="objects after which the youngest are looked through"
-    )
-    parser.add_argument("--gc-freeze", action="store_true", help="leave out what was there at the start")
+    parser.add_argument("--plain-collector", action="store_true", help="Python's own settings")
     options = parser.parse_args()
-    if options.gc_threshold is not None:
-        gc.set_threshold(options.gc_threshold, 20, 50)
+    if not options.plain_collector:
+        tune_collector()
     config = NodeConfig(
         name="bench",
         api_port=options.api_port,
@@ -45,9 +42,6 @@ def main() -> None:
     )
 
     async def run() -> None:
-        if options.gc_freeze:
-            gc.collect()
-            gc.freeze()
         await run_node(Plan(options.home, config, stop_with_parent=os.getppid()), serve_doors)
 
     start = partial(anyio.run, run, backend_options={"use_uvloop": True})

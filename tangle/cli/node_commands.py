@@ -238,8 +238,11 @@ def run_home(
     :param arguments: command line of another process of the same node.
     :param serve_shards: the shards that another process's front stands before, with commas.
     """
+    import structlog
+
     from tangle.api.doors import serve_doors
     from tangle.cli import hosting
+    from tangle.node.collector import tune_collector
     from tangle.node.runtime import Plan, run_node
 
     genesis = read_genesis(home.genesis)
@@ -253,4 +256,7 @@ def run_home(
     else:
         shards = tuple(Shard(int(each)) for each in serve_shards.split(","))
         run = partial(hosting.serve_shards, hosted, shards)
-    anyio.run(run, backend="asyncio", backend_options={"use_uvloop": find_spec("uvloop") is not None})
+    is_fast = find_spec("uvloop") is not None
+    structlog.get_logger("process").info("starting", event_loop="uvloop" if is_fast else "asyncio")
+    tune_collector()
+    anyio.run(run, backend="asyncio", backend_options={"use_uvloop": is_fast})
