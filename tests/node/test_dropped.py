@@ -32,6 +32,9 @@ from tests.node.world import PARAMETERS, Member, network_of, wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
+LONG_EPOCH = replace(PARAMETERS, epoch_ms=3_600_000)
+"""What a test does to a driver lasts an epoch."""
+
 LASTING = replace(PARAMETERS, anchor_gap=1_000, expiry_gap=1_000)
 """Anchors last longer than the waiting room's patience."""
 
@@ -89,7 +92,7 @@ async def test_what_came_back_stays_on_the_disk_once() -> None:
 async def test_what_expired_unordered_leaves_the_disk(is_restarted: bool) -> None:
     """Also when the node restarts in between: it expires again, before a block could name it."""
     alice = Wallet("alice")
-    async with network_of(1) as world:
+    async with network_of(1, parameters=LONG_EPOCH) as world:
         (member,) = world.members
         driver = member.node.driver
         driver._hooks = replace(driver._hooks, select_tips=lambda *_: ())

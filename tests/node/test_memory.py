@@ -32,7 +32,6 @@ EMPTY = (
     "finality._late",
     "book.pending._issuers",
     "book.pending._places",
-    "intake._queue",
     "intake._urgent",
     "intake.gate._held",
     "intake.gate._apart",
@@ -52,8 +51,8 @@ EMPTY = (
 BOUNDS = {
     "intake._refused": 0,
     "finality._certificates": 4,
-    "finality._own": 4,
-    "finality._attested": 4,
+    "finality.attester._own": 4,
+    "finality.attester._attested": 4,
     "events._expanded": 64,
     "book.recent": 500,
     "subdag._recent": SubDagLimits().recent_max,

@@ -2,17 +2,22 @@
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from shards.guard import decode_last_signed
 from tangle.core.types import Shard
 from tangle.net.ledger_messages import BlockItems, GetRounds
 from tangle.store.guard_file import MemoryGuard
-from tests.node.world import Member, network_of
+from tests.node.world import PARAMETERS, Member, network_of
 
 pytestmark = pytest.mark.timeout(60)
 
 SAVE_S = 2.0
 """Longer than a driver waits before it sends its latest blocks again."""
+
+
+LONG_EPOCH = replace(PARAMETERS, epoch_ms=3_600_000)
+"""Rounds begin anew with an epoch; here they only rise."""
 
 
 class SlowGuard(MemoryGuard):
@@ -35,7 +40,7 @@ def get_seen_round(member: Member, author: int) -> int:
 
 
 async def test_no_block_leaves_before_the_guard_is_on_disk() -> None:
-    async with network_of(2, is_started=False) as world:
+    async with network_of(2, is_started=False, parameters=LONG_EPOCH) as world:
         slow, other = world.members
         slow.guard = SlowGuard()
         for member in world.members:
