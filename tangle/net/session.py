@@ -26,7 +26,6 @@ from typing import Final, NoReturn, Self, assert_never, overload
 
 import anyio
 from anyio.abc import ByteStream
-from msgspec import Struct
 
 from tangle.core.errors import TangleError
 from tangle.core.signing import SigningKey
@@ -88,6 +87,7 @@ from tangle.net.queues import INBOX, BoundedQueue, Outbox
 from tangle.net.replica_messages import AskReplica, ReplicaSealed, ReplicaShown, ShowReplica
 from tangle.net.requests import PendingRequests
 from tangle.net.session_figures import SessionStatistics
+from tangle.net.session_timing import DEFAULT_TIMING, SessionTiming
 from tangle.net.snapshot_messages import GetSnapshots, SnapshotOffers
 
 RECEIVE_SIZE: Final = 65_536
@@ -98,32 +98,6 @@ REQUESTS_MAX: Final = 32
 
 Incoming = News | Request
 """What the owner's loop sees; responses go to whoever asked, pings and goodbyes are the session's own."""
-
-
-class SessionTiming(Struct, frozen=True):
-    """How patient a session is. Simulations and tests hand in their own."""
-
-    handshake_timeout_s: float = 5.0
-    """For the whole handshake: a stranger costs this node memory for no longer."""
-
-    stall_timeout_s: float = 20.0
-    """For the peer to take one write of at most one frame."""
-
-    ping_interval_s: float = 15.0
-    """Between pings."""
-
-    pong_timeout_s: float = 20.0
-    """For the answer to a ping; a peer that dribbles bytes without ever ending a frame is caught by it."""
-
-    request_timeout_s: float = 10.0
-    """For the answer to a request, waiting for a free place included."""
-
-    goodbye_timeout_s: float = 2.0
-    """For what waits, and the goodbye, to leave."""
-
-
-DEFAULT_TIMING: Final = SessionTiming()
-"""For real networks."""
 
 
 class Session:

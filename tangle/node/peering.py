@@ -50,7 +50,8 @@ from tangle.net.messages import (
 from tangle.net.network import Network, get_remote_host
 from tangle.net.peers import Banned
 from tangle.net.replica_messages import AskReplica, ShowReplica
-from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
+from tangle.net.session import Session, establish
+from tangle.net.session_timing import DEFAULT_TIMING, SessionTiming
 from tangle.net.snapshot_messages import GetSnapshots
 from tangle.node.admission import Admission, PeerBanned
 from tangle.node.clock import Clock

@@ -11,7 +11,8 @@ from anyio.abc import ByteStream, SocketAttribute
 
 from tangle.net.handshake import Role
 from tangle.net.line import UNCAPPED, Line
-from tangle.net.session import DEFAULT_TIMING, Session, SessionTiming, establish
+from tangle.net.session import Session, establish
+from tangle.net.session_timing import DEFAULT_TIMING, SessionTiming
 from tests.net.builders import CHAIN, make_key, make_secret
 
 

@@ -50,7 +50,8 @@ from tangle.net.messages import (
     Transactions,
     prepare_message,
 )
-from tangle.net.session import DEFAULT_TIMING, REQUESTS_MAX, Incoming, Session, SessionTiming, establish
+from tangle.net.session import REQUESTS_MAX, Incoming, Session, establish
+from tangle.net.session_timing import DEFAULT_TIMING, SessionTiming
 from tests.net.builders import CHAIN, make_initiator, make_key, make_responder, make_secret
 from tests.net.streams import MemoryStream, make_sessions, make_stream_pair
 
