@@ -15,7 +15,7 @@ from shards.certificates import decode_certificate, verify_certificate
 from shards.checkpoints import Checkpoint, compute_checkpoint_digest, decode_checkpoint
 from shards.commits import compute_commit_digest, decode_commit
 from shards.committee import Committee
-from shards.epochs import make_genesis_committee, make_next_committee
+from shards.epochs import LEADING_SHARD, make_genesis_committee, make_next_committee
 from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis, compute_chain_id
 from tangle.core.merkle import compute_merkle_root
@@ -30,7 +30,7 @@ from tangle.ledger.state import LedgerState, compute_state_digest, decode_ledger
 from tangle.node.archive import HISTORY_BASE, LEDGER, HistoryBase, decode_history_base
 from tangle.node.care.findings import Fault, OnProgress, Report, ignore_progress
 from tangle.node.care.tables import RULES, read_event_row, read_market_entry, read_staking_entry
-from tangle.node.committee_archive import EXECUTED
+from tangle.node.committee_archive import EXECUTED, decode_committee
 from tangle.store.keys import (
     compute_account_history_key,
     compute_block_key,
@@ -200,10 +200,27 @@ def _check_checkpoints(setting: Setting) -> None:
             _check_roots(setting, checkpoint)
         certificate = setting.source.get(Table.CERTIFICATES, key)
         if certificate is not None:
-            _check_certificate(setting, certificate, checkpoint, committee)
-        if checkpoint.epoch > committee.epoch:
+            signers = _find_committee(setting, checkpoint, committee)
+            if signers is not None:
+                _check_certificate(setting, certificate, checkpoint, signers)
+        if checkpoint.shard == LEADING_SHARD and checkpoint.epoch > committee.epoch:
             committee = make_next_committee(committee, checkpoint)
         previous = checkpoint if is_whole else None  # of what is older, single ones are kept
+
+
+def _find_committee(setting: Setting, checkpoint: Checkpoint, followed: Committee) -> Committee | None:
+    """Who signed a checkpoint: as ends of epochs say in the leading shard, as the others were told by it.
+
+    :param followed: from the genesis on, in the leading shard.
+    """
+    epoch = checkpoint.committee_epoch
+    if checkpoint.shard == LEADING_SHARD or not epoch:
+        return followed
+    value = setting.source.get(Table.EPOCHS, compute_sequence_key(epoch))
+    if value is None:
+        setting.report.add(Fault.ROW_MISSING, Table.EPOCHS, str(epoch), "it signed a checkpoint")
+        return None
+    return decode_committee(epoch, value)[0]
 
 
 def _check_link(setting: Setting, previous: Checkpoint | None, checkpoint: Checkpoint) -> None:

@@ -16,8 +16,7 @@ from shards.blocks import Block, decode_block
 from shards.certificates import Certificate, verify_certificate
 from shards.checkpoints import Checkpoint, compute_checkpoint_digest
 from shards.commits import CommitRecord, decode_commit
-from shards.committee import Committee
-from shards.epochs import make_genesis_committee, make_next_committee
+from shards.epochs import make_genesis_committee
 from shards.events import SubDagCommitted
 from shards.guard import make_last_signed
 from tangle.core.errors import TangleError
@@ -245,22 +244,21 @@ class Replay:
         events = EventLog(self._archive, self._genesis.parameters.address_prefix.decode())
         previous = self._archive.get_checkpoint(0)
         assert previous is not None, "a home is founded before it is executed into"
-        committee = make_genesis_committee(self._genesis)
         for index in range(1, certified + 1):
             batch = WriteBatch()
             checkpoint = self._archive.get_checkpoint(index)
             assert checkpoint is not None, "it was executed a moment ago"
             certificate = self._source.get_certificate(index)
-            if certificate is not None and self._holds(certificate, checkpoint, committee):
+            if certificate is not None and self._holds(certificate, checkpoint):
                 self._archive.put_certificate(batch, certificate)
-            if checkpoint.epoch > committee.epoch:
-                committee = make_next_committee(committee, checkpoint)
             events.put(batch, checkpoint, previous)
             previous = checkpoint
             await self._archive.commit(batch)
 
-    def _holds(self, certificate: Certificate, checkpoint: Checkpoint, committee: Committee) -> bool:
+    def _holds(self, certificate: Certificate, checkpoint: Checkpoint) -> bool:
         """Whether a certificate is worth keeping; a later one covers the checkpoint where it is not."""
+        committee = self._archive.committees.get_committee(checkpoint.committee_epoch)
+        assert committee is not None, "executing the end of an epoch writes the next committee"
         try:
             verify_certificate(certificate, committee, self._chain, self._shard)
         except TangleError:
