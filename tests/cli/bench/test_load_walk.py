@@ -31,7 +31,7 @@ def test_all_that_is_due_becomes_final(node: Terminal, sign: str) -> None:
 
 def test_a_wallet_can_pay_instead_of_the_faucet(node: Terminal) -> None:
     node.run_json("wallet", "new", "payer", "--network", "devnet")
-    node.run_json("faucet", "--wallet", "payer")
+    node.run_json("faucet", "payer")
     report = node.run_json(
         "bench", "load", node.url, *FEW, "--seed", "paid", "--wallet", "payer", "--wallets", "2"
     )
