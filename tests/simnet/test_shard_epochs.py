@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from aivm.backends.numpy_backend import NumpyBackend
 from shards.checkpoints import Checkpoint
 from shards.epochs import EpochEnd, is_epoch_end
-from shards.proofs import EpochUnknown, verify_transaction_proof
+from shards.errors import EpochUnknown
+from shards.proofs import verify_transaction_proof
 from simnet.fail_points import FailPoint
 from simnet.faults import Crash, CrashAt, Direction, Fault, Partition
 from simnet.options import SimulationOptions
@@ -36,7 +37,7 @@ SEATS = ((0, 1, 2, 3), (1, 2, 3, 4), (0, 2, 3, 4), (0, 1, 2, 3, 4), (4, 3, 1, 0)
 
 
 def make_epochs(shards: int = 2, **settings: Any) -> SimulationOptions:
-    given = {"nodes": 5, "time_s": 9.0, "epoch_ms": 2_000, "seats": SEATS} | settings
+    given: dict[str, Any] = {"nodes": 5, "time_s": 9.0, "epoch_ms": 2_000, "seats": SEATS} | settings
     return replace(make_options(**given), shards=shards, wallets=max(4, shards))
 
 

@@ -81,6 +81,46 @@ def test_of_acknowledgements_the_best_one_is_named() -> None:
     assert shelf.take(16, 100.0) == ()
 
 
+def make_epoch_end(index: int, epoch: int, first: int, count: int) -> tuple[BundleReference, Bundle]:
+    """A bundle of the last checkpoint of a committee's epoch."""
+    reference, bundle = make_bundle(index, first, count)
+    checkpoint = replace(bundle.checkpoint, committee_epoch=Natural(epoch), epoch=Natural(epoch + 1))
+    return reference, replace(bundle, checkpoint=checkpoint)
+
+
+def test_the_end_of_the_committees_epoch_is_named_without_receipts_and_later_ones_wait() -> None:
+    shelf = make_shelf(make_epoch_end(9, 1, 0, 0), make_epoch_end(5, 0, 0, 0))
+    assert get_indices(shelf.take(16, 0.0)) == [5]
+    assert shelf.take(16, 1.0) == ()
+    shelf.on_progress((0, 0), (0, 0), 1)
+    assert get_indices(shelf.take(16, 1.0)) == [9]
+    shelf.on_progress((0, 0), (0, 0), 2)
+    assert not shelf.has_epoch_end
+    assert shelf.take(16, 100.0) == ()
+
+
+def test_an_end_that_brings_receipts_is_named_once_and_after_those_before() -> None:
+    shelf = make_shelf(make_epoch_end(6, 0, 2, 3), make_bundle(5, 0, 2))
+    assert get_indices(shelf.take(16, 0.0)) == [5, 6]
+    gap = make_shelf(make_epoch_end(6, 0, 2, 3))
+    assert get_indices(gap.take(16, 0.0)) == [6], "it ends the epoch although its receipts come too early"
+
+
+def test_what_was_named_in_an_epoch_that_ended_is_named_again_at_once() -> None:
+    shelf = make_shelf(make_bundle(5, 0, 2))
+    assert get_indices(shelf.take(16, 0.0)) == [5]
+    shelf.on_progress((0, 0), (0, 0), 1)
+    assert get_indices(shelf.take(16, 0.1)) == [5], "the block that named it may be void"
+
+
+def test_an_epoch_end_is_not_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf_module, "HELD_MAX", 2)
+    shelf = make_shelf(*(make_bundle(index, 0, 1) for index in range(2, 5)), received=9)
+    shelf.put(*make_epoch_end(1, 0, 0, 0))
+    shelf.put(*make_bundle(7, 0, 1))
+    assert shelf.has_epoch_end
+
+
 def test_no_more_is_named_than_there_is_room_for() -> None:
     shelf = make_shelf(*(make_bundle(index, index, 1) for index in range(5)))
     assert get_indices(shelf.take(2, 0.0)) == [0, 1]
