@@ -1,7 +1,7 @@
 """Shards and processes: what one node takes in with one shard, and with two in one process and in two.
 
-A committee of one, everything on, as in ``bench_blast``: transfers signed and worked beforehand, each within its
-shard, through the node's one public door, in batches. Three runs in turns: a network of one shard, one of two
+A committee of one, everything on, as in ``bench_blast``: transfers signed and worked beforehand, each within
+its shard, through the node's one public door, in batches. Three runs in turns: a network of one shard, one of two
 shards in one process, one of two shards in two processes; their ratios within one round are what counts.
 
     python -m benchmarks.bench_shards [--transactions 16000] [--batch 500] [--connections 4] [--rounds 2]

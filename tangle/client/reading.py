@@ -242,7 +242,9 @@ class NodeReader:
 
     async def get_weights(self, job: bytes, generation: int | None = None, *, shard: int = 0) -> bytes:
         """Master weights: int32, little-endian, layer by layer, row-major."""
-        query = ({} if generation is None else {"generation": generation}) | ({"shard": shard} if shard else {})
+        query = ({} if generation is None else {"generation": generation}) | (
+            {"shard": shard} if shard else {}
+        )
         return await self._get_bytes(f"/v1/models/{job.hex()}/weights", "application/octet-stream", **query)
 
     async def get_parameters(self, job: bytes) -> bytes:
