@@ -45,6 +45,7 @@ PROBLEM_STATUS: Final = {
     "faucet-absent": HTTPStatus.NOT_FOUND,
     "idempotency-key-busy": HTTPStatus.CONFLICT,
     "idempotency-key-reused": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "history-pruned": HTTPStatus.GONE,
     "http-malformed": HTTPStatus.BAD_REQUEST,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
     "json-malformed": HTTPStatus.BAD_REQUEST,

@@ -46,6 +46,7 @@ from tangle.ledger.state import LedgerState, decode_ledger_state, encode_ledger_
 from tangle.node.committee_archive import CommitteeArchive
 from tangle.node.market_archive import MarketArchive
 from tangle.node.receipt_archive import ReceiptArchive
+from tangle.node.snapshots.errors import HistoryPruned
 from tangle.node.staking_archive import StakingArchive
 from tangle.node.training_archive import JOB, TrainingArchive
 from tangle.store.keys import (
@@ -399,6 +400,15 @@ class Archive:
         """Where history begins; none where it begins with the genesis."""
         value = self._store.get(Table.META, HISTORY_BASE)
         return None if value is None else decode_history_base(value)
+
+    def check_kept(self, checkpoint: int, what: str) -> None:
+        """Whether what a checkpoint ordered is here, as far as history goes.
+
+        :raises HistoryPruned: it was let go, or never here.
+        """
+        base = self.get_history_base()
+        if base is not None and base.checkpoint and checkpoint <= base.checkpoint:
+            raise HistoryPruned(what, base.checkpoint)
 
     def put_job(self, batch: WriteBatch, job: JobId, snapshot: JobSnapshot) -> None:
         """Set a standing job's state."""

@@ -111,7 +111,11 @@ class NodeExplorer:
         stop = self._node.finality.executed + 1
         if before is not None:
             stop = min(stop, before)
-        return tuple(self._get_checkpoint(index) for index in range(stop - 1, max(-1, stop - 1 - limit), -1))
+        base = self._node.archive.get_history_base()
+        first = 0 if base is None else base.checkpoint
+        return tuple(
+            self._get_checkpoint(index) for index in range(stop - 1, max(first, stop - limit) - 1, -1)
+        )
 
     def get_contents(self, shard: int, index: int, first: int, limit: int) -> tuple[TransactionView, ...]:
         """Transactions that a checkpoint ordered."""
@@ -119,6 +123,7 @@ class NodeExplorer:
         if index > self._node.finality.executed:
             raise NotFound("checkpoint", str(index))
         checkpoint = self._get_checkpoint(index).checkpoint
+        self._node.archive.check_kept(index, f"what checkpoint {index} ordered")
         begin = checkpoint.ordered_total - checkpoint.ordered_count + first
         rows = self._node.archive.get_ordered_range(begin, min(begin + limit, checkpoint.ordered_total))
         return tuple(self._get_transaction(row.effect.transaction) for row in rows)
@@ -127,6 +132,7 @@ class NodeExplorer:
         archive = self._node.archive
         checkpoint = archive.get_checkpoint(index)
         if checkpoint is None:
+            archive.check_kept(index, f"checkpoint {index}")
             raise NotFound("checkpoint", str(index))
         return CheckpointView(
             checkpoint, compute_checkpoint_digest(checkpoint), archive.get_certificate(index)

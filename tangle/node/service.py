@@ -50,6 +50,7 @@ from tangle.node.market_views import MarketQueries
 from tangle.node.node import Node
 from tangle.node.panorama import Panorama
 from tangle.node.replicas.views import FastAnswers, NoAnswers
+from tangle.node.snapshots.errors import HistoryPruned
 from tangle.node.validator_desk import ValidatorDesk
 from tangle.node.validator_views import ValidatorQueries
 from tangle.node.views import (
@@ -399,6 +400,7 @@ class Service:
         wanted = self.node.finality.certified if index is None else index
         checkpoint = self.node.archive.get_checkpoint(wanted)
         if checkpoint is None:
+            self.node.archive.check_kept(wanted, f"checkpoint {wanted}")
             raise NotFound("checkpoint", str(wanted))
         certificate = self.node.archive.get_certificate(wanted)
         return CheckpointView(checkpoint, compute_checkpoint_digest(checkpoint), certificate)
@@ -459,8 +461,17 @@ class Service:
 
     def get_events(self, after: int, limit: int) -> tuple[Event, ...]:
         """Stored events with id > ``after``."""
+        self._check_events(after)
         return self.node.events.get_events(after, limit)
 
     def subscribe_events(self, after: int | None) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
         """Events from ``after`` on (from now for none), without gaps."""
+        if after is not None:
+            self._check_events(after)
         return self.node.events.subscribe(after)
+
+    def _check_events(self, after: int) -> None:
+        """:raises HistoryPruned: what comes behind ``after`` is not kept any more."""
+        rows = self.node.archive.get_event_rows(after + 1, 1)
+        if rows and rows[0].first_id > after + 1 and self.node.archive.get_history_base() is not None:
+            raise HistoryPruned(f"event {after + 1}", rows[0].checkpoint)

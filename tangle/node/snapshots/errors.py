@@ -85,6 +85,6 @@ class HistoryPruned(SnapshotFault):
         self.what = what
         self.first = first
         super().__init__(
-            f"{what} is older than what this node keeps: its history begins at checkpoint {first}; "
-            "ask an archive node (one with history_keep_epochs = 0 that never restored a snapshot)"
+            f"{what} is older than what this node keeps: its history begins after checkpoint {first}; "
+            "ask an archive node, one that keeps all (history_keep_epochs and history_max_bytes are 0)"
         )

@@ -48,8 +48,8 @@ def assert_sound(disk: Disk, genesis: Genesis) -> None:
 async def test_a_pruned_node_is_sound_restarts_and_gives_snapshots(tmp_path: Path) -> None:
     async with network_of(4) as world:
         first, *_, last = world.members
-        await wait_all_final(world.members, await send_everywhere(world, 60))
-        await wait_until(lambda: first.node.finality.certified >= 170, timeout_s=120)
+        await wait_all_final(world.members, await send_everywhere(world, 25))
+        await wait_until(lambda: first.node.finality.certified >= 120, timeout_s=120)
         certified = last.node.finality.certified
         await last.stop()
         whole = copy_disk(last.disk)
