@@ -112,3 +112,18 @@ def test_the_wheel_ships_every_file() -> None:
     root = WEB_ROOT.parent.parent.parent
     shipped = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
     assert {f"tangle/api/web/{name}" for name in WEB_FILES} <= shipped
+
+
+def test_every_name_that_a_script_imports_is_exported() -> None:
+    """The browser would notice only when somebody opens the page; there is no build step that could."""
+    exported = re.compile(r"^export (?:async )?(?:const|let|function\*?|class) (\w+)", re.MULTILINE)
+    imported = re.compile(r'^import \{([^}]*)\} from "([^"]+)"', re.MULTILINE)
+    checked = 0
+    for script in sorted(WEB_ROOT.rglob("*.js")):
+        for names, place in imported.findall(script.read_text(encoding="utf-8")):
+            source = (script.parent / place).resolve()
+            known = set(exported.findall(source.read_text(encoding="utf-8")))
+            wanted = {name.split(" as ")[0].strip() for name in names.split(",") if name.strip()}
+            assert wanted <= known, f"{script.name} wants {wanted - known} of {source.name}"
+            checked += len(wanted)
+    assert checked > 50

@@ -47,3 +47,14 @@ export async function findCommittee(genesis, ends, checkpoint) {
   demand(committee, "epoch-unknown", `nobody told of the committee of epoch ${checkpoint.committeeEpoch}`);
   return committee;
 }
+
+/**
+ * Check that a quorum of the committee of its epoch signed a checkpoint.
+ *
+ * @returns what `verifyCertificate` does, and the committee's validators.
+ * @throws {Refused}
+ */
+export async function verifyCheckpoint(certificate, checkpoint, genesis, ends) {
+  const { validators } = await findCommittee(genesis, ends, checkpoint);
+  return { ...await verifyCertificate(certificate, checkpoint, validators, genesis.chain), validators };
+}

@@ -2,7 +2,7 @@
 
 import { toHex } from "../protocol/bytes.js";
 import { decode } from "../protocol/cbor.js";
-import { verifyCertificate } from "../protocol/proof.js";
+import { verifyCheckpoint } from "../protocol/epochs.js";
 import { readCertificate, readCheckpoint } from "../protocol/records.js";
 import { hasWebCrypto } from "../protocol/signatures.js";
 import { card, draw, el, facts, put } from "../parts/dom.js";
@@ -11,7 +11,7 @@ import { amount, blockLink, checkpointLink, jobLink, paths } from "../parts/link
 import { get, getBytes } from "../parts/node.js";
 import { makePager } from "../parts/pager.js";
 import { transactionTable } from "../parts/rows.js";
-import { getGenesis } from "../parts/trust.js";
+import { getEpochEnds, getGenesis } from "../parts/trust.js";
 import { getShard } from "./checkpoints.js";
 
 const SUPPLY = [
@@ -92,10 +92,10 @@ async function check(path, verdict, signers, signal) {
       verdict.textContent = checkpoint.index === 0n ? "The first one follows from the genesis and needs no signatures." : "Signatures are still being collected.";
       return;
     }
-    const { authors, weight, quorum, total } = await verifyCertificate(readCertificate(certificates[0]), checkpoint, genesis);
+    const { authors, weight, quorum, total, validators } = await verifyCheckpoint(readCertificate(certificates[0]), checkpoint, genesis, await getEpochEnds());
     verdict.classList.add("good");
     verdict.textContent = `Certified: weight ${weight} of ${total}, quorum ${quorum}. Checked in ${formatDuration(performance.now() - begun)}.`;
-    put(signers, el("ul", { class: "signers" }, genesis.validators.map((one, place) => el("li", { "data-signed": authors.includes(place) }, `${place} `, el("code", null, toHex(one.publicKey).slice(0, 10))))));
+    put(signers, el("ul", { class: "signers" }, validators.map((one, place) => el("li", { "data-signed": authors.includes(place) }, `${place} `, el("code", null, toHex(one.publicKey).slice(0, 10))))));
   } catch (error) {
     if (signal.aborted) return;
     verdict.classList.add("bad");

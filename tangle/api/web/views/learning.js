@@ -3,7 +3,7 @@
 import { fromHex, isEqual, toHex } from "../protocol/bytes.js";
 import { decode } from "../protocol/cbor.js";
 import { hashRecord } from "../protocol/hashing.js";
-import { verifyCertificate } from "../protocol/proof.js";
+import { verifyCheckpoint } from "../protocol/epochs.js";
 import { readCertificate, readCheckpoint } from "../protocol/records.js";
 import { makeChart } from "../parts/chart.js";
 import { card, el, facts, put } from "../parts/dom.js";
@@ -11,7 +11,7 @@ import { formatBytes, formatCount, formatShare, formatTime } from "../parts/form
 import { checkpointLink, copyable, paths } from "../parts/links.js";
 import { repeat } from "../parts/live.js";
 import { get, getBytes } from "../parts/node.js";
-import { getGenesis } from "../parts/trust.js";
+import { getEpochEnds, getGenesis } from "../parts/trust.js";
 import { getShard } from "./checkpoints.js";
 
 const PERIOD_MS = 2_000;
@@ -114,7 +114,7 @@ class LearningView {
       const [values, certificates] = decode(await getBytes(`/v1/checkpoints/${shard}/latest`, "application/cbor", this.signal));
       if (certificates.length === 0) throw new Error("nothing is certified yet");
       const checkpoint = readCheckpoint(values);
-      const { authors } = await verifyCertificate(readCertificate(certificates[0]), checkpoint, genesis);
+      const { authors } = await verifyCheckpoint(readCertificate(certificates[0]), checkpoint, genesis, await getEpochEnds());
       const digest = hashRecord("tangle/weights", fromHex(model.job), BigInt(current.generation), model.layer_sizes, weights);
       const signed = checkpoint.models.find((one) => toHex(one.job) === model.job && one.generation === BigInt(current.generation));
       if (!signed) throw new Error("the latest checkpoint names another generation already; try again");
