@@ -1,4 +1,4 @@
-"""How many transactions may be attached and not ordered: enough to keep the committee busy, and no more.
+"""How many transactions may be attached and not executed: enough to keep the committee busy, and no more.
 
 What exceeds this waits in a fair queue, where turns can still be taken; what is attached cannot be overtaken
 any more. The measure is that of BBR (Cardwell et al., ACM Queue 2016): twice the product of the best rate of
@@ -9,8 +9,9 @@ under way anyhow, and twice lets the rate grow when there is room for more.
 from collections import deque
 from typing import Final
 
-BACKLOG_MIN: Final = 512
-"""Least target: what a node that was idle may begin with, a fraction of a second of an ordinary machine."""
+BACKLOG_MIN: Final = 128
+"""Least target: one batch of the intake, with which a node that was idle begins; from there the rate doubles
+every second or sooner."""
 
 GAIN: Final = 2
 """Times the product of rate and delay: at 1 the rate could never grow."""
@@ -42,7 +43,7 @@ class BacklogTarget:
         self._count = 0
         self._delay_s = DELAY_MAX_S / 2
         self.target = min(BACKLOG_MIN, backlog_max)
-        """Transactions that may be attached and not ordered."""
+        """Transactions that may be attached and not executed."""
 
     @property
     def rate(self) -> float:

@@ -196,11 +196,6 @@ class SubDag:
         """
         return self._waiting.mark_needed(transaction_ids)
 
-    @property
-    def unordered(self) -> int:
-        """Transactions that are attached and not ordered."""
-        return len(self._unordered)
-
     def get_statistics(self) -> SubDagStatistics:
         """Sizes at this moment."""
         return SubDagStatistics(

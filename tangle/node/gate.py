@@ -1,7 +1,7 @@
 """The gate between checked and attached: a place in the sub-DAG is given by turns.
 
 What is attached will be ordered, first come, first served; so turns are taken before. While fewer
-transactions are attached and not ordered than the committee takes in a short while, the gate is open. Else
+transactions are attached and not executed than the committee takes in a short while, the gate is open. Else
 they wait in a fair queue by issuer, weighted by stake and balance, and what does not fit any more is refused
 to those who have most waiting for their weight. Numbers that come before the ones they follow wait aside for
 a moment, since what is attached in the wrong order conflicts for nothing.
@@ -20,8 +20,8 @@ from tangle.ledger.backlog import BacklogTarget
 from tangle.ledger.errors import SequenceGap
 from tangle.ledger.fair_queue import FairLimits, FairQueue
 from tangle.ledger.pending import PendingBook, compute_share
-from tangle.ledger.subdag import SubDag
 from tangle.node.intake_entry import Entry
+from tangle.node.ledgerbook import LedgerBook
 from tangle.node.views import Overloaded
 from tangle.node.workboard import WorkBoard
 
@@ -62,21 +62,24 @@ def make_held_limits(capacity: int) -> FairLimits:
 class Gate:
     """Owns the pending book's numbers, the fair queue by issuer, and the target of the backlog."""
 
-    def __init__(
-        self, board: WorkBoard, subdag: SubDag, pending: PendingBook, *, capacity: int, pending_max: int
-    ) -> None:
-        """:param capacity: of the intake, which this is a part of.
+    def __init__(self, board: WorkBoard, book: LedgerBook, *, capacity: int, pending_max: int) -> None:
+        """:param book: knows what is attached and not executed.
+        :param capacity: of the intake, which this is a part of.
         :param pending_max: most transactions that the sub-DAG holds.
         """
-        self.pending = pending
+        self._book = book
         self.backlog = BacklogTarget(max(1, pending_max // BACKLOG_SHARE))
         self._board = board
-        self._subdag = subdag
         self._held: FairQueue[PublicKey, TransactionId, Entry] = FairQueue(make_held_limits(capacity))
         self._apart_max = max(1, capacity * APART_PERCENT // 100)
         self._apart: OrderedDict[tuple[PublicKey, int], tuple[Entry, float]] = OrderedDict()
         self._apart_counts: dict[PublicKey, int] = {}
         self._ready: deque[Entry] = deque()
+
+    @property
+    def pending(self) -> PendingBook:
+        """Numbers that are taken."""
+        return self._book.pending
 
     @property
     def held(self) -> int:
@@ -163,7 +166,7 @@ class Gate:
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _compute_room(self) -> int:
-        return self.backlog.target - self._subdag.unordered
+        return self.backlog.target - self._book.backlog
 
     def note(self, transaction: Transaction) -> None:
         """A transaction of this node's own store goes back where it was: its number is taken."""

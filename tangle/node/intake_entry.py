@@ -13,11 +13,12 @@ from tangle.ledger.fair_queue import FairLimits
 from tangle.node.peer import Peer
 from tangle.node.views import SubmitOutcome
 
-VALIDATOR_SHARE: Final = 64
-"""Weight of a validator's session among those who bring news: it stands for all wallets of its node."""
+VALIDATOR_SHARE: Final = 2
+"""Weight of a validator's session among those who bring news. No more: what blocks need of it goes before all
+turns anyhow, and a flood that other nodes let in must not keep out who sends through this one."""
 
-PEER_SHARE: Final = 8
-"""The same of another node's."""
+PEER_SHARE: Final = 1
+"""The same of another node's, and of a wallet's host."""
 
 SOURCE_PARTS: Final = 4
 """One source may fill one part in so many of the room before the check."""

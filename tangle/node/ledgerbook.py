@@ -31,23 +31,33 @@ class LedgerBook:
         self.finals = RateMeter()
         self.finality = LatencyMeter()
         self.finality_seconds = Histogram(FINALITY_BOUNDS_S)
+        self._unexecuted: set[TransactionId] = set()
         self._attached_at_s: dict[TransactionId, float] = {}
 
     def on_attached(self, transaction: Transaction, now_s: float) -> None:
         """A transaction became part of the sub-DAG."""
         self._attached_at_s[transaction.id] = now_s
+        self._unexecuted.add(transaction.id)
         self.recent.append(transaction.id)
         self.arrivals.add(1, now_s)
 
     def on_ordered(self, transactions: Iterable[Transaction]) -> None:
         """Their numbers are spent, or free again if they conflict."""
-        self.pending.release(transaction.id for transaction in transactions)
+        identities = [transaction.id for transaction in transactions]
+        self._unexecuted.difference_update(identities)
+        self.pending.release(identities)
 
     def on_given_up(self, identities: Iterable[TransactionId]) -> None:
         """They will never be ordered."""
         for identity in identities:
             self.pending.release((identity,))
             self._attached_at_s.pop(identity, None)
+            self._unexecuted.discard(identity)
+
+    @property
+    def backlog(self) -> int:
+        """Transactions that are attached, and not executed and on disk."""
+        return len(self._unexecuted)
 
     def compute_age_s(self, identity: TransactionId, now_s: float) -> float | None:
         """How long ago a transaction attached that is not final; none when that is not known."""

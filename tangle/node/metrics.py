@@ -78,7 +78,7 @@ FIGURES: Final = (
     ),
     Gauge(
         "tangle_backlog_target",
-        "Transactions that may be attached and not ordered before others wait.",
+        "Transactions that may be attached and not executed before others wait.",
         lambda n: n.intake.gate.backlog.target,
     ),
     Gauge(

@@ -373,8 +373,7 @@ class Node:
         config = self.parts.config
         return Gate(
             self.board,
-            self.subdag,
-            self.book.pending,
+            self.book,
             capacity=config.intake_max,
             pending_max=config.pending_max,
         )

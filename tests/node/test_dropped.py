@@ -22,6 +22,7 @@ from tangle.node.gate import Gate
 from tangle.node.ingest import Intake
 from tangle.node.intake_entry import HandIn
 from tangle.node.keeper import GIVEN_UP_KEPT_S
+from tangle.node.ledgerbook import LedgerBook
 from tangle.node.views import NotFound, TransactionStatus
 from tangle.node.workboard import WorkBoard
 from tangle.store.disk import MemoryDisk, Watermarks
@@ -142,7 +143,7 @@ def test_a_stored_transaction_that_the_sub_dag_refuses_is_dropped_with_the_reaso
     intake = Intake(
         board=board,
         subdag=subdag,
-        gate=Gate(board, subdag, PendingBook(lambda _: EMPTY_ACCOUNT), capacity=8, pending_max=1),
+        gate=Gate(board, LedgerBook(PendingBook(lambda _: EMPTY_ACCOUNT)), capacity=8, pending_max=1),
         computer=cast(Computer, None),
         hand_in=cast(HandIn, None),
         find_status=lambda _: None,

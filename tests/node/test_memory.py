@@ -30,6 +30,7 @@ EMPTY = (
     "finality._waiting",
     "finality._waiting_checkpoints",
     "finality._late",
+    "book._unexecuted",
     "book.pending._issuers",
     "book.pending._places",
     "intake._urgent",

@@ -87,7 +87,7 @@ class LaxBook(PendingBook):
 def make_lax(service: Service) -> None:
     """From now on this node admits conflicts, as nodes may: what becomes of them is the order's matter."""
     node = service.node
-    node.book.pending = node.intake.gate.pending = LaxBook(node.archive.get_account)
+    node.book.pending = LaxBook(node.archive.get_account)
 
 
 async def submit(service: Service, transaction: Transaction) -> SubmitOutcome:
