@@ -1,8 +1,8 @@
 """Shards and processes: what one node takes in with one shard, and with two in one process and in two.
 
 A committee of one, everything on, as in ``bench_blast``: transfers signed and worked beforehand, each within
-its shard, through the node's one public door, in batches. Three runs in turns: a network of one shard, one of two
-shards in one process, one of two shards in two processes; their ratios within one round are what counts.
+its shard, through the node's one public door, in batches. Three runs in turns: a network of one shard, one of
+two shards in one process, one of two shards in two processes; their ratios within one round are what counts.
 
     python -m benchmarks.bench_shards [--transactions 16000] [--batch 500] [--connections 4] [--rounds 2]
 """
@@ -143,7 +143,7 @@ async def measure(options: argparse.Namespace, transactions: list[bytes]) -> flo
 async def wait_for(is_met: object) -> None:
     """Until it holds."""
     assert callable(is_met)
-    while not await is_met():
+    while not await is_met():  # noqa: ASYNC110 -- another process can only be asked
         await anyio.sleep(0.02)
 
 
