@@ -7,7 +7,7 @@ SOURCES := tangle poi aivm shards tui simnet tests tools benchmarks examples
 LINTED = $(wildcard $(SOURCES))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-extras up sim test test-slow lint fmt type bench clean
+.PHONY: help setup setup-extras up sim test test-slow lint fmt type bench pictures clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: .venv/ready ## measure on this machine, into bench.json; some twenty minu
 	@$(BIN)/tangle bench start
 	@set -e; for script in benchmarks/bench_*.py; do echo "== $$script"; \
 	  $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)"; done
+
+pictures: .venv/ready ## take the documents' pictures from four nodes of its own; some ten minutes, and Chromium
+	@$(BIN)/python -m tools.take_pictures
 
 clean: ## remove .venv and every cache; never a node's data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

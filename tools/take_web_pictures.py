@@ -34,7 +34,7 @@ class Size(Struct, frozen=True):
     """``dark`` or ``light``."""
 
 
-SIZES: Final = (Size("wide", 1280, 860, "dark"), Size("narrow", 390, 844, "light"))
+SIZES: Final = (Size("wide", 1400, 860, "dark"), Size("narrow", 390, 844, "light"))
 """A desk and a phone."""
 
 CHOOSE: Final = (
@@ -49,6 +49,9 @@ SHOTS: Final = {
     "graph": ("#/", "document.querySelectorAll('.dot[data-status=checkpointed]').length > 30", CHOOSE),
     "transaction": (None, "document.querySelector('.proof-verdict.good')", "true"),
     "committee": ("#/committee", "document.querySelectorAll('.block').length > 10", "true"),
+    "jobs": ("#/jobs", "document.querySelector('main h1')", "true"),
+    "shards": ("#/shards", "document.querySelector('main h1')", "true"),
+    "console": ("#/console", "document.querySelector('main h1')", "true"),
     "learning": ("#/learning", "document.querySelectorAll('.weights canvas').length > 4", "true"),
 }
 """By name: place of the page (none for the newest final transaction), when it is ready, what is done then."""
