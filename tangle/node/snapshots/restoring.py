@@ -5,8 +5,7 @@ before leaves nothing but that other directory, which the next try removes.
 """
 
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, assert_never
 
@@ -17,6 +16,7 @@ from shards.checkpoints import Checkpoint, decode_checkpoint
 from shards.epochs import LEADING_SHARD
 from tangle.core.chunk_tree import compute_tree
 from tangle.core.encoding import encode
+from tangle.core.errors import TangleError
 from tangle.core.genesis import Genesis, compute_chain_id
 from tangle.core.types import CheckpointIndex, Grains, Shard, TransactionId
 from tangle.ledger.effects import Status
@@ -256,9 +256,7 @@ async def restore_home(
     _remove(making)
     try:
         with path.open("rb") as file:
-            async with _writing(making, genesis) as store:
-                done = await restore_rows(file, path, genesis, store, on_read)
-                _check_shard(store, shard)
+            done = await _write_database(making, file, path, genesis, shard, on_read)
     except BaseException:
         _remove(making)
         raise
@@ -273,18 +271,33 @@ def _check_shard(store: Store, shard: Shard) -> None:
         raise SnapshotFalse("the head", f"it is of shard {found}, and this home is of shard {shard}")
 
 
-@asynccontextmanager
-async def _writing(root: Path, genesis: Genesis) -> AsyncIterator[Store]:
+async def _write_database(
+    root: Path, file: BinaryIO, path: Path, genesis: Genesis, shard: Shard, on_read: OnRead
+) -> Finished:
     store = open_lmdb_store(root, compute_chain_id(genesis), free_bytes_min=0)
+    done: Finished | None = None
+    fault: TangleError | None = None
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(store.run)
+            tasks.start_soon(_run, store)
             try:
-                yield store
-            finally:
-                store.stop()
+                done = await restore_rows(file, path, genesis, store, on_read)
+                _check_shard(store, shard)
+            except TangleError as error:
+                fault = error  # by itself, and not in a group of the task's
+            store.stop()
     finally:
         store.close()
+    if fault is not None:
+        raise fault
+    assert done is not None, "it was done, or there was a fault"
+    return done
+
+
+async def _run(store: Store) -> None:
+    # Whoever waits for a write that failed is told of it.
+    with suppress(StorageFailed):
+        await store.run()
 
 
 def _take_place(root: Path, making: Path) -> None:
