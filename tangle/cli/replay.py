@@ -1,11 +1,11 @@
 """Rebuilding a model from the ledger: what to ask a node for, and what not to believe.
 
 A node says which evaluations counted and which checkpoints closed generations. Neither is taken on trust:
-every checkpoint is checked against the committee in the genesis, and the weights that come out of the
-evaluations must have the digest that the committee signed.
+every checkpoint is checked against a committee to which the genesis leads by the ends of epochs, and the
+weights that come out of the evaluations must have the digest that the committee signed.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 import anyio
@@ -19,12 +19,14 @@ from poi.replay import replay, verify_generation_digest
 from shards.certificates import Certificate, verify_certificate
 from shards.checkpoints import Checkpoint, ModelState, compute_checkpoint_digest
 from shards.committee import Committee
+from shards.epochs import EpochEnd, follow_epochs, make_genesis_committee
+from shards.errors import EpochUnknown
 from tangle.api.schemas.models import GenerationAnswer, LineageItemAnswer
 from tangle.cli.errors import CheckpointUnproven
 from tangle.client.client import TangleClient
 from tangle.core.address import decode_address
 from tangle.core.genesis import Genesis, compute_chain_id
-from tangle.core.types import Digest, Sequence, Shard
+from tangle.core.types import ChainId, Digest, Sequence, Shard
 
 CURVE_PAGE: Final = 500
 """Generations asked for at a time."""
@@ -47,6 +49,35 @@ class CheckpointReader(Protocol):
     ) -> tuple[Checkpoint, Certificate | None]:
         """A checkpoint and its certificate; the latest certified one for none."""
         ...
+
+
+class Trust(Struct, frozen=True):
+    """Who may sign, as it follows from the genesis."""
+
+    chain: ChainId
+    """The network."""
+
+    committees: Mapping[int, Committee]
+    """By epoch, as far as ends of epochs lead."""
+
+    def find_committee(self, epoch: int) -> Committee:
+        """The committee of an epoch.
+
+        :raises EpochUnknown: the ends of epochs do not lead to it.
+        """
+        if epoch not in self.committees:
+            raise EpochUnknown(epoch, max(self.committees))
+        return self.committees[epoch]
+
+
+def follow_genesis(genesis: Genesis, ends: Iterable[EpochEnd] = ()) -> Trust:
+    """Follow the ends of epochs from the genesis.
+
+    :raises TangleError: one of them does not hold; see ``follow_epochs``.
+    """
+    chain = compute_chain_id(genesis)
+    committees = follow_epochs(make_genesis_committee(genesis), ends, chain)
+    return Trust(chain, {committee.epoch: committee for committee in committees})
 
 
 class LedgerData(Struct, frozen=True):
@@ -88,9 +119,11 @@ async def fetch_ledger_data(
 
     :param on_progress: told how many checkpoints are here, and of how many.
     :raises CheckpointUnproven, InvalidCertificate, InvalidSignature: no quorum signed a checkpoint.
+    :raises BrokenEpochChain, EpochUnknown: the genesis does not lead to who signed.
     :raises TangleError: the node does not answer, or refuses.
     """
     newest, _ = await client.get_certified_checkpoint(HOME_SHARD)
+    trust = follow_genesis(genesis, await client.get_epoch_ends())
     curve = [generation async for generation in _iterate_curve(client, job_id)]
     # The newest generations may be closed by checkpoints that are still being signed.
     generations = [generation for generation in curve if generation.checkpoint <= newest.index]
@@ -99,7 +132,7 @@ async def fetch_ledger_data(
 
     async def fetch(index: int) -> None:
         async with limiter:
-            closings[index] = await fetch_proven_checkpoint(client, genesis, index)
+            closings[index] = await fetch_proven_checkpoint(client, trust, index)
         on_progress(len(closings), len(generations))
 
     async with anyio.create_task_group() as tasks:
@@ -172,7 +205,7 @@ async def _iterate_curve(client: TangleClient, job_id: bytes) -> AsyncIterator[G
         first += len(page)
 
 
-async def fetch_proven_checkpoint(client: CheckpointReader, genesis: Genesis, index: int) -> Checkpoint:
+async def fetch_proven_checkpoint(client: CheckpointReader, trust: Trust, index: int) -> Checkpoint:
     """A checkpoint that a quorum signed, or that a signed one descends from: each names the one before.
 
     After kills a checkpoint may never get a certificate of its own, because the validators sign later ones.
@@ -187,23 +220,24 @@ async def fetch_proven_checkpoint(client: CheckpointReader, genesis: Genesis, in
             raise CheckpointUnproven(place - 1, f"checkpoint {place} does not follow it")
         links.append(checkpoint)
         if certificate is not None:
-            verify_checkpoint(checkpoint, certificate, genesis, place)
+            verify_checkpoint(checkpoint, certificate, trust, place)
             return links[0]
     raise CheckpointUnproven(index, f"none of the next {SUCCESSORS_MAX} has a certificate")
 
 
-def verify_checkpoint(checkpoint: Checkpoint, certificate: Certificate, genesis: Genesis, index: int) -> None:
-    """Check that a quorum of the genesis committee signed this very checkpoint.
+def verify_checkpoint(checkpoint: Checkpoint, certificate: Certificate, trust: Trust, index: int) -> None:
+    """Check that a quorum of its epoch's committee signed this very checkpoint.
 
     :raises CheckpointUnproven: it is another one.
+    :raises EpochUnknown: nobody knows that committee.
     :raises InvalidCertificate, InvalidSignature: the certificate does not hold.
     """
-    chain = compute_chain_id(genesis)
+    chain = trust.chain
     if (checkpoint.index, checkpoint.chain, checkpoint.shard) != (index, chain, HOME_SHARD):
         raise CheckpointUnproven(index, f"the node answered with checkpoint {checkpoint.index}")
     if (certificate.index, certificate.digest) != (index, compute_checkpoint_digest(checkpoint)):
         raise CheckpointUnproven(index, "its certificate is for another one")
-    verify_certificate(certificate, Committee(0, genesis.validators), chain, HOME_SHARD)
+    verify_certificate(certificate, trust.find_committee(checkpoint.committee_epoch), chain, HOME_SHARD)
 
 
 def _find_model(checkpoint: Checkpoint, opened: OpenJob) -> ModelState:

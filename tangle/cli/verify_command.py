@@ -58,22 +58,26 @@ def verify(context: CommandContext, proof: Path, genesis_path: Path | None, epoc
     with proof.open("rb") as file:
         is_receipt = file.read(1) == b"{"
     if is_receipt:
-        _verify_receipt(context, proof, genesis_path)
+        _verify_receipt(context, proof, genesis_path, epochs_path)
         return
     genesis = find_genesis(context, genesis_path)
     with proof.open("rb") as file:
         data = file.read(PROOF_SIZE_MAX + 1)
-    ends = () if epochs_path is None else _read_ends(epochs_path)
+    ends = _read_ends(epochs_path)
     proven = verify_transaction_proof(data, genesis, ends)
     emit_proven(context, proven, genesis)
 
 
-def _read_ends(path: Path) -> tuple[EpochEnd, ...]:
+def _read_ends(path: Path | None) -> tuple[EpochEnd, ...]:
+    if path is None:
+        return ()
     with path.open("rb") as file:
         return decode_epoch_chain(file.read(EPOCH_CHAIN_SIZE_MAX + 1))
 
 
-def _verify_receipt(context: CommandContext, path: Path, genesis_path: Path | None) -> None:
+def _verify_receipt(
+    context: CommandContext, path: Path, genesis_path: Path | None, epochs_path: Path | None
+) -> None:
     from tangle.client.receipt_file import FILE_SIZE_MAX, verify_receipt_file
 
     try:
@@ -85,7 +89,7 @@ def _verify_receipt(context: CommandContext, path: Path, genesis_path: Path | No
     with path.open("rb") as file:
         data = file.read(FILE_SIZE_MAX + 1)
     try:
-        checked = verify_receipt_file(data, genesis)
+        checked = verify_receipt_file(data, genesis, _read_ends(epochs_path))
     except MissingMaterial:
         if genesis is None:
             raise GenesisMissing(get_genesis_places(context)) from None

@@ -5,6 +5,7 @@ be fetched. None of it is believed: the package must have the claim's program id
 tensor id. Bytes are written in base64.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from aivm.verification.serving import decode_served
 from aivm.verification.trace import Commitment, Trace, compute_commitment_id
 from poi.receipts.check import Facts, Materials, ReceiptReport, verify_receipt
 from poi.receipts.record import VERSION, Projected, Receipt, decode_receipt, encode_receipt
+from shards.epochs import EpochEnd, follow_epochs, make_genesis_committee
 from tangle.core.errors import MalformedEncoding, OversizeEncoding
 from tangle.core.genesis import Genesis, compute_chain_id
 
@@ -86,10 +88,14 @@ def encode_receipt_file(
     return msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"
 
 
-def verify_receipt_file(data: bytes, genesis: Genesis | None = None) -> CheckedReceipt:
+def verify_receipt_file(
+    data: bytes, genesis: Genesis | None = None, ends: Sequence[EpochEnd] = ()
+) -> CheckedReceipt:
     """Check a receipt from its file.
 
     :param genesis: of the network, from a source that the reader trusts; needed where validators signed.
+    :param ends: ends of epochs from the genesis on, where validators signed that came later.
+    :raises BrokenEpochChain: one of them does not hold.
     :raises OversizeEncoding, MalformedEncoding: the file is none.
     :raises WrongCommitment: the receipt is about something else than what the file holds.
     :raises TangleError: as ``verify_receipt``: the receipt does not hold.
@@ -111,7 +117,7 @@ def verify_receipt_file(data: bytes, genesis: Genesis | None = None) -> CheckedR
         inputs=inputs,
         outputs=outputs,
         served=dict(decode_served(program, file.served)) if file.served else {},
-        facts=_list_facts(genesis),
+        facts=_list_facts(genesis, ends),
     )
     return CheckedReceipt(commitment, verify_receipt(file.receipt, materials), outputs)
 
@@ -146,8 +152,11 @@ def _read_tensors(
     return tuple(tensors)
 
 
-def _list_facts(genesis: Genesis | None) -> Facts:
+def _list_facts(genesis: Genesis | None, ends: Sequence[EpochEnd]) -> Facts:
     if genesis is None:
         return Facts()
-    committee = frozenset(validator.public_key for validator in genesis.validators)
-    return Facts(chain=compute_chain_id(genesis), committee=committee)
+    chain = compute_chain_id(genesis)
+    # A receipt does not say when it was made, so whoever sat on a committee counts.
+    committees = follow_epochs(make_genesis_committee(genesis), ends, chain)
+    members = frozenset(member.public_key for each in committees for member in each.validators)
+    return Facts(chain=chain, committee=members)

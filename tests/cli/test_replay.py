@@ -8,18 +8,22 @@ from msgspec.structs import replace
 
 from aivm.backends.numpy_backend import NumpyBackend
 from poi.errors import ForgedWork, ReplayMismatch, WrongGeneration
-from shards.certificates import Certificate
-from shards.checkpoints import Checkpoint
-from shards.errors import InvalidCertificate
+from shards.certificates import AuthorSignature, Certificate
+from shards.checkpoints import Checkpoint, compute_checkpoint_digest, sign_attestation
+from shards.committee import Committee
+from shards.errors import EpochUnknown, InvalidCertificate
 from tangle.api.wire import SignedQuantity
 from tangle.cli.errors import CheckpointUnproven
 from tangle.cli.local_work import find_job
 from tangle.cli.networks import read_genesis
 from tangle.cli.replay import (
+    HOME_SHARD,
     LedgerData,
     ReplayedGeneration,
+    Trust,
     fetch_ledger_data,
     fetch_proven_checkpoint,
+    follow_genesis,
     replay_ledger_data,
     verify_checkpoint,
 )
@@ -30,6 +34,8 @@ from tangle.core.signing import SigningKey
 from tangle.core.transactions import Transfer
 from tangle.core.types import Digest, Grains, PublicKey
 from tests.cli.builders import Terminal
+from tests.drawing.blocks import make_committee, make_keys
+from tests.shards.samples import make_checkpoint
 
 GENERATIONS = 2
 """Generations trained for these tests: a first, and one that builds on it."""
@@ -127,13 +133,26 @@ async def test_a_signed_successor_proves_a_checkpoint(
     answers: dict[int, tuple[Checkpoint, Certificate | None]], genesis: Genesis
 ) -> None:
     first, second, third = answers
-    found = await fetch_proven_checkpoint(Teller(answers), genesis, first)
+    found = await fetch_proven_checkpoint(Teller(answers), follow_genesis(genesis), first)
     for place in (first, second):
         answers[place] = (answers[place][0], None)
-        assert await fetch_proven_checkpoint(Teller(answers), genesis, first) == found
+        assert await fetch_proven_checkpoint(Teller(answers), follow_genesis(genesis), first) == found
     answers[second] = (replace(answers[second][0], price=Grains(1)), None)
     with pytest.raises(CheckpointUnproven, match=f"checkpoint {third} does not follow it"):
-        await fetch_proven_checkpoint(Teller(answers), genesis, first)
+        await fetch_proven_checkpoint(Teller(answers), follow_genesis(genesis), first)
+
+
+def test_who_signs_in_a_later_epoch_must_be_known() -> None:
+    committee, keys = make_committee(4), make_keys(4)
+    later = replace(make_checkpoint(committee), shard=HOME_SHARD, committee_epoch=3, epoch=3)
+    digest = compute_checkpoint_digest(later)
+    signed = [sign_attestation(digest, later.index, HOME_SHARD, key, later.chain) for key in keys]
+    parts = tuple(AuthorSignature(author, each.signature) for author, each in enumerate(signed))
+    certificate = Certificate(later.index, digest, parts)
+    known = Trust(later.chain, {0: committee, 3: Committee(3, committee.validators)})
+    verify_checkpoint(later, certificate, known, later.index)
+    with pytest.raises(EpochUnknown):
+        verify_checkpoint(later, certificate, Trust(later.chain, {0: committee}), later.index)
 
 
 async def test_what_no_quorum_signed_is_refused(
@@ -142,7 +161,7 @@ async def test_what_no_quorum_signed_is_refused(
     index, successor, _ = answers
     checkpoint, certificate = answers[index]
     assert certificate is not None
-    verify_checkpoint(checkpoint, certificate, genesis, index)
+    verify_checkpoint(checkpoint, certificate, follow_genesis(genesis), index)
     part = certificate.signatures[0]
     forged = replace(part, signature=bytes(64))
     stranger = replace(part, author=1)
@@ -158,4 +177,4 @@ async def test_what_no_quorum_signed_is_refused(
     ]
     for stated, signed, believed, wanted, error in altered:
         with pytest.raises(error):
-            verify_checkpoint(stated, signed, believed, wanted)
+            verify_checkpoint(stated, signed, follow_genesis(believed), wanted)

@@ -5,6 +5,7 @@ import json
 from functools import cache
 
 import pytest
+from msgspec.structs import replace
 
 from aivm.verification.serving import encode_served
 from aivm.verification.trace import Commitment, Context, Trace
@@ -20,19 +21,27 @@ from poi.receipts.record import (
     encode_receipt,
 )
 from poi.replication import compute_seal
+from shards.certificates import AuthorSignature, Certificate
+from shards.checkpoints import compute_checkpoint_digest, sign_attestation
+from shards.epochs import EpochEnd
 from tangle.client.receipt_file import (
     FILE_SIZE_MAX,
     encode_receipt_file,
     make_job_receipt,
     verify_receipt_file,
 )
-from tangle.core.errors import MalformedEncoding, OversizeEncoding, TangleError
+from tangle.core.errors import InvalidSignature, MalformedEncoding, OversizeEncoding, TangleError
+from tangle.core.genesis import Validator, compute_chain_id
 from tangle.core.signing import SigningKey
-from tangle.core.types import ChainId, Digest, PublicKey
+from tangle.core.types import ChainId, Digest, PublicKey, Signature
 from tests.aivm.verification.builders import make_wide_graph
-from tests.api.ledger_double import make_genesis
+from tests.api.ledger_double import VALIDATOR, make_genesis
+from tests.drawing.blocks import make_committee
+from tests.shards.samples import make_checkpoint
 
 CONTEXT = Context(Digest(b"j" * 32), PublicKey(b"w" * 32), 3)
+
+OTHER_CHAIN = ChainId(b"12345678")
 
 
 @cache
@@ -53,10 +62,10 @@ def make_file() -> bytes:
 
 
 @cache
-def make_countersigned_file() -> bytes:
+def make_countersigned_file(signer: bytes = b"v", chain: ChainId = OTHER_CHAIN) -> bytes:
     """A receipt of the same run that one validator signed."""
     program, tensors = make_wide_graph()
-    key, chain, salt = SigningKey(b"v" * 32), ChainId(b"12345678"), Digest(b"s" * 32)
+    key, salt = SigningKey(signer * 32), Digest(b"s" * 32)
     trace = Trace(program, tensors, Context(CONTEXT.task, key.public_key, CONTEXT.epoch))
     seal = compute_seal(CONTEXT.task, key.public_key, compute_result_digest(trace.commitment), salt)
     seals = (Sealed(key.public_key, seal),)
@@ -73,6 +82,29 @@ def test_signatures_of_validators_need_to_be_known_as_such() -> None:
     genesis = make_genesis()
     with pytest.raises(TangleError):
         verify_receipt_file(make_countersigned_file(), genesis)  # it signed for another chain
+
+
+def test_validators_of_later_epochs_are_known_by_the_ends_of_epochs() -> None:
+    genesis, newcomer = make_genesis(), SigningKey(b"n" * 32)
+    chain = compute_chain_id(genesis)
+    checkpoint = replace(
+        make_checkpoint(make_committee(4)),
+        chain=chain,
+        epoch=1,
+        committee_epoch=0,
+        next_committee=(Validator(newcomer.public_key, 1),),
+    )
+    digest = compute_checkpoint_digest(checkpoint)
+    signed = sign_attestation(digest, checkpoint.index, checkpoint.shard, VALIDATOR, chain)
+    certificate = Certificate(checkpoint.index, digest, (AuthorSignature(0, signed.signature),))
+    file = make_countersigned_file(b"n", chain)
+    with pytest.raises(TangleError):
+        verify_receipt_file(file, genesis)
+    checked = verify_receipt_file(file, genesis, [EpochEnd(checkpoint, certificate)])
+    assert checked.commitment.context.worker == newcomer.public_key
+    forged = replace(certificate, signatures=(AuthorSignature(0, Signature(bytes(64))),))
+    with pytest.raises(InvalidSignature):
+        verify_receipt_file(file, genesis, [EpochEnd(checkpoint, forged)])
 
 
 def test_a_receipt_needs_nothing_but_its_file() -> None:
