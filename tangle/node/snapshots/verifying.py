@@ -9,7 +9,7 @@ Said by the giver alone: ids of events, the number of commits and what came befo
 paid job was opened, and outside the leading shard where the committee began. Only lists and cursors follow
 from these.
 
-Verified parts are given out as they come; they are worth something only when the last one has come.
+Verified parts are given out as they come, and worth something only when the last one has come.
 """
 
 from collections.abc import Callable, Iterator
@@ -331,7 +331,7 @@ class _Verifier:
     def _start(self) -> Started:
         head = self._get_head()
         assert self._state is not None, "it came with the head"
-        last = head.later[-1] if head.later else head.checkpoint
+        last = (head.checkpoint, *head.later)[-1]
         try:
             committees = follow_epochs(make_genesis_committee(self._genesis), self._ends, self._chain)
             self._committees = {committee.epoch: self._place(committee, head) for committee in committees}
