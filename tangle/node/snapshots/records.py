@@ -5,7 +5,8 @@
 against the head's certified checkpoint; ``verifying`` says how.
 """
 
-from typing import Annotated, Final, get_args
+from collections.abc import Callable
+from typing import Annotated, Final, TypeVar, get_args
 
 from msgspec import Meta, Struct
 
@@ -17,9 +18,10 @@ from shards.epochs import EpochEnd
 from shards.receipts import Receipt, ReceiptBatch
 from tangle.core.blob_id import BLOB_ID_SIZE_MAX
 from tangle.core.encoding import decode, encode
-from tangle.core.errors import MalformedEncoding
+from tangle.core.errors import MalformedEncoding, TangleError
 from tangle.core.types import ChainId, Digest, JobId, Natural, Shard
 from tangle.ledger.state import LEDGER_STATE_SIZE_MAX
+from tangle.node.snapshots.errors import SnapshotFalse
 from tangle.store.framed import FRAME_BYTES_MAX
 from tangle.store.store import Table
 
@@ -204,3 +206,17 @@ def decode_record(data: bytes) -> Record:
         raise MalformedEncoding("snapshot record", "its number is of no known record")
     record: Record = decode(kind, data, limit=FRAME_BYTES_MAX)
     return record
+
+
+Item = TypeVar("Item")
+
+
+def decode_item(data: bytes, decode_one: Callable[[bytes], Item], place: str) -> Item:
+    """Decode what stands within a record.
+
+    :raises SnapshotFalse: it is none of its kind.
+    """
+    try:
+        return decode_one(data)
+    except TangleError as error:
+        raise SnapshotFalse(place, str(error)) from error

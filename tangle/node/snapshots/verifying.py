@@ -59,6 +59,7 @@ from tangle.node.snapshots.records import (
     Record,
     Rows,
     Section,
+    decode_item,
     decode_record,
 )
 from tangle.store.framed import FrameReader
@@ -254,7 +255,7 @@ class _Verifier:
             case Commits():
                 self._take_commits(record)
             case Blocks(items):
-                self._blocks.extend(self._decode_block(item) for item in items)
+                self._blocks.extend(decode_item(item, decode_block, "a block") for item in items)
             case Rows(table, rows):
                 yield self._take_rows(table, rows)
             case End():
@@ -389,7 +390,7 @@ class _Verifier:
         if checkpoint.previous != compute_checkpoint_digest(before) or checkpoint.index != before.index + 1:
             raise SnapshotFalse(place, "it does not follow the one before")
         effects = self._check_ordered(section, before, place)
-        transactions = tuple(self._decode_transaction(item, place) for item in section.transactions)
+        transactions = tuple(decode_item(item, decode_transaction, place) for item in section.transactions)
         for transaction, effect in zip(transactions, effects, strict=True):
             if transaction.id != effect.transaction:
                 raise SnapshotFalse(place, f"transaction {transaction.id.hex()[:16]} was not ordered there")
@@ -444,18 +445,6 @@ class _Verifier:
                 raise SnapshotFalse(place, f"its receipts to shard {batch.target} are not these")
         if left:
             raise SnapshotFalse(place, "there are more receipts than it sent")
-
-    def _decode_transaction(self, item: bytes, place: str) -> Transaction:
-        try:
-            return decode_transaction(item)
-        except TangleError as error:
-            raise SnapshotFalse(place, str(error)) from error
-
-    def _decode_block(self, item: bytes) -> Block:
-        try:
-            return decode_block(item)
-        except TangleError as error:
-            raise SnapshotFalse("a block", str(error)) from error
 
     def _settle_committee(self) -> CommitteePart:
         checkpoint, parameters = self._get_head().checkpoint, self._genesis.parameters
