@@ -12,8 +12,8 @@ from shards.proofs import (
 )
 from simnet.adversaries import Adversary, Strategy
 from simnet.fail_points import FailPoint
-from simnet.faults import Crash, CrashAt, Direction, Fault, Partition
-from simnet.options import SimulationOptions
+from simnet.faults import Crash, CrashAt, Direction, Fault, OldHandshake, Partition
+from simnet.options import ClockError, SimulationOptions
 from simnet.run import Report, Simulation, run_simulation
 from simnet.verdicts import Pass
 from tangle.core.genesis import compute_chain_id
@@ -107,6 +107,32 @@ def test_validators_join_and_leave_while_one_is_down() -> None:
     assert isinstance(report.verdict, Pass), report.verdict
     assert watch.epochs >= 4
     assert watch.proven_epoch >= 4
+
+
+def test_a_node_that_dies_where_an_epoch_begins_comes_back_into_it() -> None:
+    """Seed 14 of 12 seconds, which once did not end; written down, for what a seed draws may change."""
+    offsets, drifts = (-22, 70, 33, -9), (112, 100, 85, 86)
+    options = SimulationOptions(
+        seed=14,
+        nodes=4,
+        time_s=12.0,
+        regions=("virginia", "ireland", "ireland", "virginia"),
+        clocks=tuple(ClockError(offset, drift) for offset, drift in zip(offsets, drifts, strict=True)),
+        faults=(
+            CrashAt(2.102, 4.622, FailPoint.BEGUN_AFTER, (0, 1, 2, 3), is_everybody=False),
+            OldHandshake(10.693, 12.0, 1, 3),
+        ),
+        adversaries=(Adversary(2, Strategy.WHISPERING),),
+        wallets=2,
+        rate=10.31,
+        jitter_ms=3.13,
+        disk_ms=5.0,
+        intake_max=16,
+        epoch_ms=1_500,
+    )
+    report, watch = play(options)
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert watch.epochs >= 7
 
 
 @pytest.mark.slow
