@@ -218,6 +218,10 @@ class SubDag:
         """
         return self._heads.select(limit, round_number, self._unordered)
 
+    def list_unnamed(self, limit: int) -> tuple[TransactionId, ...]:
+        """Up to ``limit`` heads that no block has named, in order of attachment."""
+        return self._heads.list_eligible(limit)
+
     def on_named(self, transaction_ids: Iterable[TransactionId], round_number: int) -> None:
         """A block of ``round_number`` names these tips; ordered and unknown ones are passed over."""
         for identity in transaction_ids:

@@ -9,6 +9,7 @@ cone while traffic is low.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 from tangle.core.types import TransactionId
@@ -57,6 +58,10 @@ class HeadQueue:
         """Rounds count anew, and all of these are eligible."""
         self._named.clear()
         self._eligible = {vertex.transaction.id: vertex for vertex in heads}
+
+    def list_eligible(self, limit: int) -> tuple[TransactionId, ...]:
+        """Up to ``limit`` of them, oldest first."""
+        return tuple(islice(self._eligible, limit))
 
     def select(
         self, limit: int, round_number: int, unordered: Mapping[TransactionId, Vertex]

@@ -43,6 +43,14 @@ NEWS_MAX: Final = 65_536
 """News kept for sending; beyond it the oldest is dropped, since peers fetch what blocks name."""
 
 
+REMIND_INTERVAL_S: Final = 5.0
+"""How often peers are reminded of transactions that no block names. News is told once, and a peer may have
+been full, a step behind, or away; a node that makes no blocks could do nothing else for what it accepted."""
+
+REMINDED_MAX: Final = 256
+"""Most ids of one reminder, 8 KB: the oldest, with which their past comes too."""
+
+
 class _News(Struct, frozen=True):
     transaction: Transaction
     source: Peer | None
@@ -62,10 +70,19 @@ class _Gathering:
 class Gossip:
     """Batches news and sends it."""
 
-    def __init__(self, peering: Peering, randomness: Randomness) -> None:
-        """:param randomness: draws whom to push to."""
+    def __init__(
+        self,
+        peering: Peering,
+        randomness: Randomness,
+        list_unnamed: Callable[[int], tuple[TransactionId, ...]],
+    ) -> None:
+        """:param randomness: draws whom to push to.
+        :param list_unnamed: attached transactions without children that no block names, oldest first, at most
+            so many.
+        """
         self._peering = peering
         self._randomness = randomness
+        self._list_unnamed = list_unnamed
         self._own = _Gathering(FLUSH_INTERVAL_S)
         self._relayed = _Gathering(RELAY_INTERVAL_S)
 
@@ -86,6 +103,7 @@ class Gossip:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._send_forever, self._own, self._push_own)
             tasks.start_soon(self._send_forever, self._relayed, self._announce_all)
+            tasks.start_soon(self._remind_forever)
 
     async def _send_forever(self, gathering: _Gathering, flush: Callable[[list[_News]], None]) -> None:
         while True:
@@ -94,6 +112,17 @@ class Gossip:
             gathering.filled = anyio.Event()
             news, gathering.news = gathering.news, []
             flush(news)
+
+    async def _remind_forever(self) -> None:
+        before: frozenset[TransactionId] = frozenset()
+        while True:
+            await anyio.sleep(REMIND_INTERVAL_S)
+            unnamed = self._list_unnamed(REMINDED_MAX)
+            lasting = [identity for identity in unnamed if identity in before]
+            before = frozenset(unnamed)
+            if lasting:
+                for peer in self._peering.get_peers():
+                    self._announce(lasting, peer)
 
     def _push_own(self, news: list[_News]) -> None:
         peers = self._peering.get_peers()

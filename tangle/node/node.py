@@ -104,7 +104,7 @@ class Node:
         self.disk = parts.make_disk_watch()
         self.executor = self._make_executor(recovered)
         self.peering = parts.make_peering(self.chain, self)
-        self.gossip = Gossip(self.peering, parts.randomness)
+        self.gossip = Gossip(self.peering, parts.randomness, self.subdag.list_unnamed)
         self.fetcher = Fetcher(
             peering=self.peering,
             shard=self.shard,

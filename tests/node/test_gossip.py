@@ -43,7 +43,9 @@ def make_transaction(number: int) -> Transaction:
 def play(peers: Sequence[Listener], act: Callable[[Gossip], None]) -> None:
     async def main() -> None:
         gossip = Gossip(
-            cast(Peering, cast(Any, SimpleNamespace(get_peers=lambda: peers))), SeededRandomness("g")
+            cast(Peering, cast(Any, SimpleNamespace(get_peers=lambda: peers))),
+            SeededRandomness("g"),
+            lambda _: (),
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gossip.run)
@@ -78,7 +80,7 @@ def test_whom_others_are_is_drawn_anew_each_time() -> None:
 
     async def main() -> None:
         peering = cast(Peering, cast(Any, SimpleNamespace(get_peers=lambda: others)))
-        gossip = Gossip(peering, SeededRandomness("g"))
+        gossip = Gossip(peering, SeededRandomness("g"), lambda _: ())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(gossip.run)
             for number in range(40):
@@ -114,7 +116,7 @@ def test_what_peers_brought_is_announced_later_and_not_to_them() -> None:
 
 
 def test_news_of_both_kinds_has_one_limit() -> None:
-    gossip = Gossip(cast(Peering, None), SeededRandomness("g"))
+    gossip = Gossip(cast(Peering, None), SeededRandomness("g"), lambda _: ())
     some = [make_transaction(number) for number in range(NEWS_MAX // 2 + 1)]
     gossip.add(some, None)
     gossip.add(some, cast(Peer, Listener()))
