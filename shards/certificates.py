@@ -4,6 +4,7 @@ A certified checkpoint is final. A node that computed another digest for the sam
 differently: it learns so here and must stop.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -20,13 +21,14 @@ from tangle.core.types import ChainId, CheckpointIndex, Digest, Shard, Signature
 CERTIFICATE_SIZE_MAX: Final = 20_480
 """Longest encoded certificate in bytes: 256 signatures fit."""
 
-OPEN_PER_AUTHOR_MAX: Final = 256
+OPEN_PER_AUTHOR_MAX: Final = 512
 """Uncertified checkpoints that one validator may have attested. More means that it is far ahead of the
-quorum or faulty; its highest ones are let go."""
+quorum or faulty; its highest ones are let go, and come again if they are needed still."""
 
-LATE_MAX: Final = 64
+LATE_MAX: Final = 512
 """How far below the newest certified checkpoint one may still be completed: validators that were away
-attest anew from where they are, so a checkpoint can reach its quorum after its successor."""
+attest anew from where they are, so a checkpoint can reach its quorum after its successor. At a checkpoint a
+second, validators may be eight minutes apart."""
 
 UNCOMPARED_MAX: Final = 4096
 """Certified digests kept for comparing with one's own, and own ones for comparing with the quorum's. A node
@@ -114,12 +116,14 @@ def verify_certificate(certificate: Certificate, committee: Committee, chain: Ch
 class Attestations:
     """Gathers attestations whose signatures are verified. Memory is bounded per author and in total."""
 
-    def __init__(self, committee: Committee, last_certified: int = 0) -> None:
-        """:param last_certified: newest checkpoint that is certified already; 0 is the genesis checkpoint."""
+    def __init__(self, committee: Committee, last_certified: int = 0, lacking: Collection[int] = ()) -> None:
+        """:param last_certified: newest checkpoint that is certified already; 0 is the genesis checkpoint.
+        :param lacking: earlier ones without a certificate of their own, which are counted for still.
+        """
         self.last_certified = last_certified
         self._committee = committee
         self._open: list[dict[int, Attestation]] = [{} for _ in range(len(committee))]
-        self._done = set(range(max(1, last_certified - LATE_MAX + 1), last_certified + 1))
+        self._done = set(range(max(1, last_certified - LATE_MAX + 1), last_certified + 1)).difference(lacking)
         self._certified: dict[int, Digest] = {}
         self._own: dict[int, Digest] = {}
 
@@ -132,7 +136,7 @@ class Attestations:
         """
         index = attestation.index
         given = self._open[author]
-        if self._is_closed(index) or index in given:
+        if self.is_closed(index) or index in given:
             return None
         given[index] = attestation
         if len(given) > OPEN_PER_AUTHOR_MAX:
@@ -145,7 +149,7 @@ class Attestations:
 
         :returns: as for ``process_attestation``.
         """
-        return None if self._is_closed(certificate.index) else self._settle(certificate)
+        return None if self.is_closed(certificate.index) else self._settle(certificate)
 
     def process_own(self, index: CheckpointIndex, digest: Digest) -> Forked | None:
         """Register what this node computed; a fork when the quorum has certified something else."""
@@ -156,7 +160,8 @@ class Attestations:
         _trim(self._own)
         return None
 
-    def _is_closed(self, index: int) -> bool:
+    def is_closed(self, index: int) -> bool:
+        """Whether a checkpoint is certified, or so old that nothing is counted for it any more."""
         return index <= self.last_certified - LATE_MAX or index in self._done or index == 0
 
     def _assemble(self, index: CheckpointIndex, digest: Digest) -> Certificate | None:
@@ -176,7 +181,7 @@ class Attestations:
         self._done.add(index)
         self._done = {done for done in self._done if done > self.last_certified - LATE_MAX}
         for given in self._open:
-            for closed in [open_index for open_index in given if self._is_closed(open_index)]:
+            for closed in [open_index for open_index in given if self.is_closed(open_index)]:
                 del given[closed]
         own = self._own.pop(index, None)
         if own is None:

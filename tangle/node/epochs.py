@@ -15,7 +15,7 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from shards.blocks import Block
+from shards.blocks import Block, decode_block
 from shards.certificates import Certificate, decode_certificate, verify_certificate
 from shards.checkpoints import compute_checkpoint_digest, decode_checkpoint
 from shards.committee import Committee
@@ -25,7 +25,7 @@ from shards.events import RecoveredState
 from tangle.core.errors import TangleError
 from tangle.core.signing import SigningKey
 from tangle.core.types import ChainId, PublicKey, Shard
-from tangle.net.ledger_messages import EpochEndItem, GetEpochEnd
+from tangle.net.ledger_messages import ROUNDS_MAX, BlockItems, EpochEndItem, GetEpochEnd, GetRounds
 from tangle.node.attesting import Attester
 from tangle.node.committee_driver import CommitteeDriver
 from tangle.node.peer import Peer
@@ -41,6 +41,17 @@ EARLY_PER_PEER_MAX: Final = 64
 
 WATCH_INTERVAL_S: Final = 0.25
 """How often it is looked whether peers are in later epochs."""
+
+CLOSING_S: Final = 60.0
+"""How long a committee whose end is final goes on for checkpoints that have no certificate of their own. A
+quorum that is there attests them within seconds, a validator that starts again within some more; without a
+quorum the chain must not wait for ever."""
+
+FOLLOWING_S: Final = 5.0
+"""The same where others have gone on, which may read blocks to, or where this node only follows."""
+
+CLOSING_ROUNDS: Final = 32
+"""Rounds before its newest one that a node reads again for attestations that it missed."""
 
 log = structlog.get_logger("epochs")
 
@@ -78,6 +89,9 @@ class EpochHooks(Struct, frozen=True):
     get_executed: Callable[[], int]
     """Latest checkpoint that is executed here."""
 
+    is_complete: Callable[[], bool]
+    """Whether every checkpoint of the present committee has a certificate of its own on disk."""
+
 
 class Epochs:
     """Owns the instance of the committee that is at work."""
@@ -105,6 +119,9 @@ class Epochs:
         self._shard = shard
         self._hooks = hooks
         self._is_due = anyio.Event()
+        self._final_s: float | None = None
+        """When the last checkpoint of the present committee was final."""
+
         self._has_entered = False
         self._shown: int | None = None
         self._early: deque[tuple[Block, Peer]] = deque()
@@ -148,9 +165,14 @@ class Epochs:
         self._hooks.on_ended(index)
 
     def on_final(self, certified: int) -> None:
-        """Checkpoints up to ``certified`` are final on this disk."""
-        if self._ending is not None and certified >= self._ending.index:
+        """Checkpoints up to ``certified`` are final on this disk, or a certificate came late."""
+        if self._ending is None or certified < self._ending.index:
+            return
+        if self._hooks.is_complete():
             self._is_due.set()
+        elif self._final_s is None:
+            self._final_s = anyio.current_time()
+            log.info("epoch-closes-slowly", epoch=self.epoch, checkpoint=self._ending.index)
 
     async def run(self) -> None:
         """Keep the committee at work, whichever it is, until cancelled."""
@@ -172,7 +194,7 @@ class Epochs:
         assert ending is not None, "it was final"
         following = ending.following
         instance = self._hooks.make_instance(following, self._hooks.recover(following.epoch))
-        self._ending, self._shown = None, None
+        self._ending, self._shown, self._final_s = None, None, None
         self._is_due = anyio.Event()
         self._asked.clear()
         self.current = instance
@@ -201,10 +223,42 @@ class Epochs:
     async def _watch(self) -> None:
         while True:
             await anyio.sleep(WATCH_INTERVAL_S)
-            if not self._is_end_shown():
+            if self._final_s is not None:
+                await self._close(self._final_s)
+            elif not self._is_end_shown():
                 peer = self._find_later()
                 if peer is not None:
                     await self._ask(peer)
+
+    async def _close(self, final_s: float) -> None:
+        """Go on for checkpoints without a certificate of their own, as long as that may be of use. Whoever
+        has gone on signs nothing for them any more, but gives the blocks that it has.
+        """
+        peer, is_member = self._find_later(), self.current.validator_key is not None
+        patience_s = CLOSING_S if peer is None and is_member else FOLLOWING_S
+        if anyio.current_time() - final_s >= patience_s:
+            log.warning("checkpoints-uncertified", epoch=self.epoch)
+            self._is_due.set()
+        elif peer is not None:
+            await self._read_last_rounds(peer)
+
+    async def _read_last_rounds(self, peer: Peer) -> None:
+        instance = self.current
+        self._asked[peer.public_key] += 1
+        first = max(1, instance.driver.core.highest_round - CLOSING_ROUNDS)
+        try:
+            answer = await peer.request(
+                GetRounds(0, self._shard, instance.committee.epoch, first, first + ROUNDS_MAX - 1)
+            )
+            assert isinstance(answer, BlockItems)
+        except TangleError as error:
+            log.info("last-rounds-unanswered", peer=peer.name, code=error.code)
+            return
+        try:
+            for item in answer.items:
+                self.receive(decode_block(item), peer)
+        except TangleError as error:
+            self._peering.blame(peer, error)
 
     def _is_end_shown(self) -> bool:
         """Whether there is nothing more to ask for. Attestations in blocks certify the last checkpoint as a

@@ -53,7 +53,8 @@ class FinalityHooks(Struct, frozen=True):
     """Makes checkpoints final on disk, in order, and keeps certificates that came late; durable on return."""
 
     on_final: Callable[[Sequence[FinalCheckpoint]], None]
-    """Told each final checkpoint once, in order, when it is on disk."""
+    """Told each final checkpoint once, in order, when it is on disk; of none where only certificates came
+    late."""
 
 
 class Finality:
@@ -91,6 +92,11 @@ class Finality:
     def known(self) -> int:
         """Latest checkpoint of which this node knows a certificate, whether it has executed it or not."""
         return self._highest
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every checkpoint of the present committee has a certificate of its own on disk."""
+        return self.attester.is_complete and not self._late and not self._certificates
 
     def begin(self, attester: Attester) -> None:
         """Another committee goes on; all checkpoints of the one before are final."""

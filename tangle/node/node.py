@@ -5,6 +5,7 @@ Events of one core become calls of another room; what must survive goes to the a
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Protocol, assert_never
 
 import anyio
@@ -29,7 +30,7 @@ from tangle.ledger.subdag import SubDag
 from tangle.net.ledger_messages import LedgerRequest, ShardStatus
 from tangle.net.messages import Announce, Blocks, Hello, Response, prepare_message
 from tangle.node.archive import Archive
-from tangle.node.attesting import Attester
+from tangle.node.attesting import Attester, ExecutedCheckpoint
 from tangle.node.catch_up import CatchUp, Progress
 from tangle.node.committee_driver import CommitteeDriver, CommitteeHooks, CommitteeSetting
 from tangle.node.crossing.desk import BundleDesk
@@ -97,7 +98,7 @@ class Node:
         self.subdag.on_checkpoint(recovered.state.checkpoint_index)
         self.events = EventLog(archive, parameters.address_prefix.decode())
         self.keeper = Keeper(archive, parts.guard, self.events)
-        attester = self._make_attester(recovered.present, recovered.certified)
+        attester = self._make_attester(recovered.present, recovered.certified, recovered.lacking)
         self.finality = self._make_finality(attester, recovered)
         self.desk = BundleDesk(archive, self.finality)
         self.depot = Depot(archive.training)
@@ -133,7 +134,7 @@ class Node:
             on_blocks=self.on_blocks,
         )
         self.responder = Responder(archive, self.subdag, lambda: self.driver)
-        for block in recovered.committee.blocks:
+        for block in chain(recovered.counted, recovered.committee.blocks):
             # Whoever saw a certificate before the crash does not attest that checkpoint again: what was seen
             # of its quorum must still count.
             self.finality.on_block(block)
@@ -143,6 +144,7 @@ class Node:
         self._on_subdag_events(self.subdag.on_checkpoint(recovered.state.checkpoint_index))
         for executed in recovered.uncertified:
             self.finality.on_executed(executed)
+        self.epochs.on_final(recovered.certified)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Live until cancelled, or until something must stop the node.
@@ -322,12 +324,11 @@ class Node:
             self.driver.on_payload()
 
     def _on_final(self, final: Sequence[FinalCheckpoint]) -> None:
-        if not final:
-            return
         now_s = anyio.current_time()
         for checkpoint in final:
             self.book.on_final(checkpoint.executed.transactions, now_s)
-        self.events.on_durable()
+        if final:
+            self.events.on_durable()
         self.desk.on_final()
         self.epochs.on_final(self.finality.certified)
 
@@ -346,8 +347,10 @@ class Node:
 
     # ── construction ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _make_attester(self, committee: Committee, certified: int) -> Attester:
-        return Attester(committee, self.chain, self.parts.find_validator_key(committee), certified)
+    def _make_attester(
+        self, committee: Committee, certified: int, lacking: Sequence[ExecutedCheckpoint] = ()
+    ) -> Attester:
+        return Attester(committee, self.chain, self.parts.find_validator_key(committee), certified, lacking)
 
     def _make_finality(self, attester: Attester, recovered: Recovered) -> Finality:
         return Finality(
@@ -412,6 +415,7 @@ class Node:
             on_begun=self._on_begun,
             on_certificate=self.finality.on_certificate,
             get_executed=lambda: self.finality.executed,
+            is_complete=lambda: self.finality.is_complete,
         )
         if ending is not None:
             self.finality.on_end(ending.index)

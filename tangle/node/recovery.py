@@ -5,7 +5,8 @@ starts from the state; the committee core then decides that commit again and the
 again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -14,7 +15,8 @@ from poi.evolution import OpenJob, open_job
 from poi.job import decode_job
 from poi.market.entries import Entry
 from poi.state import JobState
-from shards.blocks import decode_block
+from shards.blocks import Block, decode_block
+from shards.certificates import LATE_MAX
 from shards.checkpoints import compute_checkpoint_digest
 from shards.committee import Committee
 from shards.epochs import make_genesis_committee
@@ -32,7 +34,12 @@ from tangle.ledger.staking.records import StakingEntry
 from tangle.ledger.state import LedgerState, link_checkpoint, make_genesis_state
 from tangle.node.archive import PAGE, Archive
 from tangle.node.attesting import ExecutedCheckpoint
+from tangle.node.committee_archive import BLOCKS_PER_READ
 from tangle.store.store import WriteBatch
+
+COUNTED_ROUNDS_MAX: Final = 512
+"""Rounds below those of the core whose attestations are counted again: minutes of a committee, and seconds of
+a start. What is older is attested again by those who lack it."""
 
 
 class Ending(Struct, frozen=True):
@@ -69,6 +76,12 @@ class Recovered(Struct, frozen=True):
     uncertified: Iterator[ExecutedCheckpoint]
     """Every executed checkpoint after it, read as it goes: one that were left out would be attested by nobody
     and leave a hole in the events."""
+
+    lacking: tuple[ExecutedCheckpoint, ...]
+    """Checkpoints of the present committee that only a later one made final."""
+
+    counted: Iterator[Block]
+    """Blocks that the core does not need any more, with attestations that a certificate may need."""
 
 
 class NoSuchShard(TangleError):
@@ -146,6 +159,10 @@ def recover(archive: Archive, genesis: Genesis, certified: int, last_signed: Las
     state = archive.get_ledger_state()
     assert state is not None, "a home is founded before it is recovered"
     present, ending = _find_committee(archive, state, certified)
+    if ending is None and last_signed.epoch < present.epoch:
+        present, ending = _find_closing(archive, state, present, last_signed.epoch)
+    lacking = _find_lacking(archive, present.epoch, certified)
+    committee = recover_core(archive, genesis.parameters, present.epoch, last_signed)
     return Recovered(
         state=state,
         present=present,
@@ -153,9 +170,11 @@ def recover(archive: Archive, genesis: Genesis, certified: int, last_signed: Las
         board=_recover_board(archive, genesis, state),
         market_entries=tuple(archive.market.list_entries()),
         staking_entries=tuple(archive.staking.list_entries()),
-        committee=recover_core(archive, genesis.parameters, present.epoch, last_signed),
+        committee=committee,
         certified=certified,
         uncertified=_read_uncertified(archive, certified, state.checkpoint_index),
+        lacking=lacking,
+        counted=_read_counted(archive, present.epoch, lacking, certified, committee),
     )
 
 
@@ -183,6 +202,49 @@ def _find_committee(archive: Archive, state: LedgerState, certified: int) -> tup
     present = archive.committees.get_committee(latest.committee_epoch)
     assert present is not None, "it signed checkpoints"
     return present, Ending(latest.index, following)
+
+
+def _find_closing(
+    archive: Archive, state: LedgerState, following: Committee, signed_epoch: int
+) -> tuple[Committee, Ending | None]:
+    """A validator that has signed nothing yet for the committee that follows goes back to the one before, as
+    long as a checkpoint of that one has no certificate of its own.
+    """
+    latest = archive.get_checkpoint(state.checkpoint_index)
+    assert latest is not None, "history is never behind the state"
+    is_due = latest.committee_epoch == signed_epoch != following.epoch
+    present = archive.committees.get_committee(signed_epoch) if is_due else None
+    if present is None or not _find_lacking(archive, signed_epoch, latest.index):
+        return following, None
+    return present, Ending(latest.index, following)
+
+
+def _find_lacking(archive: Archive, epoch: int, certified: int) -> tuple[ExecutedCheckpoint, ...]:
+    lacking = []
+    for index in range(certified, max(0, certified - LATE_MAX), -1):
+        checkpoint = archive.get_checkpoint(index)
+        if checkpoint is None or checkpoint.committee_epoch != epoch:
+            break
+        if archive.get_certificate(index) is None:
+            lacking.append(ExecutedCheckpoint(checkpoint, compute_checkpoint_digest(checkpoint), ()))
+    return tuple(reversed(lacking))
+
+
+def _read_counted(
+    archive: Archive,
+    epoch: int,
+    lacking: Sequence[ExecutedCheckpoint],
+    certified: int,
+    committee: RecoveredState,
+) -> Iterator[Block]:
+    """Blocks of rounds below those of the core, from the first on that can hold what counts."""
+    first = lacking[0].checkpoint if lacking else archive.get_checkpoint(certified + 1)
+    stop = min((block.reference.round for block in committee.blocks), default=0)
+    if first is None or first.committee_epoch != epoch:
+        return
+    for round_number in range(max(first.leader.round + 1, stop - COUNTED_ROUNDS_MAX), stop):
+        for value in archive.committees.get_blocks(epoch, round_number, round_number, BLOCKS_PER_READ):
+            yield decode_block(value)
 
 
 def _recover_board(archive: Archive, genesis: Genesis, state: LedgerState) -> tuple[StandingEntry, ...]:

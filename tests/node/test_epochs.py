@@ -6,6 +6,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from shards.blocks import Attestation
 from shards.committee import Committee
 from shards.epochs import EpochEnd, follow_epochs, make_genesis_committee
 from shards.errors import EpochUnknown
@@ -16,6 +17,7 @@ from tangle.core.parameters import Parameters
 from tangle.core.types import Milliseconds
 from tangle.ledger.election import Election
 from tangle.ledger.state import LedgerState
+from tangle.node.epochs import Instance
 from tests.node.traffic import send_everywhere
 from tests.node.twins import make_key
 from tests.node.world import (
@@ -114,6 +116,59 @@ async def test_validators_join_and_leave() -> None:
         expected = [(0, 1, 2, 3), (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (4, 5, 6, 3), (4, 5, 6)]
         names = [[make_key(f"validator {index}").public_key for index in seats] for seats in expected]
         assert keys[:6] == names
+
+
+def hold_back(member: Member) -> None:
+    """A validator whose first attestation of every checkpoint but an epoch's last is lost."""
+
+    def bend(instance: Instance) -> None:
+        lost: set[int] = set()
+        take = instance.driver._hooks.take_attestations
+
+        def give(limit: int) -> tuple[Attestation, ...]:
+            taken = take(limit)
+            known = {*lost, member.node.epochs.end}
+            lost.update(attestation.index for attestation in taken)
+            return tuple(attestation for attestation in taken if attestation.index in known)
+
+        instance.driver._hooks = replace(instance.driver._hooks, take_attestations=give)
+
+    member.node.epochs.bend = bend
+    bend(member.node.epochs.current)
+
+
+def list_uncertified(member: Member, epoch: int) -> list[int]:
+    """Checkpoints of earlier committees that have no certificate of their own at a node."""
+    archive = member.node.archive
+    end = archive.committees.find_end(epoch - 1)
+    assert end is not None
+    return [index for index in range(1, end + 1) if archive.get_certificate(index) is None]
+
+
+async def test_a_committee_goes_on_until_all_its_checkpoints_have_certificates() -> None:
+    """The last one's would make all final, but money on its way out of the others were stuck for ever."""
+    async with network_of(4, parameters=SHORT) as world:
+        for member in world.members[2:]:
+            hold_back(member)
+        await wait_epoch(world.members, 2)
+        assert [list_uncertified(member, 2) for member in world.members] == [[], [], [], []]
+
+
+async def test_a_committee_waits_for_certificates_when_all_validators_start_again() -> None:
+    """All are killed when the last checkpoint is final and others lack certificates; one stays away."""
+    async with network_of(4, parameters=SHORT) as world:
+        members = world.members
+        for member in members[2:]:
+            hold_back(member)
+        await wait_until(lambda: members[0].node.epochs._final_s is not None, timeout_s=60)
+        assert get_epoch(members[0]) == 0
+        for member in members:
+            await member.stop()
+        for member in members[:3]:
+            await member.start()
+        assert get_epoch(members[0]) == 0, "it goes back to the committee that has something left to do"
+        await wait_epoch(members[:3], 2)
+        assert [list_uncertified(member, 2) for member in members[:3]] == [[], [], []]
 
 
 async def test_a_node_that_was_away_for_many_epochs_follows_one_after_the_other() -> None:
