@@ -18,6 +18,7 @@ from simnet.run import Report, Simulation, run_simulation
 from simnet.verdicts import Pass
 from tangle.core.genesis import compute_chain_id
 from tangle.core.merkle import compute_inclusion_proof
+from tangle.core.types import CheckpointIndex
 from tangle.ledger.effects import encode_effect
 from tangle.node.archive import Archive
 from tangle.store.memory_store import MemoryStore
@@ -150,3 +151,32 @@ def test_twenty_epochs_with_crashes_a_partition_and_an_adversary(seed: int) -> N
     assert isinstance(report.verdict, Pass), report.verdict
     assert watch.epochs >= 20
     assert watch.proven_epoch >= 20
+
+
+def list_uncertified(simulation: Simulation) -> list[int]:
+    """Checkpoints below the last certified one that have a certificate of their own on no honest disk."""
+    certified: set[int] = set()
+    for member in simulation.world.honest:
+        archive, index = Archive(MemoryStore(member.disk)), 0
+        while archive.get_checkpoint(CheckpointIndex(index + 1)) is not None:
+            index += 1
+            if archive.get_certificate(index) is not None:
+                certified.add(index)
+    return [index for index in range(1, max(certified)) if index not in certified]
+
+
+@pytest.mark.parametrize("point", [FailPoint.ENDED_AFTER, FailPoint.FINAL_AFTER, FailPoint.BEGUN_BEFORE])
+def test_crashes_around_the_end_of_an_epoch_leave_no_checkpoint_without_a_certificate(
+    point: FailPoint,
+) -> None:
+    """One validator is gone to the end, and all others are killed at the worst moment and start again."""
+    lacking: list[int] = []
+    faults: tuple[Fault, ...] = (
+        CrashAt(1.7, 3.0, point, (0, 1, 2), is_everybody=True),
+        Crash(3.2, 9.0, (3,)),
+        CrashAt(5.5, 6.5, point, (0, 1, 2), is_everybody=False),
+    )
+    options = make_options(time_s=9.0, faults=faults, epoch_ms=2_000)
+    report = run_simulation(options, on_end=lambda ended, _: lacking.extend(list_uncertified(ended)))
+    assert isinstance(report.verdict, Pass), report.verdict
+    assert not lacking
