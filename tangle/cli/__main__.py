@@ -2,4 +2,5 @@
 
 from tangle.cli.main import main
 
-main()
+if __name__ == "__main__":  # worker processes of a node import this module under another name
+    main()
