@@ -111,6 +111,8 @@ def _find_merged(path: str, query: Mapping[str, str]) -> Target:
     match path:
         case "/v1/status":
             return _find_shard(query.get("shard")) or Merged.STATUS
+        case "/v1/epochs":  # those of shard 0 lead light clients through all shards' committees
+            return _find_shard(query.get("shard")) or ToShard(MARKET_SHARD)
         case "/v1/peers":
             return _find_shard(query.get("shard")) or Merged.PEERS
         case "/v1/shards":

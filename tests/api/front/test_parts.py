@@ -32,6 +32,8 @@ POSITIONS = st.lists(st.integers(0, 2**POSITION_BITS - 1), min_size=1, max_size=
     ("method", "path", "query", "target"),
     [
         ("GET", "/v1/transactions", {}, Merged.TRANSACTIONS),
+        ("GET", "/v1/epochs", {}, ToShard(0)),
+        ("GET", "/v1/epochs", {"shard": "1"}, ToShard(1)),
         ("GET", "/v1/transactions", {"shard": "3"}, ToShard(3)),
         ("POST", "/v1/transactions", {}, ByBody.TRANSACTION),
         ("POST", "/v1/transactions/simulate", {}, ByBody.TRANSACTION),
