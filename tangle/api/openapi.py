@@ -27,12 +27,13 @@ REFUSALS: Final = {
     404: "There is no such thing here.",
     408: "The body did not arrive in time.",
     409: "Not in this state, or not yet.",
+    410: "This node has let that history go; another may hold it.",
     413: "The body is over this route's limit.",
     415: "The body is of a type that this route does not read.",
     416: "The range lies behind the end.",
     422: "A rule of the ledger refuses it.",
     429: "Too much at once; ask again after `Retry-After` seconds.",
-    502: "The process of a shard ended, or answered what makes no sense; only a node of several shards says so.",
+    502: "A shard's process ended, or answered nonsense; only a node of several shards says so.",
     503: "The node is not ready, or is stopping.",
     504: "The node did not answer in time.",
     507: "No room on the node's disk.",
@@ -79,7 +80,7 @@ def list_refusals(route: Route) -> tuple[int, ...]:
     if route.tag == TAG:
         expected.add(401)
     if "{" in route.path or "shard" in names:
-        expected.add(404)
+        expected |= {404, 410}
     if "timeout_s" in names:
         expected.add(409)
     if route.body is not None:

@@ -257,6 +257,6 @@ def run_home(
         shards = tuple(Shard(int(each)) for each in serve_shards.split(","))
         run = partial(hosting.serve_shards, hosted, shards)
     is_fast = find_spec("uvloop") is not None
-    structlog.get_logger("process").info("starting", event_loop="uvloop" if is_fast else "asyncio")
+    structlog.get_logger("process").debug("starting", event_loop="uvloop" if is_fast else "asyncio")
     tune_collector()
     anyio.run(run, backend="asyncio", backend_options={"use_uvloop": is_fast})

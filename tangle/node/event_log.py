@@ -1,9 +1,10 @@
 """The event log: what became final, in order, with ids that never skip.
 
 Events are read off the certified history: for each final checkpoint one event of its own, one for each
-generation that it closed, one for each thing that happened to stakes, and one for each of its transactions. Ids count from 1, so the same event has the
-same id on every node and after every restart, and a wallet can resume anywhere. The store keeps one row for
-each checkpoint; the events themselves are expanded from history when somebody reads them.
+generation that it closed, one for each thing that happened to stakes, and one for each of its transactions.
+Ids count from 1, so the same event has the same id on every node and after every restart, and a wallet can
+resume anywhere. The store keeps one row for each checkpoint; the events themselves are expanded from history
+when somebody reads them.
 """
 
 from collections import OrderedDict

@@ -6,6 +6,9 @@ they wait in a fair queue by issuer, weighted by stake and balance, and what doe
 to those who have most waiting for their weight. Numbers that come before the ones they follow wait aside for
 a moment, since what is attached in the wrong order conflicts for nothing.
 
+Only wallets are told that their transaction could not apply. What a peer relays was let in there, perhaps
+before another of the same number was let in here: refused here, it would hold up every block that names it.
+
 What a committee block or a descendant needs passes at once, and so does what this node accepted before.
 """
 
@@ -113,13 +116,13 @@ class Gate:
         if entry.is_free:
             self._pass_free(entry)
             return self._follow(entry, now_s)
-        try:
-            self.check(entry.transaction)
-        except TangleError as error:
-            return [(entry, error)]
-        body = entry.transaction.body
-        if not self.pending.is_next(body):
-            return self._put_apart(entry, now_s)
+        if entry.source is None:
+            try:
+                self.check(entry.transaction)
+            except TangleError as error:
+                return [(entry, error)]
+            if not self.pending.is_next(entry.transaction.body):
+                return self._put_apart(entry, now_s)
         return [*self._hold(entry), *self._follow(entry, now_s)]
 
     def hasten(self, entry: Entry) -> None:

@@ -350,7 +350,7 @@ class Intake:
                 continue
             try:
                 self._board.check_work(entry.transaction)
-                if not entry.is_free:
+                if not entry.is_free and entry.source is None:
                     self.gate.check(entry.transaction)
             except TangleError as error:
                 self._refuse(entry, error)

@@ -90,7 +90,7 @@ async def test_a_browser_sees_the_dashboard(anyio_backend: str, recording: Path)
                 with anyio.fail_after(PATIENCE_S):
                     assert "tangle" in await fetch_page(session, f"http://127.0.0.1:{port}/")
                     shown = await read_until(session, f"ws://127.0.0.1:{port}/ws?width=100&height=30")
-                    assert b"Overview" in shown
+                    assert b"DAG" in shown
         finally:
             process.terminate()
 
@@ -99,7 +99,7 @@ async def read_until(session: aiohttp.ClientSession, url: str) -> bytes:
     """What the browser is sent, up to the names of the views."""
     shown = b""
     async with session.ws_connect(url) as browser:
-        while b"Overview" not in shown:
+        while b"DAG" not in shown:
             message = await browser.receive()
             assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), shown
             shown += message.data if isinstance(message.data, bytes) else message.data.encode()

@@ -81,7 +81,8 @@ def test_earnings_say_what_a_validator_got(node: Terminal, sent: dict[str, Any])
 def test_a_transfer_beyond_the_balance_says_why(node: Terminal, sent: dict[str, Any]) -> None:
     status, message = node.fail("wallet", "send", "bob", "alice", "1000000")
     assert status == 1
-    assert "funds" in message or "balance" in message
+    assert "fund it" in message
+    assert "the account holds" in message
 
 
 def test_a_fee_limit_that_is_too_low_says_why(node: Terminal, alice: str, sent: dict[str, Any]) -> None:
