@@ -60,7 +60,7 @@ async def test_a_pruned_node_is_sound_restarts_and_gives_snapshots(tmp_path: Pat
             assert len(last.disk[table].keys) < len(whole[table].keys)
         assert await prune(last.disk, world.genesis, certified, BY_AGE) == 0, "nothing is left to do"
         # A crash at any write leaves something that the next round makes whole.
-        for writes in (1, 2, 3):
+        for writes in (0, 1, 2):
             crashed = copy_disk(whole)
             with pytest.raises(BaseExceptionGroup):
                 await prune(crashed, world.genesis, certified, BY_AGE, writes)
