@@ -15,7 +15,6 @@ from poi.market.operations import OpenJob, RegisterProgram, encode_operation
 from poi.market.outcomes import Ending, JobEnded
 from tangle.core.transactions import MarketCall, Transaction
 from tangle.core.types import Grains, Milliseconds, PublicKey, Sequence, TransactionId
-from tangle.ledger.errors import SequenceGap
 from tangle.node.jobs.bench import InlineBench
 from tangle.node.ledgerbook import LedgerBook
 from tangle.node.replicas.errors import ReplicasSilent, ReplicasWithheld, Unpaid
@@ -162,8 +161,9 @@ async def test_a_number_that_cannot_be_next_buys_nothing() -> None:
     async with fast_nodes() as fast:
         inputs = make_rows(BOUND, 1)
         transaction = await fast.build(inputs, ahead=2)
-        with pytest.raises(SequenceGap):
+        with pytest.raises(ReplicasWithheld) as caught:
             await fast.rooms[0].answer(transaction.encoded, tuple(each.tobytes() for each in inputs))
+        assert caught.value.reasons == ("replica-unpaid",)
 
 
 async def test_what_comes_before_may_come_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
